@@ -1,0 +1,37 @@
+/**
+ * What components say to an apiserver over the actor links, and what it says back (the ZeroMQ door).
+ * One request, one `ApiResponseHead`; a stream goes on with chunks under credit until `ApiStreamEnd`.
+ */
+import type { ActorRef } from '../runtime/index.js';
+import type { ApiRequest } from './request.js';
+
+export type ApiServerMessage =
+  | {
+      readonly type: 'ApiRequest';
+      readonly request: ApiRequest;
+      readonly replyTo: ActorRef<ApiReply>;
+      /** Chunks that may be sent before the first ApiCredit; 0 when no stream is expected. */
+      readonly credit: number;
+      /** Chosen by the client, unique per client node; names the stream in ApiCredit and ApiCancel. */
+      readonly requestId: string;
+    }
+  | { readonly type: 'ApiCredit'; readonly requestId: string; readonly chunks: number }
+  | { readonly type: 'ApiCancel'; readonly requestId: string };
+
+export type ApiReply =
+  | {
+      readonly type: 'ApiResponseHead';
+      readonly requestId: string;
+      readonly status: number;
+      readonly headers: Readonly<Record<string, string>>;
+      /** Present unless a stream follows. */
+      readonly body?: Uint8Array;
+      readonly streaming: boolean;
+    }
+  | {
+      readonly type: 'ApiChunk';
+      readonly requestId: string;
+      readonly seq: number;
+      readonly bytes: Uint8Array;
+    }
+  | { readonly type: 'ApiStreamEnd'; readonly requestId: string; readonly seq: number };
