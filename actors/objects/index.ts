@@ -1,0 +1,29 @@
+/** The object machinery: what Kubernetes objects are, pure of actors and I/O. */
+export { ObjectError, objectErrorCodes } from './errors.js';
+export type { ObjectErrorCode, StatusCause } from './errors.js';
+export { objectLimits } from './limits.js';
+export {
+  Registry,
+  allResources,
+  apiVersionOf,
+  builtinRegistry,
+  compareVersions,
+  parseApiVersion,
+  stabilityOf,
+} from './registry.js';
+export type { GroupVersion, ResourceInfo, Stability, SubresourceInfo } from './registry.js';
+export { schemaTable } from './schema-table.js';
+export type { Definition, Field, FieldType, GroupVersionKind } from './schema-table.js';
+export {
+  LabelSelector,
+  labelSelectorFromMap,
+  labelSelectorFromObject,
+  matchEverything,
+  matchNothing,
+  parseLabelSelector,
+} from './selectors.js';
+export type { LabelRequirement, LabelSelectorObject, Labels } from './selectors.js';
+export { FieldSelector, everyField, parseFieldSelector } from './field-selectors.js';
+export type { FieldRequirement, SelectableKind } from './field-selectors.js';
+export { applyJsonPatch } from './patch/json-patch.js';
+export { applyMergePatch } from './patch/merge-patch.js';
