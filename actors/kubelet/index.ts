@@ -1,0 +1,18 @@
+export type {
+  ContainerConfig,
+  ContainerMount,
+  ContainerRecord,
+  ContainerRuntime,
+  ContainerStreams,
+  ExecRequest,
+  ImageRequest,
+  OutputChunk,
+  ResolvedImage,
+  VolumeContent,
+  VolumeFile,
+} from './container-runtime.js';
+export { collect, ImageError, RuntimeError } from './container-runtime.js';
+export { type KubeletLimits, kubeletLimits, type RuntimeLimits, runtimeLimits } from './limits.js';
+export type { ContainerSelector, KubeletMessage, KubeletReply, LogOptions } from './messages.js';
+export { endLeftoverContainers, ProcessRuntime, type ProcessRuntimeOptions } from './process-runtime.js';
+export { SimulatedRuntime, type SimulatedRuntimeOptions } from './simulated-runtime.js';

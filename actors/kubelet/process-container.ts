@@ -1,0 +1,382 @@
+/**
+ * Edge: the life of one container as a process group: spawn in a session of its own, output to the log and to whoever is
+ * attached, stop signal, SIGKILL after the grace period, and what is run by exec beside it.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { accessSync, constants, statSync } from 'node:fs';
+import { chown, mkdir, readFile, rm } from 'node:fs/promises';
+import { isAbsolute, join } from 'node:path';
+import { constants as osConstants } from 'node:os';
+import type { Clock, Timer } from '../../transport/index.js';
+import type { ContainerLog } from './container-log.js';
+import {
+  type ContainerConfig,
+  type ContainerRecord,
+  type ContainerStreams,
+  type ExecRequest,
+  RuntimeError,
+} from './container-runtime.js';
+import type { RuntimeLimits } from './limits.js';
+import { containerIdVariable, signalGroup, startMark } from './process-group.js';
+import { attachedStreams, processStreams } from './process-streams.js';
+
+/** What stands in `<attempt>.json` beside the log of a container. */
+export interface StoredRecord {
+  readonly record: ContainerRecord;
+  readonly groupId?: number;
+  /** See process-group.ts: proves that the group's leader is still the process that we started. */
+  readonly startMark?: string;
+}
+
+interface Setting {
+  readonly record: ContainerRecord;
+  /** Absent for a container of an earlier life, which has ended. */
+  readonly config: ContainerConfig | undefined;
+  /** Folder and attempt: `.log`, `.json` and `.root` follow. */
+  readonly path: string;
+  readonly clock: Clock;
+  readonly limits: RuntimeLimits;
+  readonly log: ContainerLog;
+  store(stored: StoredRecord): Promise<void>;
+  changed(): void;
+}
+
+type OutputListener = (stream: 'stdout' | 'stderr', bytes: Uint8Array) => void;
+
+const logTailLines = 80;
+const logTailBytesMax = 2048;
+const messageBytesMax = 4096;
+
+export class ProcessContainer {
+  readonly #setting: Setting;
+  #record: ContainerRecord;
+  #child: ChildProcess | undefined;
+  #groupId: number | undefined;
+  #startMark: string | undefined;
+  #killTimer: Timer | undefined;
+  #killAtMs = Number.POSITIVE_INFINITY;
+  readonly #execs = new Set<ChildProcess>();
+  readonly #listeners = new Set<OutputListener>();
+  readonly #ended: Promise<void>;
+  #end!: () => void;
+
+  constructor(setting: Setting) {
+    this.#setting = setting;
+    this.#record = setting.record;
+    this.#ended = new Promise((resolve) => {
+      this.#end = resolve;
+    });
+    if (setting.record.state === 'exited') this.#end();
+  }
+
+  get record(): ContainerRecord {
+    return this.#record;
+  }
+
+  get log(): ContainerLog {
+    return this.#setting.log;
+  }
+
+  get root(): string {
+    return `${this.#setting.path}.root`;
+  }
+
+  store(): Promise<void> {
+    return this.#setting.store({
+      record: this.#record,
+      ...(this.#groupId === undefined ? {} : { groupId: this.#groupId }),
+      ...(this.#startMark === undefined ? {} : { startMark: this.#startMark }),
+    });
+  }
+
+  async start(): Promise<void> {
+    const { config, clock } = this.#setting;
+    if (config === undefined || this.#record.state !== 'created') {
+      throw new RuntimeError('Running', `container ${this.#record.name} was started before`);
+    }
+    await mkdir(join(this.root, parentOf(config.terminationMessagePath)), { recursive: true });
+    const cwd = await this.#workingDir(config);
+    if (config.user !== undefined && process.getuid?.() === 0) {
+      await chown(this.root, config.user, config.group ?? config.user);
+    }
+    const refusal = programRefusal(config, cwd, this.#environment(config));
+    if (refusal !== undefined) return this.#failedToStart(refusal);
+    const child = spawn(program(config), config.argv.slice(1), {
+      ...this.#spawnOptions(config, cwd),
+      stdio: [config.stdin ? 'pipe' : 'ignore', 'pipe', 'pipe'],
+    });
+    const failure = await spawned(child);
+    if (failure !== undefined) return this.#failedToStart(failure.message);
+    this.#child = child;
+    this.#groupId = child.pid!;
+    this.#startMark = startMark(child.pid!);
+    this.#record = { ...this.#record, state: 'running', startedAtMs: clock.nowMs() };
+    this.#wire(child);
+    await this.store();
+    this.#setting.changed();
+  }
+
+  async stop(graceMs: number): Promise<void> {
+    if (this.#record.state === 'created') {
+      this.#record = { ...this.#record, state: 'exited', exitCode: 137, reason: 'Error' };
+      this.#record = { ...this.#record, finishedAtMs: this.#setting.clock.nowMs() };
+      this.#end();
+      await this.#setting.log.close();
+      await this.store();
+      this.#setting.changed();
+    }
+    if (this.#record.state === 'running') this.#signal(graceMs);
+    await this.#ended;
+  }
+
+  async exec(request: ExecRequest): Promise<ContainerStreams> {
+    const { config, limits } = this.#setting;
+    if (config === undefined || this.#record.state !== 'running') {
+      throw new RuntimeError('NotRunning', `container ${this.#record.name} is not running`);
+    }
+    if (this.#execs.size >= limits.execsPerContainerMax) {
+      throw new RuntimeError(
+        'Limit',
+        `${limits.execsPerContainerMax} programs run in ${config.name} already`,
+      );
+    }
+    const argv = replaceProgram(config, request.command);
+    const cwd = await this.#workingDir(config);
+    const child = spawn(argv[0] ?? '', argv.slice(1), {
+      ...this.#spawnOptions(config, cwd),
+      stdio: [request.stdin ? 'pipe' : 'ignore', 'pipe', 'pipe'],
+    });
+    const failure = await spawned(child);
+    if (failure !== undefined) {
+      throw new RuntimeError('NotFound', `exec: ${JSON.stringify(argv[0])}: ${failure.message}`);
+    }
+    this.#execs.add(child);
+    child.once('exit', () => {
+      this.#execs.delete(child);
+      signalGroup(child.pid!, 'SIGKILL');
+    });
+    return processStreams(child, limits, this.#setting.clock);
+  }
+
+  attach(): ContainerStreams {
+    const { config, limits } = this.#setting;
+    if (config === undefined || this.#child === undefined || this.#record.state !== 'running') {
+      throw new RuntimeError('NotRunning', `container ${this.#record.name} is not running`);
+    }
+    return attachedStreams({
+      stdin: this.#child.stdin,
+      closeStdin: config.stdinOnce,
+      limits,
+      ended: this.#ended.then(() => this.#record.exitCode ?? 137),
+      listen: (listener) => {
+        this.#listeners.add(listener);
+        return () => this.#listeners.delete(listener);
+      },
+    });
+  }
+
+  async removeFiles(): Promise<void> {
+    await this.#setting.log.remove();
+    await rm(this.root, { recursive: true, force: true });
+    await rm(`${this.#setting.path}.json`, { force: true });
+  }
+
+  #wire(child: ChildProcess): void {
+    const { log } = this.#setting;
+    for (const stream of ['stdout', 'stderr'] as const) {
+      child[stream]!.on('data', (bytes: Buffer) => {
+        log.write(stream, bytes);
+        for (const listener of this.#listeners) listener(stream, bytes);
+      });
+      // A pipe that breaks ends with the process; the exit code says what there is to say.
+      child[stream]!.on('error', () => {});
+    }
+    child.stdin?.on('error', () => {});
+    log.onPressure = (paused) => {
+      for (const pipe of [child.stdout!, child.stderr!]) {
+        if (paused) pipe.pause();
+        else pipe.resume();
+      }
+    };
+    const closed = new Promise<void>((resolve) => child.once('close', () => resolve()));
+    child.once('exit', (code, signal) => void this.#exited(child, closed, code, signal));
+  }
+
+  async #exited(
+    child: ChildProcess,
+    closed: Promise<void>,
+    code: number | null,
+    signal: NodeJS.Signals | null,
+  ): Promise<void> {
+    const { clock, limits, log, config } = this.#setting;
+    this.#killTimer?.cancel();
+    // A container ends with its first process: what it left in the group goes too.
+    signalGroup(child.pid!, 'SIGKILL');
+    for (const exec of this.#execs) signalGroup(exec.pid!, 'SIGKILL');
+    // Somebody who left the group may hold the pipes open for ever.
+    let timer: Timer | undefined;
+    const patience = new Promise<void>((resolve) => {
+      timer = clock.setTimer(limits.drainAfterExitMs, resolve);
+    });
+    await Promise.race([closed, patience]);
+    timer?.cancel();
+    child.stdout?.destroy();
+    child.stderr?.destroy();
+    const exitCode = code ?? 128 + (osConstants.signals[signal ?? 'SIGKILL'] ?? 0);
+    const logFailure = await log.close().then(
+      () => undefined,
+      (error: Error) => `the log could not be written: ${error.message}`,
+    );
+    const written = await readMessage(join(this.root, config!.terminationMessagePath));
+    const message = written ?? logFailure;
+    this.#record = {
+      ...this.#record,
+      state: 'exited',
+      finishedAtMs: clock.nowMs(),
+      exitCode,
+      ...(message === undefined ? {} : { message }),
+      ...(exitCode === 0 ? {} : { logTail: await log.tail(logTailLines, logTailBytesMax) }),
+    };
+    await this.store();
+    this.#end();
+    this.#setting.changed();
+  }
+
+  #signal(graceMs: number): void {
+    const { clock, config } = this.#setting;
+    const killAtMs = clock.monotonicMs() + graceMs;
+    if (this.#killAtMs === Number.POSITIVE_INFINITY && graceMs > 0) {
+      signalGroup(this.#groupId!, (config?.stopSignal ?? 'SIGTERM') as NodeJS.Signals);
+    }
+    if (killAtMs >= this.#killAtMs) return;
+    this.#killAtMs = killAtMs;
+    this.#killTimer?.cancel();
+    this.#killTimer = clock.setTimer(graceMs, () => {
+      if (this.#record.state === 'running') signalGroup(this.#groupId!, 'SIGKILL');
+    });
+  }
+
+  async #failedToStart(why: string): Promise<void> {
+    const { clock, log } = this.#setting;
+    await log.close();
+    const nowMs = clock.nowMs();
+    this.#record = {
+      ...this.#record,
+      state: 'exited',
+      startedAtMs: nowMs,
+      finishedAtMs: nowMs,
+      exitCode: 128,
+      reason: 'StartError',
+      message: `failed to start container ${JSON.stringify(this.#record.name)}: ${why}`,
+    };
+    await this.store();
+    this.#end();
+    this.#setting.changed();
+  }
+
+  /** A folder of this machine if there is one of that name, else one below the container's root. */
+  async #workingDir(config: ContainerConfig): Promise<string> {
+    if (config.workingDir === undefined) return this.root;
+    if (statSync(config.workingDir, { throwIfNoEntry: false })?.isDirectory()) return config.workingDir;
+    const inRoot = join(this.root, config.workingDir);
+    await mkdir(inRoot, { recursive: true });
+    return inRoot;
+  }
+
+  #spawnOptions(config: ContainerConfig, cwd: string): SpawnBasics {
+    const asRoot = process.getuid?.() === 0;
+    return {
+      cwd,
+      detached: true,
+      env: this.#environment(config),
+      ...(asRoot && config.user !== undefined ? { uid: config.user } : {}),
+      ...(asRoot && config.group !== undefined ? { gid: config.group } : {}),
+    };
+  }
+
+  /** Nothing of the kubelet's own environment but PATH: it may hold secrets. */
+  #environment(config: ContainerConfig): Record<string, string> {
+    const volumes = config.mounts.map(
+      ({ volume, mountPath }) =>
+        [
+          `KABUKI_VOLUME_${volume.toUpperCase().replaceAll(/[^A-Z0-9]/g, '_')}`,
+          join(this.root, mountPath),
+        ] as const,
+    );
+    return {
+      PATH: process.env['PATH'] ?? '/usr/local/bin:/usr/bin:/bin',
+      HOME: this.root,
+      ...config.image.env,
+      ...Object.fromEntries(volumes),
+      ...Object.fromEntries(config.env),
+      KABUKI_NODE: config.nodeName,
+      KABUKI_ROOT: this.root,
+      [containerIdVariable]: this.#record.id,
+    };
+  }
+}
+
+interface SpawnBasics {
+  readonly cwd: string;
+  readonly detached: true;
+  readonly env: Record<string, string>;
+  readonly uid?: number;
+  readonly gid?: number;
+}
+
+function program(config: ContainerConfig): string {
+  return config.argv[0] ?? '';
+}
+
+/** Node reports ENOENT alike for a missing program and a missing folder; look first, to say which. */
+function programRefusal(
+  config: ContainerConfig,
+  cwd: string,
+  env: Readonly<Record<string, string>>,
+): string | undefined {
+  const name = program(config);
+  if (name === '') return 'no command specified';
+  if (name.includes('/')) {
+    const path = isAbsolute(name) ? name : join(cwd, name);
+    return executable(path) ? undefined : `exec: ${JSON.stringify(name)}: no such file on this machine`;
+  }
+  const folders = (env['PATH'] ?? '').split(':');
+  if (folders.some((folder) => executable(join(folder, name)))) return undefined;
+  return `exec: ${JSON.stringify(name)}: executable file not found in $PATH`;
+}
+
+function executable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return statSync(path).isFile();
+  } catch {
+    return false;
+  }
+}
+
+function replaceProgram(config: ContainerConfig, command: readonly string[]): readonly string[] {
+  const [name = '', ...rest] = command;
+  return [...(config.image.programs[name] ?? [name]), ...rest];
+}
+
+/** Undefined once the process runs; the error if it could not be started. */
+function spawned(child: ChildProcess): Promise<Error | undefined> {
+  return new Promise((resolve) => {
+    child.once('spawn', () => resolve(undefined));
+    child.once('error', resolve);
+  });
+}
+
+async function readMessage(path: string): Promise<string | undefined> {
+  try {
+    const bytes = await readFile(path);
+    return bytes.length === 0 ? undefined : bytes.subarray(0, messageBytesMax).toString('utf8');
+  } catch {
+    // Not written, or not a file: there is no message.
+    return undefined;
+  }
+}
+
+function parentOf(path: string): string {
+  return path.slice(0, Math.max(1, path.lastIndexOf('/')));
+}
