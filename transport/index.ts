@@ -1,8 +1,18 @@
 export type { Clock, Random, Timer } from './clock.js';
+export { decodeEnvelope, encodeEnvelope, envelopeSchemaVersion } from './codec.js';
 export type { Envelope, EnvelopeId, Incarnation, NodeId, TraceParent } from './envelope.js';
 export { machineOf, nodeId } from './envelope.js';
+export type { TransportErrorCode } from './errors.js';
+export { TransportError, transportErrorCodes } from './errors.js';
 export type { FaultRule, Verdict } from './faults/policy.js';
 export { FaultPolicy } from './faults/policy.js';
+export type { InprocNetworkOptions } from './inproc-link.js';
+export { InprocNetwork } from './inproc-link.js';
+export type { LinkLimits } from './limits.js';
+export { linkLimits } from './limits.js';
 export type { DropReason, Link, LinkEvents } from './link.js';
+export type { MemoryLinkOptions } from './memory-network.js';
+export type { LatencyRange, SimNetworkOptions } from './sim-link.js';
+export { SimNetwork } from './sim-link.js';
 export type { Journal, JournalEvent, JournalEventType } from './trace/journal.js';
 export { silentJournal } from './trace/journal.js';

@@ -4,7 +4,7 @@
  * Rules name machines, not nodes: cutting `master-1` cuts its store thread too.
  */
 import type { Random } from '../clock.js';
-import { type Envelope, machineOf } from '../envelope.js';
+import { type Envelope, machineOf, type NodeId } from '../envelope.js';
 
 export interface FaultRule {
   readonly id: string;
@@ -34,6 +34,7 @@ function matches(names: readonly string[], machine: string): boolean {
 
 export class FaultPolicy {
   #rules: readonly FaultRule[] = [];
+  readonly #listeners = new Set<() => void>();
 
   get rules(): readonly FaultRule[] {
     return this.#rules;
@@ -42,16 +43,43 @@ export class FaultPolicy {
   /** Replaces a rule of the same id. */
   add(rule: FaultRule): void {
     this.#rules = [...this.#rules.filter((r) => r.id !== rule.id), rule];
+    this.#changed();
   }
 
   remove(id: string): boolean {
     const before = this.#rules.length;
     this.#rules = this.#rules.filter((r) => r.id !== id);
-    return this.#rules.length !== before;
+    if (this.#rules.length === before) return false;
+    this.#changed();
+    return true;
   }
 
   clear(): void {
     this.#rules = [];
+    this.#changed();
+  }
+
+  /** Calls `listener` after every change of the rules; returns the way to stop. */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Whether nothing at all gets from one node to the other: a peer behind such a rule falls silent. */
+  severs(from: NodeId, to: NodeId): boolean {
+    const [sender, receiver] = [machineOf(from), machineOf(to)];
+    if (sender === receiver) return false;
+    return this.#rules.some(
+      ({ action, ...rule }) =>
+        !rule.kinds &&
+        matches(rule.from, sender) &&
+        matches(rule.to, receiver) &&
+        (action.type === 'cut' || (action.type === 'drop' && action.probability >= 1)),
+    );
+  }
+
+  #changed(): void {
+    for (const listener of this.#listeners) listener();
   }
 
   judge(envelope: Pick<Envelope, 'from' | 'to' | 'kind'>, random: Random): Verdict {

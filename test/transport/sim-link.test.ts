@@ -1,0 +1,88 @@
+import { strict as assert } from 'node:assert';
+import { FaultPolicy, type Incarnation, nodeId, SimNetwork } from '../../transport/index.js';
+import { linkCases, type LinkWorld, TestNode } from './link.case.js';
+import { memoryWorld } from './memory-world.js';
+import { SeededRandom, VirtualClock } from './virtual-clock.js';
+
+function makeWorld(seed: number): { world: LinkWorld; network: SimNetwork } {
+  const clock = new VirtualClock();
+  const network = new SimNetwork({ clock, random: new SeededRandom(seed), roundTrip: true });
+  return { world: memoryWorld(network, clock), network };
+}
+
+linkCases('simulated', async () => makeWorld(7).world);
+
+describe('simulated network', () => {
+  async function start(world: LinkWorld, name: string): Promise<TestNode> {
+    const policy = new FaultPolicy();
+    const link = await world.link(nodeId(name), 1 as Incarnation, policy, {});
+    return new TestNode(link, policy, world.clock).start();
+  }
+
+  async function pair(
+    seed: number,
+  ): Promise<{ world: LinkWorld; network: SimNetwork; a: TestNode; b: TestNode }> {
+    const { world, network } = makeWorld(seed);
+    const [a, b] = [await start(world, 'a'), await start(world, 'b')];
+    a.link.addPeer(b.link.node, b.link.address());
+    await world.until('they meet', () => a.isUp(b) && b.isUp(a));
+    return { world, network, a, b };
+  }
+
+  async function lossyRun(seed: number): Promise<string[]> {
+    const { world, network, a, b } = await pair(seed);
+    network.faults.add({ id: 'l', from: ['*'], to: ['*'], action: { type: 'drop', probability: 0.3 } });
+    network.faults.add({ id: 'u', from: ['*'], to: ['*'], action: { type: 'duplicate', probability: 0.2 } });
+    network.faults.add({
+      id: 'r',
+      from: ['*'],
+      to: ['*'],
+      action: { type: 'reorder', probability: 0.3, windowMs: 20 },
+    });
+    for (let i = 0; i < 100; i++) {
+      a.send(b, `m${i}`);
+      await world.pass(1);
+    }
+    await world.pass(100);
+    return b.kinds();
+  }
+
+  it('loses, doubles and reorders by its own rules, the same way for the same seed', async () => {
+    const first = await lossyRun(3);
+    const sorted = first.toSorted((x, y) => Number(x.slice(1)) - Number(y.slice(1)));
+    assert(new Set(first).size < 100, 'some are lost');
+    assert(new Set(first).size < first.length, 'some are doubled');
+    assert.notDeepEqual(first, sorted, 'some overtake others');
+    assert.deepEqual(await lossyRun(3), first);
+    assert.notDeepEqual(await lossyRun(4), first);
+  });
+
+  it('takes the latency of the directed pair', async () => {
+    const { world, network, a, b } = await pair(1);
+    network.setLatency('a', 'b', { minMs: 50, maxMs: 50 });
+    const sentMs = world.clock.monotonicMs();
+    a.send(b, 'slow');
+    b.send(a, 'fast');
+    await world.until('b answers', () => a.got.length === 1);
+    assert(world.clock.monotonicMs() - sentMs < 5);
+    await world.until('a is heard', () => b.got.length === 1);
+    assert(world.clock.monotonicMs() - sentMs >= 50);
+  });
+
+  it('cuts by a rule of the network as by one of the sender', async () => {
+    const { world, network, a, b } = await pair(1);
+    network.faults.add({ id: 'c', from: ['a'], to: ['b'], action: { type: 'cut' } });
+    a.send(b, 'lost');
+    await world.until('b misses a', () => b.downs.length === 1);
+    assert.deepEqual([a.dropped, b.got, a.downs], [[['lost', 'fault']], [], []]);
+    network.faults.clear();
+    await world.until('b hears a', () => b.isUp(a));
+  });
+
+  it('delivers letters of a node that died after it sent them', async () => {
+    const { world, network, a, b } = await pair(1);
+    a.send(b, 'last words');
+    network.kill(a.link.node);
+    await world.until('they arrive', () => b.got.length === 1);
+  });
+});
