@@ -1,0 +1,5 @@
+import { systemSuite } from './system.case.js';
+import { realWorld, simWorld } from './world.js';
+
+systemSuite('nact', realWorld);
+systemSuite('the simulator', simWorld);
