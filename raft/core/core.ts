@@ -1,0 +1,602 @@
+/**
+ * The consensus core of one member: a pure function of its inputs. Messages, ticks and proposals go in; `ready()` says
+ * what to save, send and apply. No clock, no I/O, no promise; time is the number of ticks. Shaped like etcd-io/raft's
+ * RawNode. Follows Ongaro's dissertation: election §3.4, replication §3.5, safety §3.6, transfer §3.10, PreVote §9.6,
+ * CheckQuorum §6.2, ReadIndex §6.4. Departure: a vote request leaves only after the candidate's own vote is durable, so
+ * that no reply to it can meet a restarted candidate whose log is shorter than the one it promised.
+ */
+import { strict as assert } from 'node:assert';
+import { Leader, type LeaderContext } from './leader.js';
+import { Quorum } from './quorum.js';
+import { logIndex, term as asTerm } from './types.js';
+import type { MemoryLog } from './log.js';
+import type {
+  AppendRequest,
+  Heartbeat,
+  Message,
+  ReadIndexRequest,
+  SnapshotMessage,
+  VoteReply,
+  VoteRequest,
+} from './messages.js';
+import type { CoreOptions, CoreState } from './options.js';
+import type { InstalledSnapshot, Persist, ReadState, Ready, Role, SoftState } from './ready.js';
+import type { Entry, EntryType, HardState, LogIndex, MemberId, SnapshotMeta, Term } from './types.js';
+
+export type ProposeResult =
+  | { readonly type: 'accepted'; readonly firstIndex: LogIndex; readonly term: Term }
+  | { readonly type: 'dropped'; readonly reason: 'not-leader' | 'transferring' | 'uncommitted-full' };
+
+export type TransferResult = 'started' | 'forwarded' | 'no-leader' | 'not-a-voter' | 'already-leader';
+
+type Campaign = 'pre-vote' | 'timeout' | 'transfer';
+
+const NO_DATA = new Uint8Array(0);
+
+export class RaftCore implements LeaderContext {
+  readonly id: MemberId;
+  readonly options: CoreOptions;
+  readonly log: MemoryLog;
+  readonly quorum: Quorum;
+
+  #term: Term;
+  #votedFor: MemberId | null;
+  #commit: LogIndex;
+  #role: Role = 'follower';
+  #leaderId: MemberId | null = null;
+  /** Set exactly while the role is `leader`. */
+  #leader: Leader | null = null;
+  readonly #votes = new Map<MemberId, boolean>();
+  #electionReason: 'timeout' | 'transfer' = 'timeout';
+
+  #electionElapsed = 0;
+  #heartbeatElapsed = 0;
+  #electionTimeout = 0;
+
+  #messages: Message[] = [];
+  #messagesAfterPersist: Message[] = [];
+  #readStates: ReadState[] = [];
+  #droppedReads: number[] = [];
+  #softState: SoftState;
+  #savedHardState: HardState;
+  /** The hard state in the batch that the disk works on. */
+  #savingHardState: HardState | null = null;
+  #persisting = false;
+  /** A commit index that nothing else carries to disk goes there on a tick, not at once. */
+  #commitSaveDue = false;
+
+  #handedToApply: LogIndex;
+  #applied: LogIndex;
+  #snapshot: InstalledSnapshot | null = null;
+  /** Set until the state machine has been restored from an installed snapshot: nothing is applied before. */
+  #restoring: LogIndex | null = null;
+  #nextReadContext: number;
+
+  constructor(options: CoreOptions, state: CoreState) {
+    assert(options.heartbeatTicks < options.electionTicks, 'heartbeats must be more frequent than elections');
+    this.options = options;
+    this.id = options.id;
+    this.log = state.log;
+    this.quorum = new Quorum(options.configuration.voters);
+    this.#term = state.hardState?.term ?? asTerm(0);
+    this.#votedFor = state.hardState?.votedFor ?? null;
+    this.#commit = logIndex(
+      Math.min(Math.max(state.hardState?.commit ?? 0, state.applied), this.log.lastIndex),
+    );
+    // An installed snapshot is durable before the hard state that was saved for it: a crash between leaves this.
+    if (this.log.lastTerm > this.#term) {
+      this.#term = this.log.lastTerm;
+      this.#votedFor = null;
+    }
+    this.#applied = this.#handedToApply = state.applied;
+    this.#softState = { role: 'follower', leader: null, term: this.#term };
+    this.#savedHardState = this.#hardState();
+    // A late answer to a read of this member's last life must not match one of this life.
+    this.#nextReadContext = Math.floor(options.random() * 2 ** 52);
+    // A fresh group need not wait long; in one that has a leader the pre-vote finds out.
+    this.#resetCampaignTimer();
+  }
+
+  get term(): Term {
+    return this.#term;
+  }
+  get role(): Role {
+    return this.#role;
+  }
+  get leaderId(): MemberId | null {
+    return this.#leaderId;
+  }
+  get commit(): LogIndex {
+    return this.#commit;
+  }
+  get appliedIndex(): LogIndex {
+    return this.#applied;
+  }
+  get votedFor(): MemberId | null {
+    return this.#votedFor;
+  }
+  /** Progress of the peers; null when not leading. */
+  get leader(): Leader | null {
+    return this.#leader;
+  }
+
+  // ---- inputs
+
+  tick(): void {
+    this.#electionElapsed++;
+    if (this.#commit !== this.#savedHardState.commit) this.#commitSaveDue = true;
+    if (this.#leader !== null) return this.#tickLeader(this.#leader);
+    if (this.#electionElapsed >= this.#electionTimeout) this.campaign();
+  }
+
+  /** Starts an election now, as if the timer had run out. */
+  campaign(): void {
+    if (this.#role === 'leader' || !this.#isPromotable()) return;
+    this.#campaign('pre-vote');
+  }
+
+  /** Appends to the leader's log; the entries' outcome shows in `Ready.committed` at their indexes and term. */
+  propose(data: readonly Uint8Array[], type: EntryType = 'normal'): ProposeResult {
+    const leader = this.#leader;
+    if (leader === null) return { type: 'dropped', reason: 'not-leader' };
+    if (leader.transferTo !== null) return { type: 'dropped', reason: 'transferring' };
+    let bytes = 0;
+    for (const one of data) bytes += one.length;
+    if (leader.uncommittedBytes > 0 && leader.uncommittedBytes + bytes > this.options.uncommittedBytesMax) {
+      return { type: 'dropped', reason: 'uncommitted-full' };
+    }
+    const firstIndex = logIndex(this.log.lastIndex + 1);
+    for (const one of data) leader.append(type, one);
+    return { type: 'accepted', firstIndex, term: this.#term };
+  }
+
+  /** A context for `readIndex`, never used before, not even by an earlier life of this member. */
+  newReadContext(): number {
+    return ++this.#nextReadContext;
+  }
+
+  /** Asks for a linearizable read; answered in `Ready.readStates`, refused in `Ready.droppedReads`, or lost. */
+  readIndex(context: number): void {
+    if (this.#leader !== null) {
+      if (!this.#leader.reads.add({ context, from: this.id })) this.#droppedReads.push(context);
+    } else if (this.#leaderId !== null) {
+      this.send({ type: 'read-index', ...this.#to(this.#leaderId), context });
+    } else {
+      this.#droppedReads.push(context);
+    }
+  }
+
+  transferLeadership(to: MemberId): TransferResult {
+    if (!this.options.configuration.voters.includes(to)) return 'not-a-voter';
+    if (to === this.#leaderId) return 'already-leader';
+    if (this.#leaderId === null) return 'no-leader';
+    if (this.#leader === null) {
+      this.send({ type: 'transfer-leadership', ...this.#to(this.#leaderId), target: to });
+      return 'forwarded';
+    }
+    this.#electionElapsed = 0;
+    this.#leader.startTransfer(to);
+    return 'started';
+  }
+
+  /** A snapshot to `peer` arrived nowhere, or could not be sent. */
+  reportSnapshotFailed(peer: MemberId): void {
+    const progress = this.#leader?.peers.get(peer);
+    if (progress?.state === 'snapshot') progress.abandonSnapshot();
+  }
+
+  /** Messages to `peer` get lost: send one at a time until it answers. */
+  reportUnreachable(peer: MemberId): void {
+    const progress = this.#leader?.peers.get(peer);
+    if (progress?.state === 'replicate') progress.becomeProbe();
+  }
+
+  step(message: Message): void {
+    if (message.term > this.#term) {
+      if (!this.#enterTerm(message)) return;
+    } else if (message.term < this.#term) {
+      return this.#answerStale(message);
+    }
+    switch (message.type) {
+      case 'vote':
+      case 'pre-vote':
+        return this.#onVoteRequest(message);
+      case 'vote-reply':
+      case 'pre-vote-reply':
+        return this.#onVoteReply(message);
+      case 'append':
+        return this.#onAppend(message);
+      case 'heartbeat':
+        return this.#onHeartbeat(message);
+      case 'snapshot':
+        return this.#onSnapshot(message);
+      case 'append-accepted':
+        return this.#leader?.onAccepted(message);
+      case 'append-rejected':
+        return this.#leader?.onRejected(message);
+      case 'heartbeat-reply':
+        return this.#leader?.onHeartbeatReply(message);
+      case 'read-index':
+        return this.#onReadIndex(message);
+      case 'read-index-reply':
+        this.#readStates.push({ context: message.context, index: message.index });
+        return;
+      case 'transfer-leadership':
+        if (this.#leader !== null) this.transferLeadership(message.target);
+        return;
+      case 'timeout-now':
+        if (this.#role !== 'leader' && this.#isPromotable()) this.#campaign('transfer');
+        return;
+      default:
+        message satisfies never;
+    }
+  }
+
+  // ---- outputs
+
+  /** Null: nothing to do. */
+  ready(): Ready | null {
+    this.#leader?.flush();
+    const softState = this.#changedSoftState();
+    const persist = this.#persisting ? null : this.#takePersist();
+    const committed = this.#takeCommitted();
+    const { length } = this.#messages;
+    if (softState === null && persist === null && committed.length === 0 && length === 0) {
+      if (this.#readStates.length === 0 && this.#droppedReads.length === 0) return null;
+    }
+    const ready: Ready = {
+      softState,
+      messages: this.#messages,
+      persist,
+      committed,
+      readStates: this.#readStates,
+      droppedReads: this.#droppedReads,
+    };
+    this.#messages = [];
+    this.#readStates = [];
+    this.#droppedReads = [];
+    return ready;
+  }
+
+  /** The outstanding `persist` is durable. Its messages may be sent. */
+  persisted(): void {
+    assert(this.#persisting, 'nothing was being persisted');
+    this.#persisting = false;
+    this.log.confirm();
+    if (this.#savingHardState !== null) {
+      this.#savedHardState = this.#savingHardState;
+      this.#savingHardState = null;
+    }
+    if (this.#leader !== null) return this.#leader.advanceCommit();
+    const { term, votedFor } = this.#savedHardState;
+    if (this.#role === 'candidate' && term === this.#term && votedFor === this.id)
+      this.#countVote(this.id, true);
+  }
+
+  /** The state machine contains everything up to `index`. */
+  applied(index: LogIndex): void {
+    assert(index <= this.#commit, `applied ${index} beyond the commit index ${this.#commit}`);
+    if (index > this.#applied) this.#applied = index;
+    if (this.#restoring !== null && index >= this.#restoring) this.#restoring = null;
+  }
+
+  /** Shorthand for a host that works strictly one `Ready` after the other. */
+  advance(ready: Ready): void {
+    if (ready.persist !== null) this.persisted();
+    const last = ready.committed.at(-1);
+    if (last !== undefined) this.applied(last.index);
+    if (ready.persist?.snapshot) this.applied(ready.persist.snapshot.meta.index);
+  }
+
+  /** A snapshot of the state machine at `meta` is durable. Returns the index up to which the log is now gone. */
+  compact(meta: SnapshotMeta, trailingEntriesMax: number, trailingBytesMax: number): LogIndex {
+    assert(meta.index <= this.#applied, 'a snapshot must not be ahead of the state machine');
+    return this.log.compactTo(meta, trailingEntriesMax, trailingBytesMax);
+  }
+
+  // ---- for the leader's side
+
+  send(message: Message): void {
+    this.#messages.push(message);
+  }
+
+  commitTo(index: LogIndex): void {
+    if (index > this.#commit) this.#commit = index;
+  }
+
+  answerRead(state: ReadState): void {
+    this.#readStates.push(state);
+  }
+
+  // ---- terms and roles
+
+  /** A message of a later term: true when it is to be handled further. */
+  #enterTerm(message: Message): boolean {
+    if (message.type === 'vote' || message.type === 'pre-vote') {
+      // The lease (dissertation §6.2, §4.2.3): who hears a leader does not help to depose it.
+      const inLease = this.#leaderId !== null && this.#electionElapsed < this.options.electionTicks;
+      if (inLease && message.reason !== 'transfer') return false;
+      if (message.type === 'pre-vote') return true;
+    }
+    // A granted pre-vote carries the term that we have not entered yet.
+    if (message.type === 'pre-vote-reply' && message.granted) return true;
+    const fromLeader =
+      message.type === 'append' || message.type === 'heartbeat' || message.type === 'snapshot';
+    this.#becomeFollower(message.term, fromLeader ? message.from : null);
+    return true;
+  }
+
+  /** A message of an earlier term changes nothing, but its sender may need to hear of the later one. */
+  #answerStale(message: Message): void {
+    switch (message.type) {
+      case 'append':
+      case 'heartbeat':
+      case 'snapshot':
+        // Voters that ignore votes inside a lease would leave this leader, and us, stuck for ever.
+        this.send({ type: 'heartbeat-reply', ...this.#to(message.from), readRound: 0 });
+        return;
+      case 'pre-vote':
+        this.send({ type: 'pre-vote-reply', ...this.#to(message.from), granted: false });
+        return;
+      default:
+    }
+  }
+
+  #becomeFollower(term: Term, leader: MemberId | null): void {
+    assert(term >= this.#term, 'terms only grow');
+    if (term > this.#term) {
+      this.#term = term;
+      this.#votedFor = null;
+    }
+    if (this.#leader !== null) {
+      this.#droppedReads.push(...this.#leader.reads.contextsOf(this.id));
+      this.#leader = null;
+    }
+    this.#role = 'follower';
+    this.#leaderId = leader;
+    this.#votes.clear();
+    this.#resetElectionTimer();
+  }
+
+  #campaign(campaign: Campaign): void {
+    this.#votes.clear();
+    this.#leaderId = null;
+    this.#resetCampaignTimer();
+    if (campaign === 'pre-vote') {
+      this.#role = 'pre-candidate';
+      this.#askForVotes('pre-vote', asTerm(this.#term + 1), 'timeout');
+      this.#countVote(this.id, true);
+      return;
+    }
+    this.#role = 'candidate';
+    this.#term = asTerm(this.#term + 1);
+    this.#votedFor = this.id;
+    this.#electionReason = campaign;
+    // Both the requests and the own vote wait for the disk: see `persisted`.
+    this.#askForVotes('vote', this.#term, this.#electionReason);
+  }
+
+  #askForVotes(type: 'vote' | 'pre-vote', term: Term, reason: 'timeout' | 'transfer'): void {
+    const { lastIndex, lastTerm } = this.log;
+    for (const to of this.quorum.voters) {
+      if (to === this.id) continue;
+      const request: VoteRequest = { type, from: this.id, to, term, lastIndex, lastTerm, reason };
+      // The request vouches for the log's end, so that must be durable too.
+      this.#messagesAfterPersist.push(request);
+    }
+  }
+
+  #countVote(from: MemberId, granted: boolean): void {
+    if (!this.#votes.has(from)) this.#votes.set(from, granted);
+    const result = this.quorum.result(this.#votes);
+    if (result === 'lost') return this.#becomeFollower(this.#term, null);
+    if (result === 'pending') return;
+    if (this.#role === 'pre-candidate') return this.#campaign('timeout');
+    this.#becomeLeader();
+  }
+
+  #becomeLeader(): void {
+    assert.equal(this.#role, 'candidate', 'only a candidate becomes leader');
+    this.#role = 'leader';
+    this.#leaderId = this.id;
+    this.#votes.clear();
+    this.#electionElapsed = 0;
+    this.#heartbeatElapsed = 0;
+    this.#leader = new Leader(this, this.#term);
+    // Commits what earlier leaders left (§5.4.2), and makes reads possible.
+    this.#leader.append('noop', NO_DATA);
+  }
+
+  #tickLeader(leader: Leader): void {
+    if (this.#electionElapsed >= this.options.electionTicks) {
+      this.#electionElapsed = 0;
+      if (!leader.hasQuorum()) return this.#becomeFollower(this.#term, null);
+      // The target had one election timeout; the group must take proposals again.
+      leader.transferTo = null;
+    }
+    leader.tickSnapshots();
+    if (++this.#heartbeatElapsed >= this.options.heartbeatTicks) {
+      this.#heartbeatElapsed = 0;
+      leader.heartbeat();
+    }
+  }
+
+  #isPromotable(): boolean {
+    return this.#restoring === null && this.quorum.voters.includes(this.id);
+  }
+
+  #resetElectionTimer(): void {
+    const { electionTicks, random } = this.options;
+    this.#electionElapsed = 0;
+    this.#electionTimeout = electionTicks + Math.floor(random() * electionTicks);
+  }
+
+  /** A campaign waits for answers only, not for a leader's lease to end; pre-votes make an early retry harmless. */
+  #resetCampaignTimer(): void {
+    const { electionTicks, random } = this.options;
+    const ticksMin = Math.ceil(electionTicks / 2);
+    this.#electionElapsed = 0;
+    this.#electionTimeout = ticksMin + Math.floor(random() * (electionTicks - ticksMin + 1));
+  }
+
+  // ---- as a voter
+
+  #onVoteRequest(message: VoteRequest): void {
+    const { from, type } = message;
+    const free =
+      this.#votedFor === from ||
+      (this.#votedFor === null && this.#leaderId === null) ||
+      (type === 'pre-vote' && message.term > this.#term);
+    const granted = free && this.log.isUpToDate(message.lastIndex, message.lastTerm);
+    if (type === 'pre-vote') {
+      const term = granted ? message.term : this.#term;
+      this.send({ type: 'pre-vote-reply', from: this.id, to: from, term, granted });
+      return;
+    }
+    if (granted) {
+      this.#votedFor = from;
+      this.#electionElapsed = 0;
+    }
+    this.#messagesAfterPersist.push({ type: 'vote-reply', ...this.#to(from), granted });
+  }
+
+  #onVoteReply(message: VoteReply): void {
+    const expected = message.type === 'vote-reply' ? 'candidate' : 'pre-candidate';
+    if (this.#role !== expected) return;
+    // A grant for a pre-vote of an earlier term of ours is not one for this.
+    if (message.type === 'pre-vote-reply' && message.granted && message.term !== this.#term + 1) return;
+    this.#countVote(message.from, message.granted);
+  }
+
+  // ---- as a follower
+
+  #followLeader(from: MemberId): void {
+    assert(this.#role !== 'leader', `two leaders in term ${this.#term}: ${this.id} and ${from}`);
+    if (this.#role !== 'follower') this.#becomeFollower(this.#term, from);
+    this.#electionElapsed = 0;
+    this.#leaderId = from;
+  }
+
+  #onAppend(message: AppendRequest): void {
+    const { from, prevIndex, prevTerm, entries } = message;
+    this.#followLeader(from);
+    if (prevIndex < this.#commit) return this.#accept(from, this.#commit);
+    if (!this.log.matches(prevIndex, prevTerm)) {
+      const hint = this.log.lastIndexNotAbove(prevIndex, prevTerm);
+      this.#messagesAfterPersist.push({
+        type: 'append-rejected',
+        ...this.#to(from),
+        index: prevIndex,
+        hintIndex: hint.index,
+        hintTerm: hint.term,
+      });
+      return;
+    }
+    for (const entry of entries) this.#take(entry);
+    const last = logIndex(prevIndex + entries.length);
+    this.commitTo(logIndex(Math.min(message.commit, last)));
+    this.#accept(from, last);
+  }
+
+  /** Raft §5.3: a conflicting entry and everything behind it goes; an equal one stays. */
+  #take(entry: Entry): void {
+    if (entry.index <= this.log.lastIndex) {
+      if (this.log.matches(entry.index, entry.term)) return;
+      assert(entry.index > this.#commit, `entry ${entry.index} conflicts with a committed one`);
+      this.log.truncateFrom(entry.index);
+    }
+    this.log.append(entry);
+  }
+
+  #accept(to: MemberId, index: LogIndex): void {
+    const last = this.#messagesAfterPersist.at(-1);
+    if (last?.type === 'append-accepted' && last.to === to && last.term === this.#term) {
+      // One acknowledgement for all appends of a batch: it covers everything up to its index.
+      if (last.index >= index) return;
+      this.#messagesAfterPersist.pop();
+    }
+    this.#messagesAfterPersist.push({ type: 'append-accepted', ...this.#to(to), index });
+  }
+
+  #onHeartbeat(message: Heartbeat): void {
+    this.#followLeader(message.from);
+    this.commitTo(logIndex(Math.min(message.commit, this.log.lastIndex)));
+    this.send({ type: 'heartbeat-reply', ...this.#to(message.from), readRound: message.readRound });
+  }
+
+  #onSnapshot(message: SnapshotMessage): void {
+    const { from, meta, data } = message;
+    this.#followLeader(from);
+    if (meta.index <= this.#commit) return this.#accept(from, this.#commit);
+    if (this.log.matches(meta.index, meta.term)) {
+      // We have it all, only did not know that it is committed.
+      this.commitTo(meta.index);
+      return this.#accept(from, meta.index);
+    }
+    this.log.restore(meta);
+    this.#commit = meta.index;
+    this.#handedToApply = meta.index;
+    this.#restoring = meta.index;
+    this.#snapshot = { meta, data };
+    this.#accept(from, meta.index);
+  }
+
+  #onReadIndex(message: ReadIndexRequest): void {
+    // A follower that is not answered asks again.
+    this.#leader?.reads.add({ context: message.context, from: message.from });
+  }
+
+  // ---- making a Ready
+
+  #changedSoftState(): SoftState | null {
+    const last = this.#softState;
+    if (last.role === this.#role && last.leader === this.#leaderId && last.term === this.#term) return null;
+    this.#softState = { role: this.#role, leader: this.#leaderId, term: this.#term };
+    return this.#softState;
+  }
+
+  #takePersist(): Persist | null {
+    const saved = this.#savedHardState;
+    const voted = saved.term !== this.#term || saved.votedFor !== this.#votedFor;
+    const { entries, truncateFrom } = this.log.hand();
+    const snapshot = this.#snapshot;
+    this.#snapshot = null;
+    const mustSync = voted || entries.length > 0 || snapshot !== null;
+    const commitMoved = saved.commit !== this.#commit;
+    if (!mustSync && !(commitMoved && this.#commitSaveDue)) {
+      // All that these messages vouch for is durable already.
+      for (const message of this.#messagesAfterPersist) this.#messages.push(message);
+      this.#messagesAfterPersist.length = 0;
+      return null;
+    }
+    const messages = this.#messagesAfterPersist;
+    this.#messagesAfterPersist = [];
+    this.#persisting = true;
+    this.#commitSaveDue = false;
+    this.#savingHardState = voted || commitMoved ? this.#hardState() : null;
+    return { hardState: this.#savingHardState, snapshot, truncateFrom, entries, mustSync, messages };
+  }
+
+  #takeCommitted(): readonly Entry[] {
+    if (this.#restoring !== null) return [];
+    const from = this.#handedToApply + 1;
+    // Never ahead of the own disk: a snapshot of the state must not cover entries that a crash could take back.
+    const to = Math.min(
+      this.#commit,
+      this.log.stableIndex,
+      this.#handedToApply + this.options.applyEntriesMax,
+    );
+    if (from > to) return [];
+    const entries = this.log.entries(from, to + 1, this.options.applyBytesMax);
+    this.#handedToApply = entries.at(-1)!.index;
+    return entries;
+  }
+
+  #hardState(): HardState {
+    return { term: this.#term, votedFor: this.#votedFor, commit: this.#commit };
+  }
+
+  #to(to: MemberId): { readonly from: MemberId; readonly to: MemberId; readonly term: Term } {
+    return { from: this.id, to, term: this.#term };
+  }
+}

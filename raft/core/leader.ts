@@ -1,0 +1,220 @@
+/**
+ * What a member holds only while it leads: the peers' progress, its read rounds, a transfer under way. Made when the
+ * election is won and thrown away when it steps down, so nothing of one leadership leaks into the next.
+ * It never decides to step down: it tells (`hasQuorum`), the core acts.
+ */
+import { Progress } from './progress.js';
+import { ReadQueue } from './reads.js';
+import { entryBytes } from './log.js';
+import { logIndex } from './types.js';
+import type { AppendAccepted, AppendRejected, HeartbeatReply, Message } from './messages.js';
+import type { CoreOptions } from './options.js';
+import type { MemoryLog } from './log.js';
+import type { Quorum } from './quorum.js';
+import type { ReadState } from './ready.js';
+import type { Entry, EntryType, LogIndex, MemberId, Term } from './types.js';
+
+/** What a leader needs of the core around it. */
+export interface LeaderContext {
+  readonly id: MemberId;
+  readonly log: MemoryLog;
+  readonly quorum: Quorum;
+  readonly options: CoreOptions;
+  readonly commit: LogIndex;
+  commitTo(index: LogIndex): void;
+  send(message: Message): void;
+  answerRead(state: ReadState): void;
+}
+
+const NO_DATA = new Uint8Array(0);
+
+export class Leader {
+  readonly term: Term;
+  readonly reads: ReadQueue;
+  /** Every member but this one, learners too. */
+  readonly peers = new Map<MemberId, Progress>();
+  transferTo: MemberId | null = null;
+  /** Bytes of own proposals that are not committed. */
+  uncommittedBytes = 0;
+  readonly #context: LeaderContext;
+
+  constructor(context: LeaderContext, term: Term) {
+    this.#context = context;
+    this.term = term;
+    this.reads = new ReadQueue(context.options.pendingReadsMax);
+    const { voters, learners } = context.options.configuration;
+    for (const id of [...voters, ...learners]) {
+      if (id === context.id) continue;
+      this.peers.set(id, new Progress(0, context.log.lastIndex + 1, context.options));
+    }
+  }
+
+  append(type: EntryType, data: Uint8Array): void {
+    const { log } = this.#context;
+    const entry: Entry = { term: this.term, index: logIndex(log.lastIndex + 1), type, data };
+    log.append(entry);
+    if (type === 'normal') this.uncommittedBytes += entryBytes(entry);
+  }
+
+  /** Sends whatever may be sent now; called once per `Ready`, so proposals of one turn share their appends. */
+  flush(): void {
+    this.#startReadRound();
+    for (const [id, peer] of this.peers) this.#sendAppends(id, peer);
+  }
+
+  /** Raft §5.3 and §5.4.2: counts replicas, and only for entries of the own term. */
+  advanceCommit(): void {
+    const { log, quorum, commit } = this.#context;
+    const reached = quorum.reached((voter) => this.#matchOf(voter));
+    if (reached <= commit || log.term(reached) !== this.term) return;
+    for (let index = commit + 1; index <= reached; index++) {
+      const entry = log.at(index)!;
+      if (entry.type === 'normal')
+        this.uncommittedBytes = Math.max(0, this.uncommittedBytes - entryBytes(entry));
+    }
+    this.#context.commitTo(logIndex(reached));
+  }
+
+  onAccepted(message: AppendAccepted): void {
+    const peer = this.peers.get(message.from);
+    if (peer === undefined) return;
+    peer.active = true;
+    const news = peer.accepted(message.index);
+    if (peer.state === 'probe') {
+      // Also without news: the answer itself shows that the logs agree up to there.
+      if (message.index >= peer.match) peer.becomeReplicate();
+    } else if (peer.state === 'snapshot' && peer.match >= peer.snapshotIndex) {
+      peer.becomeProbe();
+      peer.becomeReplicate();
+    }
+    if (news) this.advanceCommit();
+    this.#handOver();
+  }
+
+  onRejected(message: AppendRejected): void {
+    const peer = this.peers.get(message.from);
+    if (peer === undefined) return;
+    peer.active = true;
+    const agreed = this.#context.log.lastIndexNotAbove(message.hintIndex, message.hintTerm).index;
+    peer.rejected(message.index, agreed);
+  }
+
+  onHeartbeatReply(message: HeartbeatReply): void {
+    const peer = this.peers.get(message.from);
+    if (peer === undefined) return;
+    peer.active = true;
+    if (message.readRound > peer.readRound) peer.readRound = message.readRound;
+    peer.nudge();
+    this.finishReads();
+    this.#handOver();
+  }
+
+  /** Ends the read round that a quorum has confirmed, if it has. */
+  finishReads(): void {
+    const { id, quorum } = this.#context;
+    const { round } = this.reads;
+    if (round === null) return;
+    const confirmed = quorum.count(
+      (voter) => voter === id || this.peers.get(voter)!.readRound >= round.number,
+    );
+    if (confirmed < quorum.size) return;
+    this.reads.finish();
+    for (const read of round.reads) {
+      if (read.from === id) this.#context.answerRead({ context: read.context, index: round.index });
+      else
+        this.#send({
+          type: 'read-index-reply',
+          ...this.#to(read.from),
+          context: read.context,
+          index: round.index,
+        });
+    }
+  }
+
+  heartbeat(): void {
+    const { commit } = this.#context;
+    const readRound = this.reads.round?.number ?? 0;
+    for (const [id, peer] of this.peers) {
+      const known = logIndex(Math.min(peer.match, commit));
+      this.#send({ type: 'heartbeat', ...this.#to(id), commit: known, readRound });
+    }
+  }
+
+  tickSnapshots(): void {
+    for (const peer of this.peers.values()) {
+      if (peer.state === 'snapshot' && ++peer.snapshotTicks >= this.#context.options.snapshotRetryTicks) {
+        peer.abandonSnapshot();
+      }
+    }
+  }
+
+  /** Has a majority of voters been heard of since the last call? */
+  hasQuorum(): boolean {
+    const { id, quorum } = this.#context;
+    const heard = quorum.count((voter) => voter === id || this.peers.get(voter)!.active);
+    for (const peer of this.peers.values()) peer.active = false;
+    return heard >= quorum.size;
+  }
+
+  /** The target gets what it lacks first; `timeout-now` follows as soon as it has everything. */
+  startTransfer(to: MemberId): void {
+    this.transferTo = to;
+    this.#handOver();
+  }
+
+  #handOver(): void {
+    const { log } = this.#context;
+    const to = this.transferTo;
+    if (to === null || this.peers.get(to)!.match !== log.lastIndex) return;
+    this.#send({ type: 'timeout-now', ...this.#to(to) });
+  }
+
+  #startReadRound(): void {
+    const { log, commit } = this.#context;
+    // Before a commit in its own term a leader does not know how far the last leader's commits went (etcd #7331).
+    if (!this.reads.hasWaiting || this.reads.round !== null || log.term(commit) !== this.term) return;
+    this.reads.start(commit);
+    if (this.peers.size > 0) this.heartbeat();
+    this.finishReads();
+  }
+
+  #sendAppends(to: MemberId, peer: Progress): void {
+    const { log, options, commit } = this.#context;
+    while (peer.canAppend()) {
+      const idle = peer.next > log.lastIndex;
+      const lagging = peer.nudged && peer.match < log.lastIndex;
+      if (idle && !lagging && peer.commitSent >= commit) return;
+      peer.nudged = false;
+      const prevIndex = logIndex(peer.next - 1);
+      const prevTerm = log.term(prevIndex);
+      if (prevTerm === null) return this.#sendSnapshot(to, peer);
+      const entries = idle ? [] : log.entries(peer.next, log.lastIndex + 1, options.messageBytesMax);
+      peer.commitSent = commit;
+      this.#send({ type: 'append', ...this.#to(to), prevIndex, prevTerm, entries, commit });
+      let bytes = 0;
+      for (const entry of entries) bytes += entryBytes(entry);
+      peer.sent(prevIndex + entries.length, bytes);
+    }
+  }
+
+  #sendSnapshot(to: MemberId, peer: Progress): void {
+    const meta = this.#context.log.snapshot;
+    // To a peer that is not there it would only cost.
+    if (meta === null || !peer.active) return;
+    peer.becomeSnapshot(meta.index);
+    this.#send({ type: 'snapshot', ...this.#to(to), meta, data: NO_DATA });
+  }
+
+  #matchOf(voter: MemberId): number {
+    // The own log counts only as far as its fsync has come (etcd #14370).
+    return voter === this.#context.id ? this.#context.log.stableIndex : this.peers.get(voter)!.match;
+  }
+
+  #to(to: MemberId): { readonly from: MemberId; readonly to: MemberId; readonly term: Term } {
+    return { from: this.#context.id, to, term: this.term };
+  }
+
+  #send(message: Message): void {
+    this.#context.send(message);
+  }
+}

@@ -1,0 +1,41 @@
+/** Every way in which a call on `Raft` can fail. */
+import type { MemberId } from './core/types.js';
+
+export type RaftErrorCode =
+  /** Ask the member named in `leader`, if one is. */
+  | 'NotLeader'
+  /** Refused before it was appended: too much is waiting, or leadership is being handed over. Try again later. */
+  | 'Dropped'
+  /** Appended, then this member stopped leading. Definite when the entry is known to be gone. */
+  | 'LeadershipLost'
+  /** Appended or asked, and no answer came in time. */
+  | 'Timeout'
+  /** The member was stopped, or ended after an error of its disk or state machine. */
+  | 'Stopped'
+  /** Not built: the message says what. */
+  | 'Unsupported'
+  /** An argument is out of its limits. */
+  | 'InvalidArgument'
+  /** A message from a peer that no member of this version sends. */
+  | 'BadMessage'
+  /** Storage holds something that cannot be. The member must not run. */
+  | 'Corrupt';
+
+export class RaftError extends Error {
+  readonly code: RaftErrorCode;
+  /** True: the call had and will have no effect. False: unknown, so never repeat a write blindly. */
+  readonly definite: boolean;
+  readonly leader: MemberId | null;
+
+  constructor(
+    code: RaftErrorCode,
+    message: string,
+    details: { readonly definite: boolean; readonly leader?: MemberId | null; readonly cause?: unknown },
+  ) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.name = 'RaftError';
+    this.code = code;
+    this.definite = details.definite;
+    this.leader = details.leader ?? null;
+  }
+}

@@ -1,0 +1,35 @@
+/** The bounds of a member, all in one place; `Raft` and the core take others through their options. */
+
+export const tickMs = 100;
+/** A leader's heartbeat every 200 ms. */
+export const heartbeatTicks = 2;
+/** A follower campaigns after 0.8 to 1.6 s without a word from a leader; a leader without a quorum for 0.8 s steps down. */
+export const electionTicks = 8;
+/** A snapshot to a peer that shows no effect for so long is sent again. */
+export const snapshotRetryTicks = 50;
+
+/** Entries' bytes in one append (a single larger entry still goes, alone). */
+export const messageBytesMax = 1024 * 1024;
+/** Appends to one peer that wait for an answer. */
+export const inflightMessagesMax = 256;
+export const inflightBytesMax = 64 * 1024 * 1024;
+/** Proposals beyond this, not yet committed, are dropped. */
+export const uncommittedBytesMax = 64 * 1024 * 1024;
+/** Reads that wait for a leader's quorum round. */
+export const pendingReadsMax = 65_536;
+/** Committed entries in one batch for the state machine, so that a long log does not hold up heartbeats. */
+export const applyEntriesMax = 1024;
+export const applyBytesMax = 4 * 1024 * 1024;
+
+/** A snapshot is taken after so many applied entries, or so many bytes of them, whichever comes first. */
+export const snapshotEveryEntries = 10_000;
+export const snapshotEveryBytes = 64 * 1024 * 1024;
+/** Entries kept in the log behind a snapshot for peers that lag a little. */
+export const trailingEntriesMax = 5_000;
+export const trailingBytesMax = 16 * 1024 * 1024;
+/** A snapshot travels as one message; a larger one is refused. */
+export const snapshotBytesMax = 256 * 1024 * 1024;
+
+/** Calls (apply, barrier) of one member that wait for their result. */
+export const pendingProposalsMax = 65_536;
+export const proposalBytesMax = 8 * 1024 * 1024;

@@ -1,0 +1,96 @@
+/** The boundary where letters come in: what the core may take for granted is checked here, once. */
+import { RaftError } from './errors.js';
+import type { Message, MessageType } from './core/messages.js';
+import type { Configuration, Entry, MemberId } from './core/types.js';
+
+type Kind = 'count' | 'boolean' | 'string' | 'bytes' | 'reason' | 'entries' | 'meta';
+
+const FIELDS: { readonly [type in MessageType]: { readonly [field: string]: Kind } } = {
+  vote: { lastIndex: 'count', lastTerm: 'count', reason: 'reason' },
+  'pre-vote': { lastIndex: 'count', lastTerm: 'count', reason: 'reason' },
+  'vote-reply': { granted: 'boolean' },
+  'pre-vote-reply': { granted: 'boolean' },
+  append: { prevIndex: 'count', prevTerm: 'count', commit: 'count', entries: 'entries' },
+  'append-accepted': { index: 'count' },
+  'append-rejected': { index: 'count', hintIndex: 'count', hintTerm: 'count' },
+  heartbeat: { commit: 'count', readRound: 'count' },
+  'heartbeat-reply': { readRound: 'count' },
+  snapshot: { meta: 'meta', data: 'bytes' },
+  'read-index': { context: 'count' },
+  'read-index-reply': { context: 'count', index: 'count' },
+  'transfer-leadership': { target: 'string' },
+  'timeout-now': {},
+};
+
+/** Throws RaftError `BadMessage` unless `value` is a letter from `from` to `to`. */
+export function checkMessage(value: unknown, from: MemberId, to: MemberId, members: Configuration): Message {
+  if (typeof value !== 'object' || value === null) throw bad(from, 'is not an object');
+  const message = value as { readonly [field: string]: unknown };
+  const type = message['type'];
+  if (typeof type !== 'string' || !Object.hasOwn(FIELDS, type))
+    throw bad(from, `has no known type: ${String(type)}`);
+  if (message['from'] !== from) throw bad(from, `says that it is from ${String(message['from'])}`);
+  if (message['to'] !== to) throw bad(from, `is for ${String(message['to'])}, not for ${to}`);
+  if (!members.voters.includes(from) && !members.learners.includes(from))
+    throw bad(from, 'is from no member');
+  if (!isCount(message['term'])) throw bad(from, 'has no term');
+  const fields = FIELDS[type as MessageType];
+  for (const field in fields) {
+    if (!isKind(fields[field]!, message[field])) throw bad(from, `of type ${type} has a bad field ${field}`);
+  }
+  const letter = message as unknown as Message;
+  if (letter.type === 'append') checkOrder(letter.entries, letter.prevIndex, letter.term, from);
+  return letter;
+}
+
+function checkOrder(entries: readonly Entry[], prevIndex: number, term: number, from: MemberId): void {
+  for (let i = 0; i < entries.length; i++) {
+    const entry = entries[i]!;
+    if (entry.index !== prevIndex + 1 + i || entry.term > term) throw bad(from, 'has entries out of order');
+  }
+}
+
+function isKind(kind: Kind, value: unknown): boolean {
+  switch (kind) {
+    case 'count':
+      return isCount(value);
+    case 'boolean':
+      return typeof value === 'boolean';
+    case 'string':
+      return typeof value === 'string';
+    case 'bytes':
+      return value instanceof Uint8Array;
+    case 'reason':
+      return value === 'timeout' || value === 'transfer';
+    case 'entries':
+      return Array.isArray(value) && value.every(isEntry);
+    case 'meta':
+      return isMeta(value);
+    default:
+      kind satisfies never;
+      return false;
+  }
+}
+
+function isEntry(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  const { term, index, type, data } = value as { readonly [field: string]: unknown };
+  const known = type === 'normal' || type === 'noop' || type === 'config';
+  return known && isCount(term) && isCount(index) && data instanceof Uint8Array;
+}
+
+function isMeta(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  const { term, index, configuration } = value as { readonly [field: string]: unknown };
+  if (typeof configuration !== 'object' || configuration === null) return false;
+  const { voters, learners } = configuration as { readonly [field: string]: unknown };
+  return isCount(term) && isCount(index) && isNames(voters) && isNames(learners);
+}
+
+const isNames = (value: unknown): boolean =>
+  Array.isArray(value) && value.every((name) => typeof name === 'string' && name !== '');
+
+const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;
+
+const bad = (from: MemberId, what: string): RaftError =>
+  new RaftError('BadMessage', `a message from ${from} ${what}`, { definite: true });

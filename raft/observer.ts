@@ -1,0 +1,48 @@
+/** What `Raft` tells those who watch it (hashicorp/raft: observers). Called at once, in order; must not throw. */
+import type { Role } from './core/ready.js';
+import type { LogIndex, MemberId, Term } from './core/types.js';
+
+export type Observation =
+  | { readonly type: 'leader-changed'; readonly leader: MemberId | null; readonly term: Term }
+  | { readonly type: 'role-changed'; readonly role: Role; readonly term: Term }
+  /** A leader has not heard of this peer for one election timeout. */
+  | { readonly type: 'peer-failing'; readonly peer: MemberId }
+  | { readonly type: 'peer-recovered'; readonly peer: MemberId }
+  | { readonly type: 'snapshot-taken'; readonly index: LogIndex; readonly bytes: number }
+  | {
+      readonly type: 'snapshot-sent';
+      readonly peer: MemberId;
+      readonly index: LogIndex;
+      readonly bytes: number;
+    }
+  | { readonly type: 'snapshot-refused'; readonly peer: MemberId; readonly reason: string }
+  | { readonly type: 'snapshot-installed'; readonly index: LogIndex }
+  /** The disk holds one batch for longer than an election timeout; a leader hands over. */
+  | { readonly type: 'disk-stalled'; readonly sinceMs: number };
+
+export type Observer = (observation: Observation) => void;
+
+export interface RaftStats {
+  readonly id: MemberId;
+  readonly role: Role;
+  readonly leader: MemberId | null;
+  readonly term: Term;
+  readonly firstIndex: LogIndex;
+  readonly lastIndex: LogIndex;
+  /** Durable on this member. */
+  readonly stableIndex: LogIndex;
+  readonly commitIndex: LogIndex;
+  readonly appliedIndex: LogIndex;
+  readonly snapshotIndex: LogIndex;
+  readonly pendingProposals: number;
+  readonly uncommittedBytes: number;
+  /** Of a leader; empty otherwise. */
+  readonly peers: readonly PeerStats[];
+}
+
+export interface PeerStats {
+  readonly id: MemberId;
+  readonly state: 'probe' | 'replicate' | 'snapshot';
+  readonly matchIndex: LogIndex;
+  readonly inflight: number;
+}

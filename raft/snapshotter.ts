@@ -1,0 +1,146 @@
+/**
+ * Snapshots of the state machine: when to take one, and how one reaches a peer that is too far behind. All writes go
+ * through one lane, in order, so an older snapshot never lands on a newer. A snapshot travels as one message; sending
+ * and installing it in pieces would change `send` and `install` here, and nothing in the core.
+ */
+import { RaftError } from './errors.js';
+import type { RaftCore } from './core/core.js';
+import type { SnapshotMessage } from './core/messages.js';
+import type { InstalledSnapshot } from './core/ready.js';
+import type { Configuration, LogIndex, SnapshotMeta } from './core/types.js';
+import type { Fsm } from './fsm.js';
+import type { Observation } from './observer.js';
+import type { SnapshotStore } from './storage.js';
+
+export interface SnapshotterOptions<Result> {
+  readonly core: RaftCore;
+  readonly fsm: Fsm<Result>;
+  readonly store: SnapshotStore;
+  readonly configuration: Configuration;
+  readonly limits: {
+    readonly snapshotEveryEntries: number;
+    readonly snapshotEveryBytes: number;
+    readonly trailingEntriesMax: number;
+    readonly trailingBytesMax: number;
+    readonly snapshotBytesMax: number;
+  };
+  observe(observation: Observation): void;
+  fail(error: unknown): void;
+}
+
+export interface Compaction {
+  readonly toIndex: LogIndex;
+  readonly snapshot: SnapshotMeta;
+}
+
+export class Snapshotter<Result> {
+  readonly #options: SnapshotterOptions<Result>;
+  #lane: Promise<unknown> = Promise.resolve();
+  #taking = false;
+  /** Snapshots from the leader that the state machine does not contain yet. */
+  #installing = 0;
+  #entriesSince = 0;
+  #bytesSince = 0;
+  #compaction: Compaction | null = null;
+
+  constructor(options: SnapshotterOptions<Result>) {
+    this.#options = options;
+  }
+
+  /** So much more was applied: takes a snapshot when it is time. */
+  applied(entries: number, bytes: number): void {
+    this.#entriesSince += entries;
+    this.#bytesSince += bytes;
+    const { snapshotEveryEntries, snapshotEveryBytes } = this.#options.limits;
+    if (this.#entriesSince < snapshotEveryEntries && this.#bytesSince < snapshotEveryBytes) return;
+    if (this.#taking || this.#installing > 0) return;
+    this.take().catch((error: unknown) => this.#options.fail(error));
+  }
+
+  /** Resolves with the index that the snapshot covers. */
+  async take(): Promise<LogIndex> {
+    const { core, fsm, store, configuration, limits, observe } = this.#options;
+    const index = core.appliedIndex;
+    const term = core.log.term(index);
+    // Without a term: the log already begins behind a snapshot that the state machine is about to be restored from.
+    if (this.#installing > 0 || this.#taking || index === 0 || term === null) {
+      throw new RaftError('Dropped', 'no snapshot can be taken now', { definite: true });
+    }
+    if (core.log.snapshot?.index === index) return index;
+    const meta: SnapshotMeta = { index, term, configuration };
+    this.#taking = true;
+    this.#entriesSince = 0;
+    this.#bytesSince = 0;
+    try {
+      const captured = fsm.snapshot();
+      const data = await this.#inLane(async () => {
+        const bytes = await captured.persist();
+        await store.save(meta, bytes);
+        return bytes;
+      });
+      // One from the leader may have overtaken it.
+      if (index > (core.log.snapshot?.index ?? 0)) {
+        const toIndex = core.compact(meta, limits.trailingEntriesMax, limits.trailingBytesMax);
+        this.#compaction = { toIndex, snapshot: meta };
+      }
+      observe({ type: 'snapshot-taken', index, bytes: data.length });
+      return index;
+    } finally {
+      this.#taking = false;
+    }
+  }
+
+  /** What storage may drop now; to be done before the next save. */
+  takeCompaction(): Compaction | null {
+    const due = this.#compaction;
+    this.#compaction = null;
+    return due;
+  }
+
+  /** Fills in the bytes and sends; the core tries again later if nothing comes of it. */
+  send(message: SnapshotMessage, send: (full: SnapshotMessage) => void): void {
+    const { core, store, limits, observe, fail } = this.#options;
+    store
+      .load()
+      .then((stored) => {
+        if (core.term !== message.term || core.role !== 'leader') return;
+        if (stored === null)
+          throw new RaftError('Corrupt', 'the newest snapshot is gone', { definite: true });
+        const bytes = stored.data.length;
+        if (bytes > limits.snapshotBytesMax) {
+          const reason = `${bytes} bytes exceed the limit of ${limits.snapshotBytesMax}`;
+          return observe({ type: 'snapshot-refused', peer: message.to, reason });
+        }
+        send({ ...message, meta: stored.meta, data: stored.data });
+        observe({ type: 'snapshot-sent', peer: message.to, index: stored.meta.index, bytes });
+      })
+      .catch(fail);
+  }
+
+  /** Makes a snapshot from the leader durable. */
+  async install(snapshot: InstalledSnapshot): Promise<void> {
+    this.#installing++;
+    await this.#inLane(() => this.#options.store.save(snapshot.meta, snapshot.data));
+  }
+
+  /** False: it failed, and the member ends. */
+  async restore(snapshot: InstalledSnapshot): Promise<boolean> {
+    try {
+      await this.#inLane(async () => this.#options.fsm.restore(snapshot.data));
+      this.#installing--;
+      this.#entriesSince = 0;
+      this.#bytesSince = 0;
+      return true;
+    } catch (error) {
+      this.#options.fail(error);
+      return false;
+    }
+  }
+
+  #inLane<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#lane.then(work);
+    // The lane goes on; whoever queued the work gets its error.
+    this.#lane = done.catch(() => undefined);
+    return done;
+  }
+}

@@ -1,0 +1,317 @@
+import { strict as assert } from 'node:assert';
+import { memberId, RaftError, type Observation } from 'raft-consensus';
+import { bytes, Group } from './group.js';
+
+const names = ['a', 'b', 'c'];
+const [a, b, c] = [memberId('a'), memberId('b'), memberId('c')] as const;
+
+const code = (expected: string) => (error: unknown) => error instanceof RaftError && error.code === expected;
+
+describe('raft member', () => {
+  it('elects one leader and applies everywhere what was proposed', async () => {
+    const group = await Group.started(names);
+    const leader = await group.leader();
+    assert.equal(await group.settled(leader.apply(bytes(2))), 2);
+    assert.deepEqual(await group.settled(leader.applyBatch([bytes(3), bytes(4)])), [5, 9]);
+    await group.converged();
+    for (const seat of group.seats.values()) assert.equal(seat.fsm.total, 9);
+  });
+
+  it('elects within two seconds', async () => {
+    for (let seed = 1; seed <= 20; seed++) {
+      const group = await Group.started(names, seed);
+      await group.leader(2_000);
+    }
+  });
+
+  it('answers a proposal to a follower with the leader to ask', async () => {
+    const group = await Group.started(names);
+    const leader = await group.leader();
+    const follower = group.running.find((raft) => raft.id !== leader.id)!;
+    await assert.rejects(follower.apply(bytes(1)), (error: unknown) => {
+      assert(error instanceof RaftError);
+      assert.deepEqual([error.code, error.definite, error.leader], ['NotLeader', true, leader.id]);
+      return true;
+    });
+  });
+
+  it('replaces a killed leader within two seconds and keeps every acknowledged entry', async () => {
+    for (let seed = 1; seed <= 10; seed++) {
+      const group = await Group.started(names, seed);
+      const first = await group.leader();
+      for (let i = 0; i < 10; i++) await group.settled(first.apply(bytes(1)));
+      await group.kill(first.id);
+      const second = await group.leader(2_000);
+      assert.notEqual(second.id, first.id);
+      assert.equal(await group.settled(second.apply(bytes(1))), 11);
+      await group.start(first.id);
+      await group.converged();
+      assert.equal(group.seat(first.id).fsm.total, 11);
+    }
+  });
+
+  it('puts all proposals of a turn and of a running save into one save', async () => {
+    const group = await Group.started(names);
+    const leader = await group.leader();
+    await group.settled(leader.barrier());
+    const before = group.seat(leader.id).storage.saves;
+    await group.settled(Promise.all(Array.from({ length: 500 }, () => leader.apply(bytes(1)))));
+    const saves = group.seat(leader.id).storage.saves - before;
+    assert(saves <= 2, `${saves} saves for 500 proposals of one turn`);
+  });
+
+  it('sends appends while its own save runs', async () => {
+    const group = await Group.started(names);
+    const leader = await group.leader();
+    await group.settled(leader.barrier());
+    group.seat(leader.id).storage.syncMs = 200;
+    const done = leader.apply(bytes(1));
+    await group.clock.pass(50);
+    const others = group.running.filter((raft) => raft.id !== leader.id);
+    for (const raft of others) assert.equal(raft.stats().stableIndex, leader.stats().lastIndex);
+    assert(leader.stats().stableIndex < leader.stats().lastIndex);
+    await group.settled(done);
+  });
+
+  it('acknowledges nothing before its own disk has it, in a group of one', async () => {
+    // etcd #14370
+    const group = await Group.started(['a']);
+    const leader = await group.leader();
+    await group.settled(leader.barrier());
+    const seat = group.seat(a);
+    seat.storage.state = 'stalled';
+    let acknowledged = false;
+    leader.apply(bytes(1)).then(
+      () => (acknowledged = true),
+      () => undefined,
+    );
+    await group.clock.pass(3_000);
+    assert.equal(acknowledged, false);
+    await group.kill(a);
+    seat.storage.state = 'working';
+    await group.start(a);
+    await group.settled((await group.leader()).barrier());
+    assert.equal(seat.fsm.total, 0);
+  });
+
+  it('ends when its disk reports an error, and never writes again', async () => {
+    const group = await Group.started(names);
+    const leader = await group.leader();
+    const seat = group.seat(leader.id);
+    seat.storage.state = 'broken';
+    await assert.rejects(group.settled(leader.apply(bytes(1))), code('Stopped'));
+    assert.match(String(seat.fatal), /EIO/);
+    const { saves } = seat.storage;
+    const next = await group.leader(3_000);
+    assert.notEqual(next.id, leader.id);
+    assert.equal(seat.storage.saves, saves);
+  });
+
+  it('hands leadership over when its disk stalls', async () => {
+    const group = await Group.started(names);
+    const leader = await group.leader();
+    await group.settled(leader.barrier());
+    group.seat(leader.id).storage.state = 'stalled';
+    leader.apply(bytes(1)).catch(() => undefined);
+    await group.clock.until(
+      () => group.running.some((raft) => raft.isLeader() && raft.id !== leader.id),
+      3_000,
+    );
+    assert.equal(leader.isLeader(), false);
+  });
+
+  it('steps down when cut off from the majority, and its entry is definitely lost after the heal', async () => {
+    const group = await Group.started(names);
+    const old = await group.leader();
+    await group.settled(old.barrier());
+    group.isolate(old.id);
+    const lost = old.apply(bytes(100), 60_000);
+    lost.catch(() => undefined);
+    await group.clock.until(() => !old.isLeader(), 2_000, 'the old leader steps down');
+    const next = await group.leader(3_000);
+    assert.equal(await group.settled(next.apply(bytes(1))), 1);
+    group.heal();
+    await assert.rejects(group.settled(lost), (error: unknown) => {
+      assert(error instanceof RaftError);
+      assert.deepEqual([error.code, error.definite], ['LeadershipLost', true]);
+      return true;
+    });
+    await group.converged();
+    assert.equal(group.seat(old.id).fsm.total, 1);
+  });
+
+  it('leaves the outcome of an entry open when it cannot know', async () => {
+    const group = await Group.started(names);
+    const old = await group.leader();
+    await group.settled(old.barrier());
+    group.isolate(old.id);
+    await assert.rejects(group.settled(old.apply(bytes(1), 300)), (error: unknown) => {
+      assert(error instanceof RaftError);
+      assert.deepEqual([error.code, error.definite], ['Timeout', false]);
+      return true;
+    });
+  });
+
+  it('reads linearizably on every member', async () => {
+    const group = await Group.started(names);
+    const leader = await group.leader();
+    await group.settled(leader.apply(bytes(7)));
+    const { commitIndex } = leader.stats();
+    for (const raft of group.running) {
+      assert((await group.settled(raft.readIndex())) >= commitIndex);
+      assert.equal(group.seat(raft.id).fsm.total, 7);
+    }
+    await group.settled(leader.verifyLeader());
+    const follower = group.running.find((raft) => raft.id !== leader.id)!;
+    await assert.rejects(follower.verifyLeader(), code('NotLeader'));
+  });
+
+  it('does not confirm a read while cut off', async () => {
+    const group = await Group.started(names);
+    const old = await group.leader();
+    await group.settled(old.barrier());
+    group.isolate(old.id);
+    await assert.rejects(group.settled(old.readIndex(10_000)), code('NotLeader'));
+  });
+
+  it('shares one quorum round among the reads of a turn', async () => {
+    const group = await Group.started(names);
+    const leader = await group.leader();
+    await group.settled(leader.barrier());
+    group.sent.length = 0;
+    await group.settled(Promise.all(Array.from({ length: 200 }, () => leader.readIndex())));
+    const rounds = group.sent.filter((message) => message.type === 'heartbeat' && message.readRound > 0);
+    assert(rounds.length <= 4, `${rounds.length} heartbeats for 200 reads`);
+  });
+
+  it('transfers leadership to the member asked for', async () => {
+    const group = await Group.started(names);
+    const leader = await group.leader();
+    const to = [a, b, c].find((id) => id !== leader.id)!;
+    await group.settled(leader.leadershipTransfer(to));
+    assert.equal((await group.leader()).id, to);
+    await assert.rejects(leader.leadershipTransfer(to), code('NotLeader'));
+  });
+
+  it('hands over before it stops, without a pause for an election', async () => {
+    const group = await Group.started(names);
+    const leader = await group.leader();
+    const pending = leader.applyBatch([bytes(1), bytes(1)]);
+    const startMs = group.clock.monotonicMs();
+    await group.settled(leader.stop());
+    assert.deepEqual(await pending, [1, 2]);
+    group.seat(leader.id).raft = null;
+    const next = await group.leader();
+    await group.settled(next.barrier());
+    assert(group.clock.monotonicMs() - startMs < 400);
+    await assert.rejects(leader.apply(bytes(1)), code('Stopped'));
+  });
+
+  it('brings back a member that is behind the log by a snapshot', async () => {
+    const group = await Group.started(names, 1, { snapshotEveryEntries: 20, trailingEntriesMax: 5 });
+    const leader = await group.leader();
+    const away = group.running.find((raft) => raft.id !== leader.id)!.id;
+    await group.kill(away);
+    for (let i = 0; i < 100; i++) await group.settled(leader.apply(bytes(1)));
+    await group.clock.until(() => leader.stats().firstIndex > 50);
+    await group.start(away);
+    await group.converged();
+    assert.equal(group.seat(away).fsm.total, 100);
+    assert.equal(group.seat(away).fsm.restores, 1);
+    // And again from its own disk.
+    await group.kill(away);
+    await group.start(away);
+    await group.settled(leader.apply(bytes(1)));
+    await group.converged();
+    assert.equal(group.seat(away).fsm.total, 101);
+  });
+
+  it('refuses to send a snapshot beyond the limit, and says so', async () => {
+    const group = await Group.started(names, 1, {
+      snapshotEveryEntries: 20,
+      trailingEntriesMax: 5,
+      snapshotBytesMax: 3,
+    });
+    const leader = await group.leader();
+    const away = group.running.find((raft) => raft.id !== leader.id)!.id;
+    await group.kill(away);
+    for (let i = 0; i < 50; i++) await group.settled(leader.apply(bytes(1)));
+    const seen: Observation[] = [];
+    leader.observe((observation) => seen.push(observation));
+    await group.start(away);
+    await group.clock.until(() => seen.some((one) => one.type === 'snapshot-refused'));
+    assert(!seen.some((one) => one.type === 'snapshot-sent'));
+  });
+
+  it('tells observers of leaders, roles and silent peers', async () => {
+    const group = await Group.started(names);
+    const leader = await group.leader();
+    const seen: Observation[] = [];
+    leader.observe((observation) => seen.push(observation));
+    const other = group.running.find((raft) => raft.id !== leader.id)!.id;
+    await group.kill(other);
+    await group.clock.until(() => seen.some((one) => one.type === 'peer-failing' && one.peer === other));
+    await group.start(other);
+    await group.clock.until(() => seen.some((one) => one.type === 'peer-recovered' && one.peer === other));
+    await group.settled(leader.leadershipTransfer());
+    assert(seen.some((one) => one.type === 'role-changed' && one.role === 'follower'));
+    assert(seen.some((one) => one.type === 'leader-changed' && one.leader !== leader.id));
+  });
+
+  it('says plainly that members cannot be added or removed', async () => {
+    const group = await Group.started(names);
+    const leader = await group.leader();
+    await assert.rejects(leader.addVoter(memberId('d')), code('Unsupported'));
+    await assert.rejects(leader.addNonvoter(memberId('d')), code('Unsupported'));
+    await assert.rejects(leader.removeServer(c), code('Unsupported'));
+  });
+
+  it('refuses letters that no member writes, and goes on', async () => {
+    const group = await Group.started(names);
+    const leader = await group.leader();
+    const from = [a, b, c].find((id) => id !== leader.id)!;
+    const good = { type: 'heartbeat', from, to: leader.id, term: 1, commit: 0, readRound: 0 };
+    const garbage: unknown[] = [
+      null,
+      'x',
+      {},
+      { ...good, type: 'toString' },
+      { ...good, term: -1 },
+      { ...good, term: 1.5 },
+      { ...good, to: 'z' },
+      { ...good, commit: '1' },
+      { ...good, from: 'z' },
+      { ...good, type: 'append', prevIndex: 0, prevTerm: 0, entries: [{ term: 1, index: 5 }] },
+      { ...good, type: 'append', prevIndex: 0, prevTerm: 0, entries: [null] },
+      { ...good, type: 'snapshot', meta: { index: 1, term: 1 }, data: new Uint8Array(0) },
+    ];
+    for (const letter of garbage) assert.throws(() => leader.receive(from, letter), code('BadMessage'));
+    assert.throws(() => leader.receive(memberId('z'), { ...good, from: 'z' }), code('BadMessage'));
+    assert.equal(await group.settled(leader.apply(bytes(1))), 1);
+  });
+
+  it('drops proposals beyond its limits before they are appended', async () => {
+    const group = await Group.started(names, 1, { uncommittedBytesMax: 1_000, proposalBytesMax: 5_000 });
+    const leader = await group.leader();
+    await group.settled(leader.barrier());
+    group.isolate(leader.id);
+    leader.apply(new Uint8Array(900)).catch(() => undefined);
+    const { lastIndex } = leader.stats();
+    await assert.rejects(leader.apply(new Uint8Array(200)), code('Dropped'));
+    await assert.rejects(leader.apply(new Uint8Array(5_001)), code('InvalidArgument'));
+    assert.equal(leader.stats().lastIndex, lastIndex);
+  });
+
+  it('gives the same letters for the same seed', async () => {
+    const run = async (seed: number): Promise<string> => {
+      const group = await Group.started(names, seed);
+      const leader = await group.leader();
+      await group.settled(leader.apply(bytes(1)));
+      await group.kill(leader.id);
+      await group.settled((await group.leader()).barrier());
+      return JSON.stringify(group.sent);
+    };
+    assert.equal(await run(5), await run(5));
+    assert.notEqual(await run(5), await run(6));
+  });
+});
