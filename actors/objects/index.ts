@@ -27,3 +27,20 @@ export { FieldSelector, everyField, parseFieldSelector } from './field-selectors
 export type { FieldRequirement, SelectableKind } from './field-selectors.js';
 export { applyJsonPatch } from './patch/json-patch.js';
 export { applyMergePatch } from './patch/merge-patch.js';
+export {
+  addQuantities,
+  canonicalQuantity,
+  compareQuantities,
+  formatQuantity,
+  parseQuantity,
+  quantityMilliValue,
+  quantityValue,
+  subtractQuantities,
+} from './quantity.js';
+export type { Quantity, QuantityFormat } from './quantity.js';
+export { canonicalMicroTime, canonicalTime, formatMicroTime, formatTime, parseTime } from './time.js';
+export { bodyFormatOf, decodeObject, decodeValue, parseBody } from './decode.js';
+export type { BodyFormat, Decoded, ExpectedKind, FieldValidation } from './decode.js';
+export { decodeProtobuf, decodeProtobufAs, encodeProtobuf, isProtobuf } from './protobuf.js';
+export type { DecodedProtobuf } from './protobuf.js';
+export type { JsonObject } from './typed.js';
