@@ -1,0 +1,67 @@
+export { createApiClient, type ApiClientOptions } from './actor-api-client.js';
+export {
+  type ApiClient,
+  ApiError,
+  type DeleteOptions,
+  isAlreadyExists,
+  isConflict,
+  isNotFound,
+  type KubeList,
+  type ListOptions,
+  type PatchType,
+  type Resource,
+  type WatchEventType,
+  type WatchHandler,
+  type WriteOptions,
+} from './api-client.js';
+export {
+  controllerActor,
+  type ControllerMessage,
+  type ControllerOptions,
+  type ControllerSource,
+  isProgrammerError,
+  keysOf,
+  type ReconcileResult,
+  type ReconcileTools,
+} from './controller.js';
+export {
+  createEventRecorder,
+  type EventRecorder,
+  type EventRecorderOptions,
+  type EventType,
+  referenceTo,
+} from './events.js';
+export { type Informer, type InformerFactory, type InformerHandlers, keyOf } from './informer.js';
+export { JsonLines } from './json-lines.js';
+export { type ClientLimits, clientLimits, type EventLimits, type QueueLimits } from './limits.js';
+export { groupVersionOf, pathOf } from './request-encoding.js';
+export {
+  configMaps,
+  cronJobs,
+  daemonSets,
+  deployments,
+  endpointSlices,
+  endpoints,
+  events,
+  jobs,
+  leases,
+  namespaces,
+  nodes,
+  persistentVolumeClaims,
+  podDisruptionBudgets,
+  pods,
+  replicaSets,
+  replicationControllers,
+  secrets,
+  serviceAccounts,
+  services,
+  statefulSets,
+} from './resources.js';
+export {
+  createInformerFactory,
+  type InformerFactoryOptions,
+  informersChild,
+  type SharedInformerFactory,
+} from './shared-informer.js';
+export { microTime, wholeSecondTime } from './time-format.js';
+export { WorkQueue, type WorkItem, type WorkQueueOptions } from './work-queue.js';
