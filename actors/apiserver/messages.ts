@@ -31,7 +31,9 @@ export type ApiReply =
   | {
       readonly type: 'ApiChunk';
       readonly requestId: string;
+      /** From 0 without gaps; a gap means a lost letter, and the client closes the stream. */
       readonly seq: number;
       readonly bytes: Uint8Array;
     }
+  /** `seq` is the number of chunks that were sent. */
   | { readonly type: 'ApiStreamEnd'; readonly requestId: string; readonly seq: number };

@@ -55,7 +55,7 @@ export class ObjectStore<T extends KubeObject> {
   replace(objects: readonly T[]): Change<T>[] {
     const listed = new Map(objects.map((object) => [keyOf(object), object]));
     const changes: Change<T>[] = [];
-    for (const [key, last] of [...this.#objects]) {
+    for (const [key, last] of Array.from(this.#objects)) {
       const now = listed.get(key);
       if (now === undefined || now.metadata?.uid !== last.metadata?.uid) {
         changes.push(this.remove(last)!);

@@ -140,7 +140,7 @@ class SharedInformer<T extends KubeObject> implements Informer<T>, ReflectorSink
     const changes = this.#store.replace(objects);
     this.#hasSynced = true;
     for (const change of changes) this.#tell(change);
-    for (const handlers of [...this.#handlers]) handlers.synced?.();
+    for (const handlers of Array.from(this.#handlers)) handlers.synced?.();
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const resolve of waiting) resolve();
@@ -162,7 +162,7 @@ class SharedInformer<T extends KubeObject> implements Informer<T>, ReflectorSink
 
   #tell(change: Change<T> | undefined): void {
     if (!change) return;
-    for (const handlers of [...this.#handlers]) {
+    for (const handlers of Array.from(this.#handlers)) {
       switch (change.type) {
         case 'added':
           handlers.added?.(change.object);

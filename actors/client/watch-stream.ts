@@ -127,10 +127,16 @@ class WatchStream {
     } catch (error) {
       return this.#lost(`undecodable: ${error instanceof Error ? error.message : String(error)}`);
     }
-    for (const line of lines) {
-      // The handler of an earlier line may have closed the stream.
-      if ((this.#state as string) === 'closed') return;
-      this.#options.onLine(line as WatchLine);
+    try {
+      for (const line of lines) {
+        // The handler of an earlier line may have closed the stream.
+        if ((this.#state as string) === 'closed') return;
+        this.#options.onLine(line as WatchLine);
+      }
+    } catch (error) {
+      // The runtime records the crash of the handler; the informer must not wait for a stream that is gone.
+      this.#lost('its handler threw');
+      throw error;
     }
     this.#returnCredit();
   }

@@ -1,0 +1,105 @@
+/** A few nodes joined by the simulated network, for tests that need several actor systems in virtual time. */
+import {
+  type ActorSystem,
+  createActorSystem,
+  createSimEngine,
+  type RunLimits,
+  type RunningActorSystem,
+  Simulation,
+} from '../../../actors/runtime/index.js';
+import {
+  FaultPolicy,
+  type Incarnation,
+  type Journal,
+  type JournalEvent,
+  type NodeId,
+  nodeId,
+  SimNetwork,
+} from '../../../transport/index.js';
+
+export class SimCluster {
+  readonly simulation: Simulation;
+  readonly network: SimNetwork;
+  readonly events: JournalEvent[] = [];
+  readonly #systems = new Map<string, RunningActorSystem>();
+  readonly #incarnations = new Map<string, number>();
+
+  constructor(seed: number | string) {
+    this.simulation = new Simulation({
+      seed,
+      link: ({ node, incarnation, policy, clock, random }) =>
+        this.network.link(node, incarnation, policy, { clock, random }),
+      onKill: (node) => this.network.kill(node),
+    });
+    this.network = new SimNetwork({ clock: this.simulation.clock, random: this.simulation.random });
+  }
+
+  /** Starts a node that knows every node of `names`, itself included. */
+  start(name: string, names: readonly string[]): RunningActorSystem {
+    const node = nodeId(name);
+    const incarnation = (this.#incarnations.get(name) ?? 0) + 1;
+    this.#incarnations.set(name, incarnation);
+    const env = this.simulation.env(node);
+    const faults = new FaultPolicy();
+    const journal: Journal = {
+      record: (event) => void this.events.push(event),
+      flush: async () => {},
+      close: async () => {},
+    };
+    const others = names.filter((other) => other !== name).map((other) => nodeId(other));
+    const system = createActorSystem({
+      node,
+      incarnation: incarnation as Incarnation,
+      env,
+      link: env.link(node, incarnation as Incarnation, faults),
+      journal,
+      faults,
+      engine: createSimEngine(env.clock),
+      cluster: new Map<NodeId, string>(others.map((other) => [other, this.network.addressOf(other)])),
+    });
+    this.#systems.set(name, system);
+    return system;
+  }
+
+  startAll(...names: string[]): RunningActorSystem[] {
+    return names.map((name) => this.start(name, names));
+  }
+
+  kill(system: ActorSystem): void {
+    this.simulation.kill(system.node);
+  }
+
+  /** Cuts `machine` off from all others, both ways; returns the heal. */
+  isolate(machine: string): () => void {
+    const faults = this.network.faults;
+    faults.add({ id: `${machine}>`, from: [machine], to: ['*'], action: { type: 'cut' } });
+    faults.add({ id: `>${machine}`, from: ['*'], to: [machine], action: { type: 'cut' } });
+    return () => {
+      faults.remove(`${machine}>`);
+      faults.remove(`>${machine}`);
+    };
+  }
+
+  until(condition: () => boolean, limits: RunLimits = { maxVirtualMs: 120_000 }): Promise<void> {
+    return this.simulation.run(condition, limits);
+  }
+
+  run(forMs: number): Promise<void> {
+    return this.simulation.run(this.simulation.nowMs + forMs);
+  }
+
+  /** Runs until the promise is settled. */
+  async settled<T>(promise: Promise<T>): Promise<T> {
+    let done = false;
+    const mark = () => {
+      done = true;
+    };
+    promise.then(mark, mark);
+    await this.until(() => done);
+    return promise;
+  }
+
+  notes(kind: string): JournalEvent[] {
+    return this.events.filter((event) => event.type === 'note' && event.kind === kind);
+  }
+}
