@@ -16,3 +16,6 @@ export type { LatencyRange, SimNetworkOptions } from './sim-link.js';
 export { SimNetwork } from './sim-link.js';
 export type { Journal, JournalEvent, JournalEventType } from './trace/journal.js';
 export { silentJournal } from './trace/journal.js';
+export type { LinkCounters, PeerStatus, ZmqLinkOptions } from './zmq-link.js';
+export { ZmqLink } from './zmq-link.js';
+export type { CurveKeys } from './zmq/zap.js';

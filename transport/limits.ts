@@ -15,6 +15,8 @@ export interface LinkLimits {
   readonly disconnectGraceMs: number;
   /** Peers, configured and those that introduced themselves. */
   readonly peersMax: number;
+  /** A peer that introduced itself and stays away so long is no longer dialled. */
+  readonly peerForgetMs: number;
 }
 
 export const linkLimits: LinkLimits = {
@@ -26,6 +28,7 @@ export const linkLimits: LinkLimits = {
   peerTimeoutMs: 3000,
   disconnectGraceMs: 500,
   peersMax: 10_000,
+  peerForgetMs: 60_000,
 };
 
 /** Header fields of an envelope; paths and kinds are short by nature. */
