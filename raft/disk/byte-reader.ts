@@ -1,0 +1,99 @@
+/** The reading half of `ByteWriter`: every read is checked, a short or malformed input throws `MalformedBytes`. */
+
+/** The input ended early or holds an impossible value; whoever knows what was being read says so in its own error. */
+export class MalformedBytes extends Error {
+  readonly code = 'MalformedBytes';
+  readonly definite = true;
+  readonly offset: number;
+
+  constructor(what: string, offset: number) {
+    super(`byte ${offset}: ${what}`);
+    this.name = 'MalformedBytes';
+    this.offset = offset;
+  }
+}
+
+export class ByteReader {
+  readonly #buffer: Buffer;
+  #at: number;
+
+  constructor(bytes: Uint8Array, offset = 0) {
+    this.#buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#at = offset;
+  }
+
+  get offset(): number {
+    return this.#at;
+  }
+
+  get done(): boolean {
+    return this.#at >= this.#buffer.length;
+  }
+
+  u8(): number {
+    return this.#buffer[this.#take(1)]!;
+  }
+
+  u32(): number {
+    return this.#buffer.readUInt32LE(this.#take(4));
+  }
+
+  f64(): number {
+    return this.#buffer.readDoubleLE(this.#take(8));
+  }
+
+  varint(): number {
+    let value = 0;
+    let scale = 1;
+    for (let length = 0; length < 8; length++) {
+      const byte = this.u8();
+      value += (byte & 127) * scale;
+      if (byte < 128) {
+        if (!Number.isSafeInteger(value)) this.fail('an integer above 2^53');
+        return value;
+      }
+      scale *= 128;
+    }
+    return this.fail('an integer longer than 8 bytes');
+  }
+
+  /** A view of the next `length` bytes, not a copy. */
+  raw(length: number): Uint8Array {
+    const from = this.#take(length);
+    return this.#buffer.subarray(from, from + length);
+  }
+
+  /** A copy of its own, so that the input can be let go; a plain `Uint8Array`. */
+  bytes(): Uint8Array {
+    return new Uint8Array(this.raw(this.varint()));
+  }
+
+  latin1(): string {
+    const length = this.varint();
+    const from = this.#take(length);
+    return this.#buffer.toString('latin1', from, from + length);
+  }
+
+  utf8(): string {
+    const length = this.varint();
+    const from = this.#take(length);
+    return this.#buffer.toString('utf8', from, from + length);
+  }
+
+  expectEnd(): void {
+    if (!this.done) this.fail(`${this.#buffer.length - this.#at} bytes too many`);
+  }
+
+  fail(what: string): never {
+    throw new MalformedBytes(what, this.#at);
+  }
+
+  #take(length: number): number {
+    const from = this.#at;
+    if (length > this.#buffer.length - from) {
+      this.fail(`${length} bytes expected, ${this.#buffer.length - from} left`);
+    }
+    this.#at = from + length;
+    return from;
+  }
+}

@@ -1,0 +1,30 @@
+/** What can be wrong with a member's disk. None of these is retried: the member ends, an operator or a peer helps. */
+export type StorageErrorCode =
+  | 'WalCorrupt' // bytes that were acknowledged no longer read back
+  | 'SnapshotCorrupt'
+  | 'ForeignDirectory' // of another cluster, another member or another format
+  | 'WalFailed' // an earlier write or fsync failed; nothing is accepted any more
+  | 'DiskFailed'; // the disk refused an operation; `cause` says why
+
+export class StorageError extends Error {
+  readonly code: StorageErrorCode;
+  /** False when the batch may have reached the disk all the same (a failed fsync). */
+  readonly definite: boolean;
+  readonly file: string;
+  /** Byte offset in `file`, where one is known. */
+  readonly offset: number | undefined;
+
+  constructor(
+    code: StorageErrorCode,
+    what: string,
+    at: { readonly file: string; readonly offset?: number; readonly definite?: boolean },
+    options?: ErrorOptions,
+  ) {
+    super(`${at.file}${at.offset === undefined ? '' : ` at byte ${at.offset}`}: ${what}`, options);
+    this.name = 'StorageError';
+    this.code = code;
+    this.file = at.file;
+    this.offset = at.offset;
+    this.definite = at.definite ?? true;
+  }
+}

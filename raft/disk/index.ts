@@ -1,0 +1,10 @@
+export { ByteReader, MalformedBytes } from './byte-reader.js';
+export { ByteWriter } from './byte-writer.js';
+export { crc32c } from './crc32c.js';
+export type { Disk, DiskFile } from './disk.js';
+export { StorageError, type StorageErrorCode } from './errors.js';
+export { DISK_LIMITS } from './limits.js';
+export { RealDisk } from './real-disk.js';
+export { SimDisk, type DiskFault, type DiskOperation } from './sim-disk.js';
+export { DiskSnapshots, type SnapshotStoreOptions } from './snapshots.js';
+export { Wal, type WalOptions } from './wal.js';

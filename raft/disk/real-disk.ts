@@ -1,0 +1,141 @@
+/**
+ * The disk of a real machine: node:fs on one folder. An edge (DESIGN rule 2): the only file of raft/ that touches
+ * the outside. Writes are pwritev, durability is fdatasync for a file and fsync for the folder (fsync(2), NOTES).
+ */
+import { constants } from 'node:fs';
+import { type FileHandle, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Disk, DiskFile } from './disk.js';
+import { StorageError } from './errors.js';
+import { checkFileName } from './file-name.js';
+
+export class RealDisk implements Disk {
+  readonly #folder: string;
+
+  private constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  /** Makes the folder when it is absent. */
+  static async open(folder: string): Promise<RealDisk> {
+    await attempt('create the folder', folder, () => mkdir(folder, { recursive: true, mode: 0o700 }));
+    return new RealDisk(folder);
+  }
+
+  async open(name: string, mode: 'existing' | 'create'): Promise<DiskFile> {
+    checkFileName(name);
+    const flags = constants.O_RDWR | (mode === 'create' ? constants.O_CREAT : 0);
+    const handle = await attempt('open', name, () => open(join(this.#folder, name), flags, 0o600));
+    return new RealFile(name, handle);
+  }
+
+  async list(): Promise<readonly string[]> {
+    const entries = await attempt('list', this.#folder, () => readdir(this.#folder, { withFileTypes: true }));
+    return entries
+      .filter((entry) => entry.isFile())
+      .map((entry) => entry.name)
+      .sort();
+  }
+
+  async remove(name: string): Promise<void> {
+    checkFileName(name);
+    await attempt('remove', name, () => rm(join(this.#folder, name)));
+  }
+
+  async rename(from: string, to: string): Promise<void> {
+    checkFileName(from);
+    checkFileName(to);
+    await attempt('rename', from, () => rename(join(this.#folder, from), join(this.#folder, to)));
+  }
+
+  async syncDirectory(): Promise<void> {
+    await attempt('sync the folder', this.#folder, async () => {
+      const handle = await open(this.#folder, constants.O_RDONLY);
+      try {
+        await handle.sync();
+      } finally {
+        await handle.close();
+      }
+    });
+  }
+}
+
+class RealFile implements DiskFile {
+  readonly name: string;
+  readonly #handle: FileHandle;
+
+  constructor(name: string, handle: FileHandle) {
+    this.name = name;
+    this.#handle = handle;
+  }
+
+  async write(offset: number, chunks: readonly Uint8Array[]): Promise<void> {
+    await attempt('write', this.name, async () => {
+      let at = offset;
+      let rest = chunks.filter((chunk) => chunk.length > 0);
+      while (rest.length > 0) {
+        const { bytesWritten } = await this.#handle.writev(rest, at);
+        if (bytesWritten === 0) throw new Error('pwritev wrote nothing');
+        at += bytesWritten;
+        rest = after(rest, bytesWritten);
+      }
+    });
+  }
+
+  async read(offset: number, length: number): Promise<Uint8Array> {
+    return await attempt('read', this.name, async () => {
+      const bytes = new Uint8Array(length);
+      let filled = 0;
+      while (filled < length) {
+        const { bytesRead } = await this.#handle.read(bytes, filled, length - filled, offset + filled);
+        if (bytesRead === 0) break;
+        filled += bytesRead;
+      }
+      return bytes.subarray(0, filled);
+    });
+  }
+
+  async size(): Promise<number> {
+    return await attempt('stat', this.name, async () => (await this.#handle.stat()).size);
+  }
+
+  async truncate(length: number): Promise<void> {
+    await attempt('truncate', this.name, () => this.#handle.truncate(length));
+  }
+
+  async sync(): Promise<void> {
+    await attempt('fdatasync', this.name, () => this.#handle.datasync());
+  }
+
+  async close(): Promise<void> {
+    await attempt('close', this.name, () => this.#handle.close());
+  }
+}
+
+/** What is left of `chunks` after a short write. */
+function after(chunks: readonly Uint8Array[], written: number): Uint8Array[] {
+  let skip = written;
+  const rest: Uint8Array[] = [];
+  for (const chunk of chunks) {
+    if (skip >= chunk.length) skip -= chunk.length;
+    else {
+      rest.push(chunk.subarray(skip));
+      skip = 0;
+    }
+  }
+  return rest;
+}
+
+async function attempt<T>(operation: string, file: string, run: () => Promise<T>): Promise<T> {
+  try {
+    return await run();
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new StorageError(
+      'DiskFailed',
+      `cannot ${operation}: ${reason}`,
+      { file, definite: false },
+      { cause },
+    );
+  }
+}

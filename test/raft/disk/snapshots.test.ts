@@ -1,0 +1,106 @@
+import { strict as assert } from 'node:assert';
+import {
+  DiskSnapshots,
+  SimDisk,
+  type SnapshotMeta,
+  StorageError,
+  logIndex,
+  memberId,
+  term,
+} from 'raft-consensus';
+import { forEachSeed } from '../seeded-random.js';
+
+const IDENTITY = { cluster: 'blue', member: 'master-1' };
+
+function metaAt(index: number): SnapshotMeta {
+  const configuration = { voters: [memberId('master-1')], learners: [memberId('master-2')] };
+  return { index: logIndex(index), term: term(3), configuration };
+}
+
+const dataOf = (index: number, size = 5000): Uint8Array => new Uint8Array(size).fill((index % 255) + 1);
+
+const isCorrupt = (error: unknown): boolean =>
+  error instanceof StorageError && error.code === 'SnapshotCorrupt' && error.offset !== undefined;
+
+describe('snapshots on disk', () => {
+  let disk: SimDisk;
+  let store: DiskSnapshots;
+  beforeEach(() => {
+    disk = new SimDisk();
+    store = new DiskSnapshots({ disk, ...IDENTITY });
+  });
+
+  it('has none at first', async () => {
+    assert.equal(await store.latest(), null);
+    assert.equal(await store.load(), null);
+  });
+
+  it('gives back the newest and keeps two', async () => {
+    for (const index of [1, 5, 20]) await store.save(metaAt(index), dataOf(index));
+    assert.equal((await disk.list()).length, 2);
+    const again = new DiskSnapshots({ disk, ...IDENTITY });
+    assert.deepEqual(await again.latest(), metaAt(20));
+    assert.deepEqual(await again.load(), { meta: metaAt(20), data: dataOf(20) });
+  });
+
+  it('passes over a damaged one for the one before, and names it', async () => {
+    await store.save(metaAt(1), dataOf(1));
+    await store.save(metaAt(2), dataOf(2));
+    const newest = (await disk.list()).at(-1)!;
+    for (const offset of [2, 5, 9, 20, 4000]) {
+      disk.flip(newest, offset, 1);
+      const again = new DiskSnapshots({ disk, ...IDENTITY });
+      assert.deepEqual((await again.load())?.meta, metaAt(1));
+      assert.deepEqual(await again.latest(), metaAt(1));
+      assert.ok(isCorrupt(again.damaged[0]) && again.damaged[0]?.file === newest);
+      disk.flip(newest, offset, 1);
+    }
+  });
+
+  it('rejects when all are damaged', async () => {
+    await store.save(metaAt(1), dataOf(1));
+    disk.flip((await disk.list())[0]!, 3000, 1);
+    await assert.rejects(new DiskSnapshots({ disk, ...IDENTITY }).load(), isCorrupt);
+  });
+
+  it('refuses one of another cluster or member', async () => {
+    await store.save(metaAt(1), dataOf(1));
+    for (const other of [
+      { cluster: 'green', member: 'master-1' },
+      { cluster: 'blue', member: 'master-2' },
+    ]) {
+      const foreign = new DiskSnapshots({ disk, ...other });
+      await assert.rejects(
+        foreign.load(),
+        (error) => error instanceof StorageError && error.code === 'ForeignDirectory',
+      );
+    }
+  });
+
+  const title = 'has every snapshot whole that was acknowledged, whenever the power goes';
+  it(title, () =>
+    forEachSeed(60, title, async (random) => {
+      const seeded = new SimDisk();
+      let acknowledged = 0;
+      for (let index = 1; index < 12; index++) {
+        const snapshots = new DiskSnapshots({ disk: seeded, ...IDENTITY });
+        const found = await snapshots.load();
+        assert.ok(
+          (found?.meta.index ?? 0) >= acknowledged,
+          `lost ${acknowledged}, found ${found?.meta.index}`,
+        );
+        if (found !== null) assert.deepEqual(found.data, dataOf(found.meta.index));
+        assert.deepEqual(snapshots.damaged, []);
+        let left = random.below(14);
+        seeded.inject(() => (left-- > 0 ? undefined : new Promise<void>(() => undefined)));
+        void snapshots.save(metaAt(index), dataOf(index)).then(
+          () => (acknowledged = index),
+          () => undefined,
+        );
+        for (let turn = 0; turn < 80; turn++) await Promise.resolve();
+        seeded.crash(random);
+        seeded.inject(undefined);
+      }
+    }),
+  );
+});
