@@ -22,8 +22,45 @@ export { Raft, defaultRaftLimits, type RaftLimits, type RaftOptions } from './ra
 export type { Fsm, FsmSnapshot } from './fsm.js';
 export type { LogStorage, SaveBatch, SavedLog, SnapshotStore, StoredSnapshot } from './storage.js';
 export type { Clock, Transport } from './transport.js';
-export type { Disk, DiskFile } from './disk/disk.js';
-export { KvError, type KvErrorCode } from './kv/errors.js';
+export {
+  ByteReader,
+  ByteWriter,
+  DISK_LIMITS,
+  DiskSnapshots,
+  MalformedBytes,
+  RealDisk,
+  SimDisk,
+  StorageError,
+  Wal,
+  crc32c,
+  type Disk,
+  type DiskFault,
+  type DiskFile,
+  type DiskOperation,
+  type SnapshotStoreOptions,
+  type StorageErrorCode,
+  type WalOptions,
+} from './disk/index.js';
+export {
+  KV_LIMITS,
+  KvError,
+  KvFsm,
+  KvSnapshot,
+  KvStore,
+  WatchHub,
+  decodeCommand,
+  encodeCommand,
+  isReadOnly,
+  type Applied,
+  type CommandResult,
+  type KvErrorCode,
+  type KvListener,
+  type StateHash,
+  type WatchBudget,
+  type WatchStep,
+  type Watcher,
+  type WatcherLimits,
+} from './kv/index.js';
 export type {
   Command,
   Compare,

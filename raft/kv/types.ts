@@ -118,7 +118,12 @@ export type Command = { readonly context?: string; readonly atMs: number } & (
   | { readonly type: 'compact'; readonly revision: Revision }
   | { readonly type: 'lease-grant'; readonly id: LeaseId; readonly ttlMs: number }
   | { readonly type: 'lease-renew'; readonly id: LeaseId }
-  | { readonly type: 'lease-revoke'; readonly id: LeaseId }
+  | {
+      readonly type: 'lease-revoke';
+      readonly id: LeaseId;
+      /** `expired`: has no effect when the lease was renewed before the command took its place in the log. */
+      readonly reason?: 'expired';
+    }
 );
 
 export interface WatchRequest extends KeyRange {

@@ -1,0 +1,8 @@
+export { decodeCommand, encodeCommand } from './command-codec.js';
+export { KvError, type KvErrorCode } from './errors.js';
+export { KvFsm } from './kv-fsm.js';
+export { KvStore, type Applied, type CommandResult, type KvListener, type StateHash } from './kv-store.js';
+export { KV_LIMITS } from './limits.js';
+export { KvSnapshot } from './snapshot.js';
+export { isReadOnly } from './txn.js';
+export { WatchHub, type Watcher, type WatchBudget, type WatcherLimits, type WatchStep } from './watch.js';

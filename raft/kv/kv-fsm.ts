@@ -1,0 +1,43 @@
+/** The key-value store as the state machine of a Raft group: entries are encoded commands. */
+import type { Entry } from '../core/types.js';
+import type { Fsm, FsmSnapshot } from '../fsm.js';
+import { decodeCommand } from './command-codec.js';
+import { KvError } from './errors.js';
+import { type Applied, KvStore } from './kv-store.js';
+
+/** The result is null for entries that carry no command (a leader's no-op, a configuration). */
+export class KvFsm implements Fsm<Applied | null> {
+  readonly store: KvStore;
+
+  constructor(store: KvStore = new KvStore()) {
+    this.store = store;
+  }
+
+  apply(entries: readonly Entry[]): readonly (Applied | null)[] {
+    return entries.map((entry) => this.#applyOne(entry));
+  }
+
+  snapshot(): FsmSnapshot {
+    const snapshot = this.store.snapshot();
+    return { persist: () => snapshot.toBytes() };
+  }
+
+  restore(data: Uint8Array): void {
+    this.store.restore(data);
+  }
+
+  /** Bytes that are no command are refused alike on every member. */
+  #applyOne(entry: Entry): Applied | null {
+    if (entry.type !== 'normal') {
+      this.store.skip(entry.index);
+      return null;
+    }
+    try {
+      return this.store.apply(decodeCommand(entry.data), entry.index);
+    } catch (error) {
+      if (!(error instanceof KvError)) throw error;
+      this.store.skip(entry.index);
+      return error;
+    }
+  }
+}

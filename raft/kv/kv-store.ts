@@ -1,0 +1,217 @@
+/**
+ * The key-value state machine: etcd v3's data model as a pure function of the commands applied. Same commands in the
+ * same order, same state and same replies on every member; a refused command is a reply too, never an exception.
+ * The applied index is part of the state, so that a snapshot can never disagree with it (etcd-io/etcd #13766).
+ */
+import { strict as assert } from 'node:assert';
+import { KvError } from './errors.js';
+import { Leases } from './leases.js';
+import { readRange } from './range.js';
+import { KvSnapshot, hashOf, restoreInto } from './snapshot.js';
+import { checkReadable, compacted, deleteKey, futureRevision, isReadOnly, runTxn } from './txn.js';
+import { checkRange, checkTxn } from './txn-check.js';
+import type {
+  Command,
+  LeaseId,
+  LeaseStatus,
+  RangeOp,
+  RangeResult,
+  Revision,
+  TxnOp,
+  TxnResult,
+  WithRevision,
+} from './types.js';
+import { revision } from './types.js';
+import { type Change, Versions } from './versions.js';
+
+export type CommandResult =
+  | TxnResult
+  | { readonly type: 'compact'; readonly compactRevision: Revision }
+  | { readonly type: 'lease'; readonly id: LeaseId; readonly ttlMs: number; readonly deadlineMs: number }
+  /** `revoked` is false when a revocation for expiry came too late: the lease had been renewed. */
+  | { readonly type: 'lease-revoke'; readonly revoked: boolean; readonly deleted: number };
+
+export type Applied = WithRevision<CommandResult> | KvError;
+
+/** Told of every revision right after it took effect, and of a restore. It must not change the store. */
+export interface KvListener {
+  changed(at: Revision, changes: readonly Change[], context: string | undefined): void;
+  restored(): void;
+}
+
+export interface StateHash {
+  readonly hash: number;
+  readonly revision: Revision;
+  readonly compactRevision: Revision;
+}
+
+export class KvStore {
+  #versions = new Versions();
+  #leases = new Leases();
+  #appliedIndex = 0;
+  readonly #listeners: KvListener[] = [];
+
+  get revision(): Revision {
+    return this.#versions.revision;
+  }
+
+  get compactRevision(): Revision {
+    return this.#versions.compactRevision;
+  }
+
+  /** The Raft index of the last command applied; 0 for none. */
+  get appliedIndex(): number {
+    return this.#appliedIndex;
+  }
+
+  /** Live keys. */
+  get keyCount(): number {
+    return this.#versions.index.liveCount;
+  }
+
+  /** Bytes of keys and values, versions that compaction has not freed yet included. */
+  get sizeBytes(): number {
+    return this.#versions.bytes;
+  }
+
+  /** The latest `atMs` applied. A new leader proposes no lower one: lease time then goes on where it stood. */
+  get clockMs(): number {
+    return this.#leases.clockMs;
+  }
+
+  /** For `WatchHub`: the versions and their log, to be read only. */
+  get versions(): Versions {
+    return this.#versions;
+  }
+
+  listen(listener: KvListener): void {
+    this.#listeners.push(listener);
+  }
+
+  /** `index` is the command's place in the Raft log: higher than any before. Values are kept, not copied. */
+  apply(command: Command, index: number): Applied {
+    assert(index > this.#appliedIndex, `entry ${index} was applied already (up to ${this.#appliedIndex})`);
+    this.#appliedIndex = index;
+    this.#leases.advanceClock(command.atMs);
+    const changes: Change[] = [];
+    const result = this.#run(command, index, changes);
+    if (changes.length > 0) {
+      this.#versions.revision = revision(this.#versions.revision + 1);
+      for (const listener of this.#listeners) listener.changed(this.revision, changes, command.context);
+    }
+    return result instanceof KvError ? result : { revision: this.revision, result };
+  }
+
+  /** Skips entries that carry no command (a leader's no-op, a configuration). */
+  skip(index: number): void {
+    assert(index > this.#appliedIndex);
+    this.#appliedIndex = index;
+  }
+
+  range(op: RangeOp): WithRevision<RangeResult> | KvError {
+    const problem = checkRange(op) ?? checkReadable(this.#versions, op);
+    return problem ?? { revision: this.revision, result: readRange(this.#versions, op) };
+  }
+
+  /** A transaction without a write, outside the log. */
+  readTxn(txn: TxnOp): WithRevision<TxnResult> | KvError {
+    assert(isReadOnly(txn), 'a transaction that writes goes through the log');
+    const result = checkTxn(txn) ?? runTxn(this.#versions, this.#leases, txn, []);
+    return result instanceof KvError ? result : { revision: this.revision, result };
+  }
+
+  /** Ids of leases past their deadline, for the leader to propose `lease-revoke` with reason `expired`. */
+  leaseExpired(nowMs: number): readonly LeaseId[] {
+    return this.#leases.expired(nowMs);
+  }
+
+  leaseStatus(id: LeaseId): LeaseStatus | KvError {
+    return this.#leases.status(id);
+  }
+
+  leases(): readonly LeaseId[] {
+    return this.#leases.all().map((lease) => lease.id);
+  }
+
+  /**
+   * Frees memory that compaction gave up, looking at no more than `recordsMax` changes; true while there is more.
+   * Nothing that a client or another member could see depends on when it runs.
+   */
+  compactStep(recordsMax: number): boolean {
+    return this.#versions.compactStep(recordsMax);
+  }
+
+  get compactionPending(): boolean {
+    return this.#versions.compactionPending;
+  }
+
+  /** Of all versions up to `at` (0 or absent: the newest) that are not compacted; equal on members that agree. */
+  hash(at?: Revision): StateHash | KvError {
+    const upTo = at === undefined || at === 0 ? this.revision : at;
+    if (upTo > this.revision) return futureRevision();
+    if (upTo < this.compactRevision) return compacted();
+    return { hash: hashOf(this.#versions, upTo), revision: upTo, compactRevision: this.compactRevision };
+  }
+
+  /** Captured at once; encoding may go on while commands are applied. */
+  snapshot(): KvSnapshot {
+    return new KvSnapshot(this.#versions, this.#leases, this.#appliedIndex);
+  }
+
+  /** Replaces the whole state; throws `KvError` InvalidArgument when the bytes are damaged, with the state unchanged. */
+  restore(bytes: Uint8Array): void {
+    const versions = new Versions();
+    const leases = new Leases();
+    const appliedIndex = restoreInto(versions, leases, bytes);
+    assert(appliedIndex >= this.#appliedIndex, 'a snapshot never takes the state back');
+    this.#versions = versions;
+    this.#leases = leases;
+    this.#appliedIndex = appliedIndex;
+    for (const listener of this.#listeners) listener.restored();
+  }
+
+  #run(command: Command, index: number, changes: Change[]): CommandResult | KvError {
+    switch (command.type) {
+      case 'txn':
+        return checkTxn(command.txn) ?? runTxn(this.#versions, this.#leases, command.txn, changes);
+      case 'compact':
+        return this.#compact(command.revision);
+      case 'lease-grant':
+        return leaseResult(this.#leases.grant(command.id, command.ttlMs, index));
+      case 'lease-renew':
+        return leaseResult(this.#leases.renew(command.id));
+      case 'lease-revoke':
+        return this.#revoke(command.id, command.reason === 'expired', changes);
+      default:
+        return command satisfies never;
+    }
+  }
+
+  #compact(at: Revision): CommandResult | KvError {
+    if (at <= this.compactRevision) return compacted();
+    if (at > this.revision) return futureRevision();
+    this.#versions.compact(at);
+    return { type: 'compact', compactRevision: at };
+  }
+
+  /** All keys go at one revision, in key order. A lease renewed after its revocation was proposed lives on. */
+  #revoke(id: LeaseId, onlyIfExpired: boolean, changes: Change[]): CommandResult | KvError {
+    const status = this.#leases.status(id);
+    if (status instanceof KvError) return status;
+    if (onlyIfExpired && status.deadlineMs > this.#leases.clockMs) {
+      return { type: 'lease-revoke', revoked: false, deleted: 0 };
+    }
+    const at = revision(this.revision + 1);
+    for (const key of status.keys) {
+      const { newest } = this.#versions.index.get(key)!;
+      changes.push(deleteKey(this.#versions, this.#leases, newest, at));
+    }
+    this.#leases.remove(id);
+    return { type: 'lease-revoke', revoked: true, deleted: status.keys.length };
+  }
+}
+
+function leaseResult(lease: ReturnType<Leases['grant']>): CommandResult | KvError {
+  if (lease instanceof KvError) return lease;
+  return { type: 'lease', id: lease.id, ttlMs: lease.ttlMs, deadlineMs: lease.deadlineMs };
+}

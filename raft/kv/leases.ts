@@ -1,0 +1,118 @@
+/**
+ * Leases: their deadlines are part of the replicated state, computed from the proposing leader's clock as the log
+ * carries it. So a new leader neither restarts nor shortens them (etcd-io/etcd #9395, #13294, #15247); time in the log
+ * never goes back: a leader whose clock is behind cannot make a lease end early.
+ */
+import { KvError } from './errors.js';
+import { KV_LIMITS } from './limits.js';
+import type { Key, LeaseId, LeaseStatus } from './types.js';
+import { leaseId } from './types.js';
+
+export interface Lease {
+  readonly id: LeaseId;
+  readonly ttlMs: number;
+  deadlineMs: number;
+  readonly keys: Set<Key>;
+}
+
+export class Leases {
+  readonly #leases = new Map<LeaseId, Lease>();
+  #clockMs = 0;
+  /** No lease ends before this; it may be too low, never too high. */
+  #earliestDeadlineMs = Infinity;
+
+  /** The latest `atMs` that any command carried. */
+  get clockMs(): number {
+    return this.#clockMs;
+  }
+
+  advanceClock(atMs: number): void {
+    this.#clockMs = Math.max(this.#clockMs, atMs);
+  }
+
+  get(id: LeaseId): Lease | undefined {
+    return this.#leases.get(id);
+  }
+
+  has(id: LeaseId): boolean {
+    return this.#leases.has(id);
+  }
+
+  /** Id 0: takes the first free one from `index` on, which is the same on every member. */
+  grant(id: LeaseId, ttlMs: number, index: number): Lease | KvError {
+    if (!Number.isSafeInteger(id) || id < 0) {
+      return new KvError('InvalidArgument', `etcdserver: lease id ${id} is not a non-negative safe integer`);
+    }
+    if (!(ttlMs > 0))
+      return new KvError('InvalidArgument', `etcdserver: lease TTL of ${ttlMs} ms is not positive`);
+    if (ttlMs > KV_LIMITS.leaseTtlMaxMs)
+      return new KvError('LeaseTtlTooLarge', 'etcdserver: too large lease TTL');
+    if (this.#leases.has(id)) return new KvError('LeaseExists', 'etcdserver: lease already exists');
+    let chosen = id;
+    if (id === 0) {
+      chosen = leaseId(index);
+      while (this.#leases.has(chosen)) chosen = leaseId(chosen + 1);
+    }
+    return this.restore({ id: chosen, ttlMs, deadlineMs: this.#clockMs + ttlMs, keys: new Set() });
+  }
+
+  restore(lease: Lease): Lease {
+    this.#leases.set(lease.id, lease);
+    this.#earliestDeadlineMs = Math.min(this.#earliestDeadlineMs, lease.deadlineMs);
+    return lease;
+  }
+
+  /** Also of a lease past its deadline, as long as its revocation has not been applied. */
+  renew(id: LeaseId): Lease | KvError {
+    const lease = this.#leases.get(id);
+    if (lease === undefined) return leaseNotFound();
+    lease.deadlineMs = this.#clockMs + lease.ttlMs;
+    return lease;
+  }
+
+  /** Forgets the lease; the caller deletes its keys. */
+  remove(id: LeaseId): void {
+    this.#leases.delete(id);
+  }
+
+  /** Moves a key from one lease to another; 0 stands for none. */
+  reattach(key: Key, from: LeaseId, to: LeaseId): void {
+    if (from === to) return;
+    this.#leases.get(from)?.keys.delete(key);
+    this.#leases.get(to)?.keys.add(key);
+  }
+
+  /** Past their deadline at `nowMs`, the longest overdue first. */
+  expired(nowMs: number): LeaseId[] {
+    if (nowMs < this.#earliestDeadlineMs) return [];
+    const overdue: Lease[] = [];
+    let earliest = Infinity;
+    for (const lease of this.#leases.values()) {
+      earliest = Math.min(earliest, lease.deadlineMs);
+      if (lease.deadlineMs <= nowMs) overdue.push(lease);
+    }
+    this.#earliestDeadlineMs = earliest;
+    overdue.sort((a, b) => a.deadlineMs - b.deadlineMs || a.id - b.id);
+    return overdue.map((lease) => lease.id);
+  }
+
+  /** By id. */
+  all(): Lease[] {
+    return [...this.#leases.values()].sort((a, b) => a.id - b.id);
+  }
+
+  status(id: LeaseId): LeaseStatus | KvError {
+    const lease = this.#leases.get(id);
+    if (lease === undefined) return leaseNotFound();
+    return {
+      id,
+      grantedTtlMs: lease.ttlMs,
+      deadlineMs: lease.deadlineMs,
+      keys: [...lease.keys].sort(),
+    };
+  }
+}
+
+export function leaseNotFound(): KvError {
+  return new KvError('LeaseNotFound', 'etcdserver: requested lease not found');
+}

@@ -1,0 +1,17 @@
+/** Bounds of the key-value state machine, in one place. etcd's defaults where etcd has one. */
+export const KV_LIMITS = {
+  /** Compares, success operations and failure operations of one transaction, each (etcd --max-txn-ops). */
+  txnOpsMax: 128,
+  txnDepthMax: 8,
+  /** An encoded command: etcd's --max-request-bytes and the overhead it grants. */
+  commandBytesMax: 1536 * 1024 + 512 * 1024,
+  leaseTtlMaxMs: 9_000_000_000 * 1000,
+  /** What a watcher may leave unread before it is switched to reading from history. */
+  watchQueueEventsMax: 1024,
+  watchQueueBytesMax: 4 * 1024 * 1024,
+  /** Log records that one pull looks at when a watcher reads from history. */
+  watchScanMax: 4096,
+  watchBatchEventsMax: 512,
+  watchBatchBytesMax: 1024 * 1024,
+  snapshotChunkBytes: 64 * 1024,
+} as const;

@@ -1,0 +1,206 @@
+/**
+ * Runs a transaction: first chooses the path through all compares, nested ones too, against the state before any write
+ * (as etcd does); then checks everything that could refuse an operation on that path; only then writes. So a refused
+ * transaction has changed nothing, on every member alike (etcd-io/etcd #18667).
+ */
+import { KvError } from './errors.js';
+import { isLive } from './key-index.js';
+import { leaseNotFound, type Leases } from './leases.js';
+import { collect, readRange } from './range.js';
+import { endOf } from './txn-check.js';
+import type {
+  Compare,
+  DeleteOp,
+  DeleteResult,
+  KeyValue,
+  Op,
+  OpResult,
+  PutOp,
+  PutResult,
+  RangeOp,
+  Revision,
+  TxnOp,
+  TxnResult,
+} from './types.js';
+import { leaseId, revision } from './types.js';
+import type { Change, Versions } from './versions.js';
+
+/** The branch taken by a transaction, and by each transaction nested in it, in order. */
+interface Path {
+  readonly succeeded: boolean;
+  readonly ops: readonly Op[];
+  readonly nested: readonly Path[];
+}
+
+/** `changes` receives what was written; it stays empty when nothing was. The transaction has passed `checkTxn`. */
+export function runTxn(
+  versions: Versions,
+  leases: Leases,
+  txn: TxnOp,
+  changes: Change[],
+): TxnResult | KvError {
+  const path = choosePath(versions, txn);
+  const problem = checkPath(versions, leases, path);
+  if (problem !== undefined) return problem;
+  return new TxnRun(versions, leases, changes).run(path);
+}
+
+export function isReadOnly(txn: TxnOp): boolean {
+  const reads = (op: Op) => op.type === 'range' || (op.type === 'txn' && isReadOnly(op));
+  return txn.success.every(reads) && txn.failure.every(reads);
+}
+
+/** Undefined when the store can be read at the revision that the operation asks for. */
+export function checkReadable(versions: Versions, op: RangeOp): KvError | undefined {
+  const at = op.revision ?? 0;
+  if (at > versions.revision) return futureRevision();
+  if (at > 0 && at < versions.compactRevision) return compacted();
+  return undefined;
+}
+
+export function compacted(): KvError {
+  return new KvError('Compacted', 'etcdserver: mvcc: required revision has been compacted');
+}
+
+export function futureRevision(): KvError {
+  return new KvError('FutureRevision', 'etcdserver: mvcc: required revision is a future revision');
+}
+
+function choosePath(versions: Versions, txn: TxnOp): Path {
+  const succeeded = txn.compare.every((compare) => holds(versions, compare));
+  const ops = succeeded ? txn.success : txn.failure;
+  const nested: Path[] = [];
+  for (const op of ops) if (op.type === 'txn') nested.push(choosePath(versions, op));
+  return { succeeded, ops, nested };
+}
+
+function holds(versions: Versions, compare: Compare): boolean {
+  if (compare.rangeEnd === undefined || compare.rangeEnd === '') {
+    const entry = versions.index.get(compare.key);
+    return holdsFor(compare, entry !== undefined && isLive(entry) ? entry.newest : undefined);
+  }
+  let all = true;
+  let any = false;
+  versions.index.scanLive(compare.key, endOf(compare), (entry) => {
+    any = true;
+    all = holdsFor(compare, entry.newest);
+    return all;
+  });
+  return any ? all : holdsFor(compare, undefined);
+}
+
+function holdsFor(compare: Compare, kv: KeyValue | undefined): boolean {
+  const { operand, result } = compare;
+  let order: number;
+  if (typeof operand === 'number') order = numberOf(compare, kv) - operand;
+  else if (kv === undefined) return false;
+  else order = Buffer.compare(kv.value, operand);
+  switch (result) {
+    case '=':
+      return order === 0;
+    case '!=':
+      return order !== 0;
+    case '<':
+      return order < 0;
+    case '>':
+      return order > 0;
+    default:
+      return result satisfies never;
+  }
+}
+
+function numberOf({ target }: Compare, kv: KeyValue | undefined): number {
+  if (kv === undefined) return 0;
+  if (target === 'version') return kv.version;
+  if (target === 'create') return kv.createRevision;
+  return target === 'mod' ? kv.modRevision : kv.lease;
+}
+
+function checkPath(versions: Versions, leases: Leases, path: Path): KvError | undefined {
+  for (const op of path.ops) {
+    let problem: KvError | undefined;
+    if (op.type === 'range') problem = checkReadable(versions, op);
+    else if (op.type === 'put') problem = checkPut(versions, leases, op);
+    if (problem !== undefined) return problem;
+  }
+  for (const nested of path.nested) {
+    const problem = checkPath(versions, leases, nested);
+    if (problem !== undefined) return problem;
+  }
+  return undefined;
+}
+
+function checkPut(versions: Versions, leases: Leases, op: PutOp): KvError | undefined {
+  const lease = op.lease ?? 0;
+  if (lease !== 0 && !leases.has(leaseId(lease))) return leaseNotFound();
+  if (op.ignoreValue === true || op.ignoreLease === true) {
+    const entry = versions.index.get(op.key);
+    if (entry === undefined || !isLive(entry)) return new KvError('KeyNotFound', 'etcdserver: key not found');
+  }
+  return undefined;
+}
+
+class TxnRun {
+  readonly #versions: Versions;
+  readonly #leases: Leases;
+  readonly #changes: Change[];
+  readonly #at: Revision;
+
+  constructor(versions: Versions, leases: Leases, changes: Change[]) {
+    this.#versions = versions;
+    this.#leases = leases;
+    this.#changes = changes;
+    this.#at = revision(versions.revision + 1);
+  }
+
+  run(path: Path): TxnResult {
+    const results: OpResult[] = [];
+    let nested = 0;
+    for (const op of path.ops) {
+      results.push(op.type === 'txn' ? this.run(path.nested[nested++]!) : this.#runOp(op));
+    }
+    return { type: 'txn', succeeded: path.succeeded, results };
+  }
+
+  #runOp(op: RangeOp | PutOp | DeleteOp): OpResult {
+    switch (op.type) {
+      case 'range':
+        return readRange(this.#versions, op);
+      case 'put':
+        return this.#put(op);
+      case 'delete':
+        return this.#delete(op);
+      default:
+        return op satisfies never;
+    }
+  }
+
+  #put(op: PutOp): PutResult {
+    let value = op.value;
+    let lease = op.lease ?? leaseId(0);
+    if (op.ignoreValue === true || op.ignoreLease === true) {
+      const { newest } = this.#versions.index.get(op.key)!;
+      if (op.ignoreValue === true) value = newest.value;
+      if (op.ignoreLease === true) lease = newest.lease;
+    }
+    const change = this.#versions.write(op.key, value, lease, this.#at);
+    this.#leases.reattach(change.kv.key, change.prev?.lease ?? leaseId(0), lease);
+    this.#changes.push(change);
+    return op.prevKv === true && change.prev !== undefined
+      ? { type: 'put', prevKv: change.prev }
+      : { type: 'put' };
+  }
+
+  #delete(op: DeleteOp): DeleteResult {
+    const kvs = collect(this.#versions, op.key, endOf(op), null, Infinity);
+    for (const kv of kvs) this.#changes.push(deleteKey(this.#versions, this.#leases, kv, this.#at));
+    const deleted = kvs.length;
+    return op.prevKv === true ? { type: 'delete', deleted, prevKvs: kvs } : { type: 'delete', deleted };
+  }
+}
+
+/** Deletes a live key and takes it off its lease. */
+export function deleteKey(versions: Versions, leases: Leases, kv: KeyValue, at: Revision): Change {
+  leases.reattach(kv.key, kv.lease, leaseId(0));
+  return versions.bury(versions.index.get(kv.key)!, at);
+}
