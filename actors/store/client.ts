@@ -52,6 +52,7 @@ export interface WatchHandler {
 
 export interface StoreStatus {
   readonly member: string;
+  readonly role: string;
   readonly leader: string | null;
   readonly term: number;
   readonly commitIndex: number;
@@ -63,7 +64,11 @@ export interface StoreStatus {
 
 export interface StoreClient {
   /** Linearizable; a transaction without a write is a linearizable read. */
-  txn(txn: TxnOp, options?: { readonly timeoutMs?: number }): Promise<WithRevision<TxnResult>>;
+  txn(
+    txn: TxnOp,
+    /** `context` comes back on the watch events of this write; default: the current cause. */
+    options?: { readonly timeoutMs?: number; readonly context?: string },
+  ): Promise<WithRevision<TxnResult>>;
   /** Linearizable unless `serializable`, which answers from the nearest member and may be behind. */
   range(
     op: RangeOp,

@@ -1,0 +1,252 @@
+/**
+ * The store client over actor messages. Writes go to the leader that members name; reads and watches to the nearest
+ * member (the first of the list). What certainly did nothing is tried again until the deadline; what may have been
+ * proposed never is (DESIGN rule 7).
+ */
+import { KvError, type KvErrorCode, type LeaseId, type Revision, revision } from 'raft-consensus';
+import type { WatchRequest } from 'raft-consensus';
+import { type ActorRef, type ActorSystem, AskError } from '../runtime/index.js';
+import {
+  type StoreClient,
+  StoreError,
+  type StoreErrorCode,
+  type StoreStatus,
+  type StoreWatch,
+  type WatchHandler,
+} from './client.js';
+import { encodeCause } from './context.js';
+import { storeLimits } from './limits.js';
+import type { StoreMessage, StoreReply, StoreRequest, StoreWatchReply } from './messages.js';
+
+export interface StoreClientOptions {
+  readonly system: ActorSystem;
+  /** Nearest first; names are the members' names in the group. */
+  readonly members: readonly { readonly name: string; readonly ref: ActorRef<StoreMessage> }[];
+}
+
+type Omitted<T> = T extends unknown ? Omit<T, 'replyTo'> : never;
+type Failure = Extract<StoreReply, { type: 'StoreFailed' }>;
+
+export function createStoreClient(options: StoreClientOptions): StoreClient {
+  return new ActorStoreClient(options);
+}
+
+class ActorStoreClient implements StoreClient {
+  readonly #system: ActorSystem;
+  readonly #members: StoreClientOptions['members'];
+  /** Index of the member believed to lead. */
+  #leader = 0;
+  #watchSeq = 0;
+
+  constructor(options: StoreClientOptions) {
+    this.#system = options.system;
+    this.#members = options.members;
+  }
+
+  async txn(txn: Parameters<StoreClient['txn']>[0], options?: Parameters<StoreClient['txn']>[1]) {
+    const context = options?.context ?? encodeCause(this.#system.cause());
+    const request = { type: 'StoreTxn' as const, txn, ...(context !== undefined && { context }) };
+    const reply = await this.#toLeader(request, 'StoreTxnDone', options?.timeoutMs);
+    return { revision: reply.revision, result: reply.result };
+  }
+
+  async range(op: Parameters<StoreClient['range']>[0], options?: Parameters<StoreClient['range']>[1]) {
+    const request = { type: 'StoreRange' as const, op, serializable: options?.serializable ?? false };
+    const reply = await this.#toNearest(request, 'StoreRangeDone', options?.timeoutMs);
+    return { revision: reply.revision, result: reply.result };
+  }
+
+  async currentRevision(options?: { readonly timeoutMs?: number }): Promise<Revision> {
+    return (await this.#toNearest({ type: 'StoreCurrentRevision' }, 'StoreRevision', options?.timeoutMs))
+      .revision;
+  }
+
+  async compact(at: Revision): Promise<void> {
+    await this.#toLeader({ type: 'StoreCompact', revision: at }, 'StoreDone');
+  }
+
+  async leaseGrant(ttlMs: number): Promise<LeaseId> {
+    return (await this.#toLeader({ type: 'StoreLeaseGrant', ttlMs }, 'StoreLeaseGranted')).id;
+  }
+
+  async leaseRevoke(id: LeaseId): Promise<void> {
+    await this.#toLeader({ type: 'StoreLeaseRevoke', id }, 'StoreDone');
+  }
+
+  async status(): Promise<StoreStatus> {
+    return (await this.#toNearest({ type: 'StoreStatus' }, 'StoreStatusIs')).status;
+  }
+
+  watch(request: WatchRequest, handler: WatchHandler): StoreWatch {
+    this.#watchSeq += 1;
+    return new ResumingWatch(
+      this.#system,
+      this.#members,
+      `${this.#system.node}-${this.#watchSeq}`,
+      request,
+      handler,
+    );
+  }
+
+  #toLeader<T extends StoreReply['type']>(request: Omitted<StoreRequest>, wanted: T, timeoutMs?: number) {
+    return this.#request(request, wanted, true, timeoutMs);
+  }
+
+  #toNearest<T extends StoreReply['type']>(request: Omitted<StoreRequest>, wanted: T, timeoutMs?: number) {
+    return this.#request(request, wanted, false, timeoutMs);
+  }
+
+  async #request<T extends StoreReply['type']>(
+    request: Omitted<StoreRequest>,
+    wanted: T,
+    write: boolean,
+    timeoutMs: number = storeLimits.requestTimeoutMs,
+  ): Promise<Extract<StoreReply, { type: T }>> {
+    const { clock } = this.#system.env;
+    const deadline = clock.monotonicMs() + timeoutMs;
+    let target = write ? this.#leader : 0;
+    for (;;) {
+      const left = deadline - clock.monotonicMs();
+      const outcome = await this.#askMember(target, request, Math.max(1, left));
+      if (outcome.type === wanted) {
+        if (write) this.#leader = target;
+        return outcome as Extract<StoreReply, { type: T }>;
+      }
+      if (outcome.type !== 'StoreFailed')
+        throw new TypeError(`store answered ${outcome.type} to ${request.type}`);
+      // Whoever did not answer well is not asked first the next time.
+      if (write && outcome.code !== 'Refused') this.#leader = (target + 1) % this.#members.length;
+      const retry = outcome.code === 'NoLeader' || (!write && outcome.code !== 'Refused');
+      if (!retry || deadline - clock.monotonicMs() <= storeLimits.retryDelayMs) throw toError(outcome);
+      const hinted = this.#members.findIndex((member) => member.name === outcome.leader);
+      const known = hinted !== -1 && hinted !== target;
+      target = known && write ? hinted : (target + 1) % this.#members.length;
+      if (!known) await sleep(this.#system, storeLimits.retryDelayMs);
+    }
+  }
+
+  async #askMember(index: number, request: Omitted<StoreRequest>, timeoutMs: number): Promise<StoreReply> {
+    const member = this.#members[index];
+    if (!member) throw new TypeError('the store has no members');
+    try {
+      return await this.#system.ask<StoreMessage, StoreReply>(
+        member.ref,
+        (replyTo) => ({ ...request, replyTo }) as StoreRequest,
+        { timeoutMs },
+      );
+    } catch (error) {
+      if (!(error instanceof AskError)) throw error;
+      // A letter that certainly was not handled is the same as no leader: another member may be asked.
+      const code: StoreErrorCode = error.definite ? 'NoLeader' : 'Timeout';
+      const message = `store member ${member.name}: ${error.message}`;
+      return { type: 'StoreFailed', code, message, definite: error.definite };
+    }
+  }
+}
+
+function toError(failure: Failure): StoreError {
+  const cause =
+    failure.kvCode === undefined ? undefined : new KvError(failure.kvCode as KvErrorCode, failure.message);
+  return new StoreError(failure.code, failure.message, failure.definite, cause && { cause });
+}
+
+function sleep(system: ActorSystem, delayMs: number): Promise<void> {
+  return new Promise((resolve) => system.env.clock.setTimer(delayMs, resolve));
+}
+
+/** One watch that outlives the member that serves it: it resumes elsewhere from the last revision + 1. */
+class ResumingWatch implements StoreWatch {
+  readonly #system: ActorSystem;
+  readonly #members: StoreClientOptions['members'];
+  readonly #id: string;
+  readonly #request: WatchRequest;
+  readonly #handler: WatchHandler;
+  #next: Revision;
+  #attempt = 0;
+  #closed = false;
+  #detach: () => void = () => {};
+
+  constructor(
+    system: ActorSystem,
+    members: StoreClientOptions['members'],
+    id: string,
+    request: WatchRequest,
+    handler: WatchHandler,
+  ) {
+    this.#system = system;
+    this.#members = members;
+    this.#id = id;
+    this.#request = request;
+    this.#handler = handler;
+    this.#next = request.startRevision ?? revision(0);
+    this.#open();
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#detach();
+  }
+
+  #open(): void {
+    const member = this.#members[this.#attempt % this.#members.length];
+    if (!member) throw new TypeError('the store has no members');
+    this.#attempt += 1;
+    const watchId = `${this.#id}.${this.#attempt}`;
+    let expected = 0;
+    let credited = 0;
+    let open = true;
+    let silence = this.#system.env.clock.setTimer(storeLimits.watchOpenTimeoutMs, () => lost());
+    const lost = () => {
+      if (!open) return;
+      this.#detach();
+      this.#system.env.clock.setTimer(storeLimits.watchResumeDelayMs, () => {
+        if (!this.#closed) this.#open();
+      });
+    };
+    const callback = this.#system.callback<StoreWatchReply>('store-watch', (reply) => {
+      if (!open || reply.watchId !== watchId) return;
+      silence.cancel();
+      silence = this.#system.env.clock.setTimer(storeLimits.watchSilenceMs, lost);
+      if (reply.type === 'StoreWatchAlive') {
+        if (reply.seq !== expected) lost();
+      } else if (reply.type === 'StoreWatchBatch') {
+        // A gap means that the link lost a batch: what was missed is asked for again.
+        if (reply.seq !== expected) return lost();
+        expected += 1;
+        this.#attempt = 1;
+        this.#next = revision(reply.batch.revision + 1);
+        this.#handler.onBatch(reply.batch);
+        credited += 1;
+        if (credited >= storeLimits.watchCreditBatches / 2) {
+          this.#system.tell<StoreMessage>(member.ref, {
+            type: 'StoreWatchCredit',
+            watchId,
+            batches: credited,
+          });
+          credited = 0;
+        }
+      } else if (reply.type === 'StoreWatchCompacted') {
+        this.close();
+        this.#handler.onEnd({ type: 'compacted', compactRevision: reply.compactRevision });
+      } else {
+        lost();
+      }
+    });
+    const stopListening = this.#system.onNodeDown(member.ref.node, lost);
+    this.#detach = () => {
+      open = false;
+      silence.cancel();
+      stopListening();
+      this.#system.tell<StoreMessage>(member.ref, { type: 'StoreWatchCancel', watchId });
+      callback.close();
+    };
+    this.#system.tell<StoreMessage>(member.ref, {
+      type: 'StoreWatch',
+      watchId,
+      request: { ...this.#request, ...(this.#next > 0 && { startRevision: this.#next }) },
+      replyTo: callback.ref,
+      credit: storeLimits.watchCreditBatches,
+    });
+  }
+}

@@ -1,0 +1,14 @@
+export { createStoreClient, type StoreClientOptions } from './actor-store-client.js';
+export {
+  type StoreClient,
+  StoreError,
+  type StoreErrorCode,
+  type StoreStatus,
+  type StoreWatch,
+  type WatchHandler,
+} from './client.js';
+export { decodeCause, encodeCause } from './context.js';
+export { type MemberStorage, openDiskStorage } from './disk-storage.js';
+export { storeLimits } from './limits.js';
+export { storeMember, type StoreMemberOptions } from './member.js';
+export type { StoreMessage, StoreReply } from './messages.js';

@@ -1,0 +1,23 @@
+/** Bounds of the store's actors. */
+export const storeLimits = {
+  requestTimeoutMs: 5_000,
+  /** Between two tries of a request that certainly did nothing. */
+  retryDelayMs: 50,
+  /** Batches a member may send a watcher before it is credited again. */
+  watchCreditBatches: 64,
+  watchResumeDelayMs: 100,
+  /** A member says at least this often how far it is; a client that hears nothing for `watchSilenceMs` goes elsewhere. */
+  watchProgressIntervalMs: 1_000,
+  watchSilenceMs: 3_500,
+  watchOpenTimeoutMs: 1_000,
+  /** Events gathered for one watch batch. */
+  watchBatchEvents: 512,
+  leaseCheckIntervalMs: 500,
+  /** History kept for watches and reads of old revisions. */
+  compactionRetentionMs: 300_000,
+  /** Records that one tick of compaction looks at. */
+  compactStepRecords: 5_000,
+  watchesMax: 10_000,
+  requestsInFlightMax: 4_096,
+  mailboxDepthMax: 16_384,
+} as const;

@@ -1,0 +1,362 @@
+/**
+ * A store member as an actor: the one place where Raft meets actors. It hosts `Raft` around the key-value state machine,
+ * turns requests into log entries or reads, serves watches from its own copy, and lets leases expire while it leads.
+ * Requests do not wait for each other: the mailbox only starts them.
+ */
+import {
+  type Applied,
+  type Command,
+  type CommandResult,
+  encodeCommand,
+  isReadOnly,
+  KvError,
+  KvFsm,
+  type LeaseId,
+  leaseId,
+  type LogStorage,
+  memberId,
+  type MemberId,
+  type Message as RaftMessage,
+  Raft,
+  RaftError,
+  type Revision,
+  type SnapshotStore,
+  type TxnResult,
+  WatchHub,
+  type WithRevision,
+} from 'raft-consensus';
+import type { Actor, ActorContext, ActorRef, ChildSpec } from '../runtime/index.js';
+import type { StoreErrorCode, StoreStatus } from './client.js';
+import { storeLimits } from './limits.js';
+import type { RaftLetter, StoreMessage, StoreReply, StoreRequest } from './messages.js';
+import { Watchers } from './watchers.js';
+
+export interface StoreMemberOptions {
+  readonly name: string;
+  readonly members: readonly { readonly name: string; readonly ref: ActorRef<StoreMessage> }[];
+  /** Opens the member's files; called at each start of the actor. */
+  openStorage(): Promise<{
+    readonly log: LogStorage;
+    readonly snapshots: SnapshotStore;
+    close(): Promise<void>;
+  }>;
+  /** A disk that fails ends the member for good: whoever runs the process must end it (DESIGN rule 7). */
+  onFatal(error: unknown): void;
+  /** Told of every change of who leads; for status displays. */
+  onLeader?(leader: string | null): void;
+}
+
+export function storeMember(options: StoreMemberOptions): ChildSpec<StoreMessage> {
+  return {
+    id: 'store',
+    mailboxDepthMax: storeLimits.mailboxDepthMax,
+    start: () => memberActor(options) as Actor<unknown, StoreMessage>,
+  };
+}
+
+function memberActor(options: StoreMemberOptions): Actor<StoreMember, StoreMessage> {
+  return {
+    initial: (ctx) => StoreMember.open(options, ctx),
+    receive: (member, message) => {
+      member.receive(message);
+      return member;
+    },
+    stopped: (member) => member?.stop(),
+  };
+}
+
+class StoreMember {
+  readonly #options: StoreMemberOptions;
+  readonly #ctx: ActorContext<StoreMessage>;
+  readonly #fsm: KvFsm;
+  readonly #raft: Raft<Applied | null>;
+  readonly #watchers: Watchers;
+  readonly #closeStorage: () => Promise<void>;
+  #inFlight = 0;
+  /** Leases already proposed for revocation by this leader. */
+  readonly #revoking = new Set<LeaseId>();
+  #compactAt: { readonly revision: Revision; readonly atMs: number } | undefined;
+
+  static async open(options: StoreMemberOptions, ctx: ActorContext<StoreMessage>): Promise<StoreMember> {
+    const storage = await options.openStorage();
+    const peers = new Map(options.members.map((member) => [memberId(member.name), member.ref]));
+    const fsm = new KvFsm();
+    const watchers = new Watchers(new WatchHub(fsm.store), ctx);
+    const raft = await Raft.start<Applied | null>({
+      id: memberId(options.name),
+      configuration: { voters: [...peers.keys()], learners: [] },
+      fsm,
+      storage: storage.log,
+      snapshots: storage.snapshots,
+      transport: { send: (to, message) => sendLetter(ctx, peers, to, message) },
+      clock: ctx.env.clock,
+      random: () => ctx.env.random.next(),
+      onFatal: (error) => options.onFatal(error),
+    });
+    raft.observe((observation) => {
+      if (observation.type !== 'leader-changed') return;
+      ctx.note('store leader', { leader: observation.leader ?? 'none', term: observation.term });
+      options.onLeader?.(observation.leader);
+    });
+    ctx.setTimer('tick', storeLimits.leaseCheckIntervalMs, { type: 'StoreTick' });
+    return new StoreMember(options, ctx, fsm, watchers, raft, storage.close);
+  }
+
+  private constructor(
+    options: StoreMemberOptions,
+    ctx: ActorContext<StoreMessage>,
+    fsm: KvFsm,
+    watchers: Watchers,
+    raft: Raft<Applied | null>,
+    closeStorage: () => Promise<void>,
+  ) {
+    this.#options = options;
+    this.#ctx = ctx;
+    this.#fsm = fsm;
+    this.#watchers = watchers;
+    this.#raft = raft;
+    this.#closeStorage = closeStorage;
+  }
+
+  receive(message: StoreMessage): void {
+    switch (message.type) {
+      case 'StoreTxn':
+      case 'StoreRange':
+      case 'StoreCurrentRevision':
+      case 'StoreCompact':
+      case 'StoreLeaseGrant':
+      case 'StoreLeaseRevoke':
+      case 'StoreTransfer':
+      case 'StoreStatus':
+        void this.#answer(message);
+        return;
+      case 'StoreWatch':
+        this.#watchers.open(message);
+        return;
+      case 'StoreWatchCredit':
+        this.#watchers.credit(message.watchId, message.batches);
+        return;
+      case 'StoreWatchCancel':
+        this.#watchers.cancel(message.watchId);
+        return;
+      case 'StoreTick':
+        this.#tick();
+        return;
+      default:
+        this.#receiveLetter(message);
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#watchers.close();
+    await this.#raft.stop();
+    await this.#closeStorage();
+  }
+
+  #receiveLetter(letter: RaftLetter): void {
+    try {
+      this.#raft.receive(letter.raft.from, letter.raft);
+    } catch (error) {
+      if (!(error instanceof RaftError) || error.code !== 'BadMessage') throw error;
+      // What a peer sends must not be able to end this member.
+      this.#ctx.note('bad raft letter', { from: String(letter.raft?.from), error: error.message });
+    }
+  }
+
+  async #answer(request: StoreRequest): Promise<void> {
+    if (this.#inFlight >= storeLimits.requestsInFlightMax) {
+      const message = `store member ${this.#options.name} has ${this.#inFlight} requests in flight`;
+      this.#reply(request.replyTo, { type: 'StoreFailed', code: 'Overloaded', message, definite: true });
+      return;
+    }
+    this.#inFlight += 1;
+    try {
+      this.#reply(request.replyTo, await this.#serve(request));
+    } catch (error) {
+      this.#reply(request.replyTo, this.#failure(error));
+    } finally {
+      this.#inFlight -= 1;
+    }
+  }
+
+  #reply(to: ActorRef<StoreReply>, reply: StoreReply): void {
+    this.#ctx.tell(to, reply);
+  }
+
+  async #serve(request: StoreRequest): Promise<StoreReply> {
+    switch (request.type) {
+      case 'StoreTxn': {
+        // A transaction that only reads needs no place in the log (etcd: read-only txn).
+        if (isReadOnly(request.txn)) {
+          await this.#raft.readIndex(storeLimits.requestTimeoutMs);
+          const { revision, result } = unwrap(this.#fsm.store.readTxn(request.txn));
+          return { type: 'StoreTxnDone', revision, result };
+        }
+        const context = request.context === undefined ? {} : { context: request.context };
+        const { revision, result } = await this.#propose({ type: 'txn', txn: request.txn, ...context });
+        return { type: 'StoreTxnDone', revision, result: asTxn(result) };
+      }
+      case 'StoreRange': {
+        if (!request.serializable) await this.#raft.readIndex(storeLimits.requestTimeoutMs);
+        const { revision, result } = unwrap(this.#fsm.store.range(request.op));
+        return { type: 'StoreRangeDone', revision, result };
+      }
+      case 'StoreCurrentRevision':
+        await this.#raft.readIndex(storeLimits.requestTimeoutMs);
+        return { type: 'StoreRevision', revision: this.#fsm.store.revision };
+      case 'StoreCompact': {
+        const { revision } = await this.#propose({ type: 'compact', revision: request.revision });
+        return { type: 'StoreDone', revision };
+      }
+      case 'StoreLeaseGrant': {
+        const id = leaseId(1 + this.#ctx.env.random.integer(0x7fff_ffff));
+        await this.#propose({ type: 'lease-grant', id, ttlMs: request.ttlMs });
+        return { type: 'StoreLeaseGranted', id };
+      }
+      case 'StoreLeaseRevoke': {
+        const { revision } = await this.#propose({ type: 'lease-revoke', id: request.id });
+        return { type: 'StoreDone', revision };
+      }
+      case 'StoreTransfer':
+        await this.#raft.leadershipTransfer(request.to === undefined ? undefined : memberId(request.to));
+        return { type: 'StoreDone', revision: this.#fsm.store.revision };
+      case 'StoreStatus':
+        return { type: 'StoreStatusIs', status: this.#status() };
+    }
+  }
+
+  async #propose(command: Unstamped): Promise<WithRevision<CommandResult>> {
+    // Lease time never runs backwards, whatever this member's clock says (KvStore.clockMs).
+    const atMs = Math.max(this.#ctx.env.clock.nowMs(), this.#fsm.store.clockMs);
+    const stamped = { ...command, atMs } as Command;
+    const outcome = await this.#raft.apply(encodeCommand(stamped), storeLimits.requestTimeoutMs);
+    if (outcome === null) throw new TypeError(`the command ${command.type} gave no outcome`);
+    return unwrap(outcome);
+  }
+
+  #status(): StoreStatus {
+    const stats = this.#raft.stats();
+    return {
+      member: this.#options.name,
+      role: stats.role,
+      leader: stats.leader,
+      term: stats.term,
+      commitIndex: stats.commitIndex,
+      appliedIndex: stats.appliedIndex,
+      revision: this.#fsm.store.revision,
+      compactRevision: this.#fsm.store.compactRevision,
+      members: this.#options.members.map(({ name }) => ({ name, voter: true })),
+    };
+  }
+
+  #tick(): void {
+    this.#ctx.setTimer('tick', storeLimits.leaseCheckIntervalMs, { type: 'StoreTick' });
+    this.#watchers.progress();
+    this.#fsm.store.compactStep(storeLimits.compactStepRecords);
+    if (this.#raft.stats().role !== 'leader') {
+      this.#revoking.clear();
+      this.#compactAt = undefined;
+      return;
+    }
+    const nowMs = this.#ctx.env.clock.nowMs();
+    for (const id of this.#fsm.store.leaseExpired(nowMs)) {
+      if (this.#revoking.has(id)) continue;
+      this.#revoking.add(id);
+      void this.#inBackground({ type: 'lease-revoke', id, reason: 'expired' }, () =>
+        this.#revoking.delete(id),
+      );
+    }
+    this.#compactIfDue(nowMs);
+  }
+
+  /** Keeps `compactionRetentionMs` of history: what was the newest revision then may be compacted now. */
+  #compactIfDue(nowMs: number): void {
+    const due = this.#compactAt;
+    if (due && nowMs - due.atMs < storeLimits.compactionRetentionMs) return;
+    this.#compactAt = { revision: this.#fsm.store.revision, atMs: nowMs };
+    if (due && due.revision > this.#fsm.store.compactRevision) {
+      void this.#inBackground({ type: 'compact', revision: due.revision }, () => {});
+    }
+  }
+
+  async #inBackground(command: Unstamped, done: () => void): Promise<void> {
+    try {
+      await this.#propose(command);
+    } catch (error) {
+      // Level-triggered: the next tick sees what is still due.
+      this.#ctx.note('store background command failed', { command: command.type, error: String(error) });
+    } finally {
+      done();
+    }
+  }
+
+  #failure(error: unknown): StoreReply {
+    if (error instanceof KvError) {
+      const { code: kvCode, message } = error;
+      return { type: 'StoreFailed', code: 'Refused', kvCode, message, definite: true };
+    }
+    if (!(error instanceof RaftError)) throw error;
+    const leader = error.leader ?? this.#raft.leader();
+    return {
+      type: 'StoreFailed',
+      code: storeCode(error),
+      message: `store member ${this.#options.name}: ${error.message}`,
+      definite: error.definite,
+      ...(leader !== null && { leader }),
+    };
+  }
+}
+
+type Unstamped = Command extends infer C ? (C extends Command ? Omit<C, 'atMs'> : never) : never;
+
+function storeCode(error: RaftError): StoreErrorCode {
+  switch (error.code) {
+    case 'NotLeader':
+    case 'Stopped':
+      return 'NoLeader';
+    case 'Dropped':
+      return 'Overloaded';
+    case 'LeadershipLost':
+      return error.definite ? 'NoLeader' : 'LeaderChanged';
+    default:
+      return 'Timeout';
+  }
+}
+
+function sendLetter(
+  ctx: ActorContext<StoreMessage>,
+  peers: ReadonlyMap<MemberId, ActorRef<StoreMessage>>,
+  to: MemberId,
+  raft: RaftMessage,
+): void {
+  const peer = peers.get(to);
+  if (!peer) throw new TypeError(`the group has no member ${to}`);
+  ctx.tell<StoreMessage>(peer, { type: letterTypes[raft.type], raft });
+}
+
+const letterTypes: Readonly<Record<RaftMessage['type'], RaftLetter['type']>> = {
+  vote: 'RaftVote',
+  'pre-vote': 'RaftPreVote',
+  'vote-reply': 'RaftVoteReply',
+  'pre-vote-reply': 'RaftPreVoteReply',
+  append: 'RaftAppend',
+  'append-accepted': 'RaftAppendAccepted',
+  'append-rejected': 'RaftAppendRejected',
+  heartbeat: 'RaftHeartbeat',
+  'heartbeat-reply': 'RaftHeartbeatReply',
+  snapshot: 'RaftSnapshot',
+  'read-index': 'RaftReadIndex',
+  'read-index-reply': 'RaftReadIndexReply',
+  'transfer-leadership': 'RaftTransferLeadership',
+  'timeout-now': 'RaftTimeoutNow',
+};
+
+function asTxn(result: CommandResult): TxnResult {
+  if (result.type !== 'txn') throw new TypeError(`a transaction gave a result of type ${result.type}`);
+  return result;
+}
+
+function unwrap<T>(outcome: T | KvError): T {
+  if (outcome instanceof KvError) throw outcome;
+  return outcome;
+}

@@ -1,0 +1,87 @@
+/**
+ * What is said to a store member: client requests, watches under credit, and the letters of Raft between members.
+ * One reply per request, on the ref that the request names.
+ */
+import type {
+  LeaseId,
+  RangeOp,
+  RangeResult,
+  Message as RaftMessage,
+  Revision,
+  TxnOp,
+  TxnResult,
+  WatchBatch,
+  WatchRequest,
+} from 'raft-consensus';
+import type { ActorRef } from '../runtime/index.js';
+import type { StoreErrorCode, StoreStatus } from './client.js';
+
+type Reply = { readonly replyTo: ActorRef<StoreReply> };
+
+export type StoreRequest =
+  | ({ readonly type: 'StoreTxn'; readonly txn: TxnOp; readonly context?: string } & Reply)
+  | ({ readonly type: 'StoreRange'; readonly op: RangeOp; readonly serializable: boolean } & Reply)
+  | ({ readonly type: 'StoreCurrentRevision' } & Reply)
+  | ({ readonly type: 'StoreCompact'; readonly revision: Revision } & Reply)
+  | ({ readonly type: 'StoreLeaseGrant'; readonly ttlMs: number } & Reply)
+  | ({ readonly type: 'StoreLeaseRevoke'; readonly id: LeaseId } & Reply)
+  /** Hands leadership to the named member, or to the one whose log is most complete. */
+  | ({ readonly type: 'StoreTransfer'; readonly to?: string } & Reply)
+  | ({ readonly type: 'StoreStatus' } & Reply);
+
+export type StoreWatchMessage =
+  | {
+      readonly type: 'StoreWatch';
+      /** Chosen by the client, unique per client node. */
+      readonly watchId: string;
+      readonly request: WatchRequest;
+      readonly replyTo: ActorRef<StoreWatchReply>;
+      /** Batches that may be sent before the first StoreWatchCredit. */
+      readonly credit: number;
+    }
+  | { readonly type: 'StoreWatchCredit'; readonly watchId: string; readonly batches: number }
+  | { readonly type: 'StoreWatchCancel'; readonly watchId: string };
+
+/** The message kind is visible to traces and fault rules: `RaftAppend`, `RaftVote` ... */
+export interface RaftLetter {
+  readonly type: `Raft${string}`;
+  readonly raft: RaftMessage;
+}
+
+/** Sent by the member to itself. */
+export interface StoreTick {
+  readonly type: 'StoreTick';
+}
+
+export type StoreMessage = StoreRequest | StoreWatchMessage | RaftLetter | StoreTick;
+
+export type StoreReply =
+  | { readonly type: 'StoreTxnDone'; readonly revision: Revision; readonly result: TxnResult }
+  | { readonly type: 'StoreRangeDone'; readonly revision: Revision; readonly result: RangeResult }
+  | { readonly type: 'StoreRevision'; readonly revision: Revision }
+  | { readonly type: 'StoreLeaseGranted'; readonly id: LeaseId }
+  | { readonly type: 'StoreDone'; readonly revision: Revision }
+  | { readonly type: 'StoreStatusIs'; readonly status: StoreStatus }
+  | {
+      readonly type: 'StoreFailed';
+      readonly code: StoreErrorCode;
+      /** The KvError's code when `code` is `Refused`. */
+      readonly kvCode?: string;
+      readonly message: string;
+      readonly definite: boolean;
+      /** Who leads, as far as this member knows. */
+      readonly leader?: string;
+    };
+
+export type StoreWatchReply =
+  | {
+      readonly type: 'StoreWatchBatch';
+      readonly watchId: string;
+      readonly seq: number;
+      readonly batch: WatchBatch;
+    }
+  /** The watch stands and the member lives; `seq` is that of the next batch. Says nothing about revisions. */
+  | { readonly type: 'StoreWatchAlive'; readonly watchId: string; readonly seq: number }
+  | { readonly type: 'StoreWatchCompacted'; readonly watchId: string; readonly compactRevision: Revision }
+  /** The member stops serving this watch (it ends, or fell behind its leader): resume elsewhere. */
+  | { readonly type: 'StoreWatchLost'; readonly watchId: string };

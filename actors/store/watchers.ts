@@ -1,0 +1,140 @@
+/**
+ * The watches that a member serves: pulls batches from the hub as long as the client gives credit, in a later turn than
+ * the apply that made them, so that one batch carries all that a turn brought.
+ */
+import type { Watcher, WatchHub } from 'raft-consensus';
+import type { ActorContext, ActorRef } from '../runtime/index.js';
+import { decodeCause } from './context.js';
+import { storeLimits } from './limits.js';
+import type { StoreMessage, StoreWatchMessage, StoreWatchReply } from './messages.js';
+
+interface Subscription {
+  readonly watchId: string;
+  readonly replyTo: ActorRef<StoreWatchReply>;
+  readonly watcher: Watcher;
+  credit: number;
+  seq: number;
+  scheduled: boolean;
+  lastSentAtMs: number;
+}
+
+export class Watchers {
+  readonly #hub: WatchHub;
+  readonly #ctx: ActorContext<StoreMessage>;
+  readonly #subscriptions = new Map<string, Subscription>();
+
+  constructor(hub: WatchHub, ctx: ActorContext<StoreMessage>) {
+    this.#hub = hub;
+    this.#ctx = ctx;
+  }
+
+  open(message: Extract<StoreWatchMessage, { type: 'StoreWatch' }>): void {
+    const { watchId, replyTo, request } = message;
+    // A letter that arrives twice does not make two watches.
+    if (this.#subscriptions.has(watchId)) return;
+    if (this.#subscriptions.size >= storeLimits.watchesMax) {
+      this.#ctx.tell<StoreWatchReply>(replyTo, { type: 'StoreWatchLost', watchId });
+      return;
+    }
+    const watcher = this.#hub.watch(request, () => this.#schedule(subscription));
+    const subscription: Subscription = {
+      watchId,
+      replyTo,
+      watcher,
+      credit: message.credit,
+      seq: 0,
+      scheduled: false,
+      lastSentAtMs: Number.NEGATIVE_INFINITY,
+    };
+    this.#subscriptions.set(watchId, subscription);
+    this.#ctx.watch(replyTo, () => ({ type: 'StoreWatchCancel', watchId }));
+    this.#pull(subscription);
+    // The client learns at once that the watch stands.
+    if (subscription.seq === 0) this.#sendProgress(subscription);
+  }
+
+  credit(watchId: string, batches: number): void {
+    const subscription = this.#subscriptions.get(watchId);
+    if (!subscription) return;
+    subscription.credit += batches;
+    this.#schedule(subscription);
+  }
+
+  cancel(watchId: string): void {
+    const subscription = this.#subscriptions.get(watchId);
+    if (!subscription) return;
+    this.#subscriptions.delete(watchId);
+    this.#ctx.unwatch(subscription.replyTo);
+    subscription.watcher.close();
+  }
+
+  /** Says how far the store is to those who have heard nothing for a while. */
+  progress(): void {
+    const nowMs = this.#ctx.env.clock.monotonicMs();
+    for (const subscription of this.#subscriptions.values()) {
+      if (nowMs - subscription.lastSentAtMs >= storeLimits.watchProgressIntervalMs)
+        this.#sendProgress(subscription);
+    }
+  }
+
+  close(): void {
+    for (const { watchId, replyTo } of [...this.#subscriptions.values()]) {
+      this.#ctx.tell<StoreWatchReply>(replyTo, { type: 'StoreWatchLost', watchId });
+      this.cancel(watchId);
+    }
+  }
+
+  #schedule(subscription: Subscription): void {
+    if (subscription.scheduled) return;
+    subscription.scheduled = true;
+    this.#ctx.env.clock.defer(() => {
+      subscription.scheduled = false;
+      if (this.#subscriptions.get(subscription.watchId) === subscription) this.#pull(subscription);
+    });
+  }
+
+  #pull(subscription: Subscription): void {
+    while (subscription.credit > 0) {
+      const step = subscription.watcher.next({ eventsMax: storeLimits.watchBatchEvents });
+      switch (step.type) {
+        case 'batch':
+          this.#send(subscription, step.batch);
+          break;
+        case 'idle':
+        case 'closed':
+          return;
+        case 'compacted': {
+          const { watchId, replyTo } = subscription;
+          this.cancel(watchId);
+          const { compactRevision } = step;
+          this.#ctx.tell<StoreWatchReply>(replyTo, { type: 'StoreWatchCompacted', watchId, compactRevision });
+          return;
+        }
+        default:
+          step satisfies never;
+      }
+    }
+  }
+
+  #sendProgress(subscription: Subscription): void {
+    const batch = subscription.credit > 0 ? subscription.watcher.progress() : null;
+    if (batch) return this.#send(subscription, batch);
+    const { watchId, replyTo, seq } = subscription;
+    subscription.lastSentAtMs = this.#ctx.env.clock.monotonicMs();
+    this.#ctx.tell<StoreWatchReply>(replyTo, { type: 'StoreWatchAlive', watchId, seq });
+  }
+
+  #send(
+    subscription: Subscription,
+    batch: Extract<StoreWatchReply, { type: 'StoreWatchBatch' }>['batch'],
+  ): void {
+    const { watchId, replyTo, seq } = subscription;
+    subscription.seq += 1;
+    subscription.credit -= 1;
+    subscription.lastSentAtMs = this.#ctx.env.clock.monotonicMs();
+    // A batch stands under its last write, so that the trace of that request goes on with it.
+    this.#ctx.system.withCause(decodeCause(batch.events.at(-1)?.context), () => {
+      this.#ctx.tell<StoreWatchReply>(replyTo, { type: 'StoreWatchBatch', watchId, seq, batch });
+    });
+  }
+}

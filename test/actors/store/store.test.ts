@@ -1,0 +1,203 @@
+import { strict as assert } from 'node:assert';
+import { leaseId, revision as revisionOf, type TxnOp, type WatchBatch } from 'raft-consensus';
+import { actorRef } from '../../../actors/runtime/index.js';
+import {
+  createStoreClient,
+  openDiskStorage,
+  type StoreClient,
+  StoreError,
+  storeMember,
+  type StoreMessage,
+  type StoreStatus,
+} from '../../../actors/store/index.js';
+import { nodeId } from '../../../transport/index.js';
+import { SimWorld } from '../../sim/world.js';
+
+const names = ['m1', 'm2', 'm3'];
+const members = names.map((name) => ({ name, ref: actorRef<StoreMessage>(nodeId(name), '/store') }));
+
+describe('store over actors', () => {
+  it('a put is read back linearizably from every member, and a watch sees it with its cause', async () => {
+    const { world, client, system } = cluster('put');
+    const batches: WatchBatch[] = [];
+    client.watch(
+      { key: '/', rangeEnd: '0', startRevision: revisionOf(2) },
+      { onBatch: (batch) => batches.push(batch), onEnd: ended },
+    );
+    await world.settled(client.txn(put('/first', '')));
+    await world.run(() => batches.some((batch) => batch.events.length === 1));
+    const { revision } = await world.settled(system.withCause(undefined, () => client.txn(put('/a', 'one'))));
+    assert.equal(revision, 3);
+    for (const member of members) {
+      const own = createStoreClient({ system: world.system(nodeId(`c.${member.name}`)), members: [member] });
+      const { result } = await world.settled(own.range({ type: 'range', key: '/a' }));
+      assert.equal(Buffer.from(result.kvs[0]?.value ?? []).toString(), 'one');
+    }
+    await world.run(() => batches.at(-1)?.revision === 3);
+    assert.match(batches.at(-1)?.events[0]?.context ?? '', /^00-/);
+  });
+
+  it('a refused command tells why and that nothing was written', async () => {
+    const { world, client } = cluster('refuse');
+    const error = await world.settled(client.txn(put('', 'x')).then(unexpected, (e: unknown) => e));
+    assert(error instanceof StoreError && error.code === 'Refused' && error.definite);
+  });
+
+  it('no acknowledged write is lost when the leader dies, and writes go on within three seconds', async () => {
+    const { world, client, kill } = cluster('failover');
+    const acknowledged: string[] = [];
+    for (let i = 0; i < 20; i += 1) {
+      await world.settled(client.txn(put(`/k${i}`, String(i))));
+      acknowledged.push(`/k${i}`);
+    }
+    const leader = await leaderOf(world, client);
+    const before = world.simulation.nowMs;
+    kill(leader);
+    await writeUntilDone(world, client, '/after');
+    assert.ok(world.simulation.nowMs - before < 3_000, `took ${world.simulation.nowMs - before} ms`);
+    const { result } = await world.settled(client.range({ type: 'range', key: '/', rangeEnd: '0' }));
+    const present = new Set(result.kvs.map((kv) => kv.key));
+    assert.deepEqual(
+      acknowledged.filter((key) => !present.has(key)),
+      [],
+    );
+  });
+
+  it('a leader that is cut off accepts no write, the majority does, and after the heal all agree', async () => {
+    const { world, client } = cluster('partition');
+    await world.settled(client.txn(put('/before', '1')));
+    const leader = await leaderOf(world, client);
+    const inside = world.system(nodeId(`${leader}.client`));
+    const cutOff = createStoreClient({ system: inside, members: members.filter((m) => m.name === leader) });
+    world.isolate(leader);
+    const refused = cutOff
+      .txn(put('/minority', '1'), { timeoutMs: 4_000 })
+      .then(unexpected, (e: unknown) => e);
+    await writeUntilDone(world, client, '/majority');
+    assert(((await world.settled(refused)) as StoreError) instanceof StoreError);
+    world.heal();
+    await world.run(world.simulation.nowMs + 5_000);
+    for (const member of members) {
+      const own = createStoreClient({ system: world.system(nodeId(`c.${member.name}`)), members: [member] });
+      const { result } = await world.settled(own.range({ type: 'range', key: '/', rangeEnd: '0' }));
+      assert.deepEqual(
+        result.kvs.map((kv) => kv.key),
+        ['/before', '/majority'],
+      );
+    }
+  });
+
+  it('a member that was killed comes back with what it had on disk', async () => {
+    const { world, client, kill, restart } = cluster('restart');
+    await world.settled(client.txn(put('/a', '1')));
+    for (const name of names) kill(name);
+    for (const name of names) restart(name);
+    const again = createStoreClient({ system: world.system(nodeId('client-2')), members });
+    const { result } = await world.settled(again.range({ type: 'range', key: '/a' }));
+    assert.equal(result.kvs.length, 1);
+  });
+
+  it('a watch goes on without gap or repeat when its member dies', async () => {
+    const { world, client, kill } = cluster('watch');
+    const seen: string[] = [];
+    await world.settled(client.txn(put('/w0', '')));
+    client.watch(
+      { key: '/w', rangeEnd: '/x', startRevision: revisionOf(2) },
+      { onBatch: (batch) => seen.push(...batch.events.map((event) => event.kv.key)), onEnd: ended },
+    );
+    for (let i = 1; i < 10; i += 1) {
+      if (i === 5) kill('m1');
+      await writeUntilDone(world, client, `/w${i}`);
+    }
+    await world.run(() => seen.length >= 10);
+    assert.deepEqual(
+      seen,
+      Array.from({ length: 10 }, (_, i) => `/w${i}`),
+    );
+  });
+
+  it('keys of an expired lease go, and a new leader neither resets nor hastens the deadline', async () => {
+    const { world, client, kill } = cluster('lease');
+    const lease = await world.settled(client.leaseGrant(6_000));
+    const granted = world.simulation.nowMs;
+    await world.settled(client.txn({ ...put('/leased', 'x', lease) }));
+    await world.run(granted + 2_000);
+    kill(await leaderOf(world, client));
+    await writeUntilDone(world, client, '/other');
+    const alive = async () =>
+      (await world.settled(client.range({ type: 'range', key: '/leased' }))).result.kvs.length === 1;
+    await world.run(granted + 5_500);
+    assert.equal(await alive(), true);
+    await world.run(granted + 8_500);
+    assert.equal(await alive(), false);
+  });
+
+  it('the same seed gives the same journal byte for byte, and another seed another one', async () => {
+    const play = async (seed: string) => {
+      const { world, client, kill } = cluster(seed);
+      await world.settled(client.txn(put('/a', '1')));
+      kill(await leaderOf(world, client));
+      await writeUntilDone(world, client, '/b');
+      return world.journal.text;
+    };
+    const first = await play('one');
+    assert.equal(await play('one'), first);
+    assert.notEqual(await play('two'), first);
+  });
+});
+
+function cluster(seed: string) {
+  const world = new SimWorld(seed);
+  const start = (name: string) => {
+    const system = world.system(nodeId(name));
+    system.spawn(
+      storeMember({
+        name,
+        members,
+        openStorage: async () => openDiskStorage(await system.env.disk('raft'), 'test-cluster', name),
+        onFatal: (error) => assert.fail(`member ${name} failed: ${String(error)}`),
+      }),
+    );
+  };
+  for (const name of names) start(name);
+  const system = world.system(nodeId('client'));
+  const client = createStoreClient({ system, members });
+  return { world, client, system, kill: (name: string) => world.kill(nodeId(name)), restart: start };
+}
+
+function put(key: string, value: string, lease?: number): TxnOp {
+  const op = {
+    type: 'put' as const,
+    key,
+    value: Buffer.from(value),
+    ...(lease && { lease: leaseId(lease) }),
+  };
+  return { type: 'txn', compare: [], success: [op], failure: [] };
+}
+
+async function leaderOf(world: SimWorld, client: StoreClient): Promise<string> {
+  const { leader } = (await world.settled(client.status())) as StoreStatus;
+  assert(leader, 'the store has a leader');
+  return leader;
+}
+
+/** As a user would: again and again until it is known to be done. */
+async function writeUntilDone(world: SimWorld, client: StoreClient, key: string): Promise<void> {
+  for (let tries = 0; tries < 50; tries += 1) {
+    try {
+      await world.settled(client.txn(put(key, 'x'), { timeoutMs: 1_000 }));
+      return;
+    } catch (error) {
+      assert(error instanceof StoreError, String(error));
+    }
+  }
+  assert.fail(`${key} could not be written`);
+}
+
+function unexpected(): never {
+  assert.fail('it should have been refused');
+}
+
+function ended(reason: { readonly type: string }): void {
+  assert.fail(`the watch ended: ${reason.type}`);
+}
