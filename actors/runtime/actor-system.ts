@@ -137,10 +137,12 @@ class LocalSystem implements RunningActorSystem, Host, LinkEvents {
   }
 
   spawn<M extends Message>(spec: ChildSpec<M>): ActorRef<M> {
+    assert(!this.#stopping, `${this.node} is stopping, cannot spawn ${spec.id}`);
     return actorRef(this.node, this.#root.spawn(spec as unknown as ChildSpec<never>));
   }
 
   supervise(spec: SupervisorSpec): void {
+    assert(!this.#stopping, `${this.node} is stopping, cannot start ${spec.id}`);
     this.#root.supervise(spec);
   }
 
@@ -274,7 +276,7 @@ class LocalSystem implements RunningActorSystem, Host, LinkEvents {
     this.#deadLetterCount += 1;
     this.#deadLetters.push({ envelope, reason });
     if (this.#deadLetters.length > limits.deadLettersKept) this.#deadLetters.shift();
-    if (envelope.from === this.node) this.#letterDied(envelope.id, reason);
+    if (envelope.from === this.node) this.#letterDied(envelope.id, this.node, reason);
     else this.#sendControl(envelope.from, { type: 'DeadLetter', id: envelope.id, reason });
   }
 
@@ -306,7 +308,12 @@ class LocalSystem implements RunningActorSystem, Host, LinkEvents {
       this.#watches.undelivered(control.items.filter((item) => !item.atEnd));
     }
     const refused = reason === 'queue-full' || reason === 'too-large';
-    this.#asks.undelivered(envelope.id, refused ? 'Refused' : 'Unreachable', `it did not leave (${reason})`);
+    this.#asks.undelivered(
+      envelope.id,
+      this.node,
+      refused ? 'Refused' : 'Unreachable',
+      `it did not leave (${reason})`,
+    );
   }
 
   onPeerUp(peer: NodeId, incarnation: Incarnation): void {
@@ -355,16 +362,16 @@ class LocalSystem implements RunningActorSystem, Host, LinkEvents {
         this.#watches.onTerminated(from, message.watchId, message.reason);
         break;
       case 'DeadLetter':
-        this.#letterDied(message.id, message.reason);
+        this.#letterDied(message.id, from, message.reason);
         break;
       default:
         message satisfies never;
     }
   }
 
-  #letterDied(id: EnvelopeId, reason: UndeliverableReason): void {
-    if (reason === 'no-actor') this.#asks.undelivered(id, 'Dead', 'no such actor');
-    else this.#asks.undelivered(id, 'Refused', reason === 'mailbox-full' ? 'its mailbox is full' : reason);
+  #letterDied(id: EnvelopeId, by: NodeId, reason: UndeliverableReason): void {
+    if (reason === 'no-actor') this.#asks.undelivered(id, by, 'Dead', 'no such actor');
+    else this.#asks.undelivered(id, by, 'Refused', `no room (${reason})`);
   }
 
   // Routing

@@ -18,10 +18,6 @@ interface SharedWatch {
   idle: Timer | undefined;
 }
 
-interface Pending {
-  readonly fail: (code: AskErrorCode, why: string, definite: boolean) => void;
-}
-
 export interface AskRouting {
   find(path: string): Endpoint | undefined;
   compose(fromPath: string, to: ActorRef<never>, message: Message, deadlineMs: number): Envelope;
@@ -53,57 +49,28 @@ export class Asks {
     this.#seq += 1;
     const path = this.#prefix + this.#seq;
     return new Promise((resolve, reject) => {
-      let envelopeId: EnvelopeId | undefined;
-      let unwatch = () => {};
-      let settled = false;
-      const settle = (): boolean => {
-        if (settled) return false;
-        settled = true;
-        timer.cancel();
-        unwatch();
-        if (envelopeId) this.#byEnvelope.delete(envelopeId);
-        this.#host.unregister(endpoint);
-        endpoint.onEnd.fire('normal');
-        endpoint.onGone.fire('normal');
-        return true;
-      };
-      const fail = (code: AskErrorCode, why: string, definite: boolean) => {
-        if (settle()) reject(new AskError(code, `ask of ${addressOf(to)}: ${why}`, definite));
-      };
-      const endpoint: Endpoint = {
-        path,
-        life: this.#host.nextLife(),
-        onEnd: new Farewell(),
-        onGone: new Farewell(),
-        deliver: (envelope) => {
-          this.#host.recorder.handled(envelope, this.#host.recorder.handling(envelope));
-          if (settle()) resolve(envelope.body as R);
-        },
-      };
+      const pending = new Pending(this.#host, path, to, resolve as (reply: Message) => void, reject);
+      this.#host.register(pending);
+      pending.onEnd.add(() => this.#host.unregister(pending));
       const timer = system.env.clock.setTimer(timeoutMs, () => {
-        fail('Timeout', `no reply within ${timeoutMs} ms`, false);
+        pending.fail('Timeout', `no reply within ${timeoutMs} ms`, false);
       });
-      this.#host.register(endpoint);
-      const message = request(actorRef(system.node, path));
-      unwatch = this.#watch(to, (reason) => {
-        if (reason === 'unreachable') fail('Unreachable', 'its node is lost', envelopeId === undefined);
-        else fail('Dead', reason === 'crash' ? 'it crashed' : `it is gone (${reason})`, false);
-      });
-      if (settled) {
-        unwatch();
-        return;
-      }
+      pending.onEnd.add(() => timer.cancel());
+      // Before the request, so that an actor that dies of it is watched already.
+      pending.onEnd.add(this.#watch(to, (reason) => pending.lost(reason)));
       const deadlineMs = system.env.clock.nowMs() + timeoutMs;
+      const message = request(actorRef(system.node, path));
       const envelope = this.#routing.compose(fromPath, to, message, deadlineMs);
-      envelopeId = envelope.id;
-      this.#byEnvelope.set(envelopeId, { fail });
+      this.#byEnvelope.set(envelope.id, pending);
+      pending.onEnd.add(() => this.#byEnvelope.delete(envelope.id));
       this.#routing.route(envelope);
     });
   }
 
-  /** The envelope was not handled and will not be. */
-  undelivered(id: EnvelopeId, code: AskErrorCode, why: string): void {
-    this.#byEnvelope.get(id)?.fail(code, why, true);
+  /** The envelope was not handled and will not be; says `by`, which is this node or the one that was asked. */
+  undelivered(id: EnvelopeId, by: NodeId, code: AskErrorCode, why: string): void {
+    const pending = this.#byEnvelope.get(id);
+    if (pending && (by === this.#host.system.node || by === pending.asked)) pending.fail(code, why, true);
   }
 
   close(): void {
@@ -143,5 +110,61 @@ export class Asks {
       for (const listener of shared.waiting) listener(reason);
     });
     return shared;
+  }
+}
+
+/** One ask: the endpoint for its reply, settled at most once. */
+class Pending implements Endpoint {
+  readonly path: string;
+  readonly life: number;
+  readonly onEnd = new Farewell();
+  readonly onGone = new Farewell();
+  readonly #host: Host;
+  readonly #to: ActorRef<never>;
+  readonly #resolve: (reply: Message) => void;
+  readonly #reject: (error: AskError) => void;
+  #settled = false;
+
+  constructor(
+    host: Host,
+    path: string,
+    to: ActorRef<never>,
+    resolve: (reply: Message) => void,
+    reject: (error: AskError) => void,
+  ) {
+    this.path = path;
+    this.life = host.nextLife();
+    this.#host = host;
+    this.#to = to;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  get asked(): NodeId {
+    return this.#to.node;
+  }
+
+  deliver(envelope: Envelope): void {
+    const { recorder } = this.#host;
+    recorder.handled(envelope, recorder.handling(envelope));
+    if (this.#settle()) this.#resolve(envelope.body as Message);
+  }
+
+  fail(code: AskErrorCode, why: string, definite: boolean): void {
+    if (this.#settle()) this.#reject(new AskError(code, `ask of ${addressOf(this.#to)}: ${why}`, definite));
+  }
+
+  /** The asked actor is gone; what it had done before nobody knows. */
+  lost(reason: TerminationReason): void {
+    if (reason === 'unreachable') this.fail('Unreachable', 'its node is lost', false);
+    else this.fail('Dead', reason === 'crash' ? 'it crashed' : `it is gone (${reason})`, false);
+  }
+
+  #settle(): boolean {
+    if (this.#settled) return false;
+    this.#settled = true;
+    this.onEnd.fire('normal');
+    this.onGone.fire('normal');
+    return true;
   }
 }

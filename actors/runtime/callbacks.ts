@@ -115,8 +115,7 @@ export class Callback implements Endpoint {
       recorder.handled(envelope, startedMs);
     } catch (error) {
       // There is no supervisor to tell: on record, and whoever watches the ref learns that it crashed.
-      const { message, stack } = error instanceof Error ? error : new Error(String(error));
-      recorder.lifecycle('crash', this.path, { reason: message, detail: { error: stack ?? message } });
+      recorder.crashed(this.path, error instanceof Error ? error : new Error(String(error)), envelope);
       this.close('crash');
     }
   }

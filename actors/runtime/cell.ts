@@ -126,6 +126,7 @@ export class Cell implements Supervised, Endpoint {
 
   /** As if the handler had thrown. Does not wait for an asynchronous handler, which may never end. */
   crash(error: Error): void {
+    if (this.#ending) return;
     if (this.#busy && this.#current) this.#end(this.#current, 'crash', error);
     else this.#pushSystem({ type: 'crash', life: this.life, error });
   }
@@ -275,7 +276,7 @@ export class Cell implements Supervised, Endpoint {
     try {
       const value = frames.run(frame, runReceive, life, envelope.body as Message);
       if (value instanceof Promise) {
-        this.#await(life, value, (l, v) => this.#handled(l, v, envelope, startedMs));
+        this.#await(life, value, (l, v) => this.#handled(l, v, envelope, startedMs), envelope);
       } else {
         this.#handled(life, value, envelope, startedMs);
       }
@@ -290,7 +291,12 @@ export class Cell implements Supervised, Endpoint {
     if (life.context.stopRequested) this.#end(life, 'normal', undefined);
   }
 
-  #await(life: Life, promise: Promise<unknown>, proceed: (life: Life, value: unknown) => void): void {
+  #await(
+    life: Life,
+    promise: Promise<unknown>,
+    proceed: (life: Life, value: unknown) => void,
+    during?: Envelope,
+  ): void {
     this.#busy = true;
     promise.then(
       (value) => {
@@ -304,7 +310,7 @@ export class Cell implements Supervised, Endpoint {
           const detail = { error: asError(error).message };
           this.#host.recorder.note(this.path, 'failed-after-end', undefined, undefined, detail);
         } else {
-          this.#end(life, 'crash', asError(error));
+          this.#end(life, 'crash', asError(error), during);
         }
       },
     );
@@ -319,15 +325,7 @@ export class Cell implements Supervised, Endpoint {
     this.#state = 'stopped';
     this.life = this.#host.nextLife();
     life.context.end();
-    if (error) {
-      this.#host.recorder.lifecycle('crash', this.path, {
-        reason: error.message,
-        detail: {
-          error: error.stack ?? error.message,
-          ...(during && { message: during.kind, id: during.id }),
-        },
-      });
-    }
+    if (error) this.#host.recorder.crashed(this.path, error, during);
     const termination = reason === 'crash' ? 'crash' : 'normal';
     const gone = this.onGone.take();
     this.onEnd.fire(termination);

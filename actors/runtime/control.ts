@@ -5,6 +5,7 @@
 import type { EnvelopeId } from '../../transport/index.js';
 import type { TerminationReason } from './actor.js';
 import type { UndeliverableReason } from './host.js';
+import { limits } from './limits.js';
 
 export const controlPath = '/system';
 
@@ -29,10 +30,53 @@ export type ControlMessage =
   /** The envelope `id` was not handled: the sender may learn at once what a timeout would tell it late. */
   | { readonly type: 'DeadLetter'; readonly id: EnvelopeId; readonly reason: UndeliverableReason };
 
-const types: ReadonlySet<string> = new Set(['Watch', 'Watching', 'Unwatch', 'Terminated', 'DeadLetter']);
-
-/** Peers are authenticated, but of any version: an unknown control message is refused, not half understood. */
+/** Peers are authenticated, but of any version: what is malformed or unknown is refused, not half understood. */
 export function asControl(body: unknown): ControlMessage | undefined {
-  const type = (body as { readonly type?: unknown } | null)?.type;
-  return typeof type === 'string' && types.has(type) ? (body as ControlMessage) : undefined;
+  if (!isRecord(body) || typeof body.type !== 'string') return undefined;
+  return shapes.get(body.type)?.(body) ? (body as unknown as ControlMessage) : undefined;
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+const reasons: ReadonlySet<unknown> = new Set<TerminationReason>([
+  'normal',
+  'crash',
+  'unreachable',
+  'not-found',
+]);
+
+const shapes: ReadonlyMap<string, (message: Fields) => boolean> = new Map<
+  ControlMessage['type'],
+  (message: Fields) => boolean
+>([
+  ['Watch', ({ items }) => isArrayOf(items, isWatchItem)],
+  [
+    'Watching',
+    ({ items }) => isArrayOf(items, (i) => isRecord(i) && isNumber(i.watchId) && isNumber(i.life)),
+  ],
+  ['Unwatch', ({ watchIds }) => isArrayOf(watchIds, isNumber)],
+  ['Terminated', ({ watchId, reason }) => isNumber(watchId) && reasons.has(reason)],
+  ['DeadLetter', ({ id, reason }) => typeof id === 'string' && typeof reason === 'string'],
+]);
+
+function isWatchItem(item: unknown): boolean {
+  return (
+    isRecord(item) &&
+    isNumber(item.watchId) &&
+    typeof item.path === 'string' &&
+    typeof item.atEnd === 'boolean' &&
+    (item.life === undefined || isNumber(item.life))
+  );
+}
+
+function isArrayOf(value: unknown, isItem: (item: unknown) => boolean): boolean {
+  return Array.isArray(value) && value.length <= limits.watchesPerEnvelopeMax && value.every(isItem);
+}
+
+function isRecord(value: unknown): value is Fields {
+  return typeof value === 'object' && value !== null;
+}
+
+function isNumber(value: unknown): value is number {
+  return Number.isSafeInteger(value);
 }

@@ -19,6 +19,7 @@ interface Watch extends WatchItem {
 interface Watched {
   readonly life: number;
   readonly cancel: () => void;
+  renewedMs: number;
 }
 
 export class DeathWatch {
@@ -58,9 +59,11 @@ export class DeathWatch {
     const known = this.#watched.get(from) ?? new Map<number, Watched>();
     this.#watched.set(from, known);
     const confirmed: { watchId: number; life: number }[] = [];
+    const nowMs = this.#host.system.env.clock.monotonicMs();
     for (const { watchId, path, life, atEnd } of items) {
       const before = known.get(watchId);
       if (before) {
+        before.renewedMs = nowMs;
         if (life === undefined) confirmed.push({ watchId, life: before.life });
         continue;
       }
@@ -73,10 +76,11 @@ export class DeathWatch {
         known.delete(watchId);
         this.#send(from, { type: 'Terminated', watchId, reason });
       });
-      known.set(watchId, { life: endpoint.life, cancel });
+      known.set(watchId, { life: endpoint.life, cancel, renewedMs: nowMs });
       confirmed.push({ watchId, life: endpoint.life });
     }
     if (confirmed.length > 0) this.#send(from, { type: 'Watching', items: confirmed });
+    this.#scheduleRenewal();
   }
 
   onWatching(from: NodeId, items: readonly { readonly watchId: number; readonly life: number }[]): void {
@@ -124,12 +128,26 @@ export class DeathWatch {
   }
 
   #scheduleRenewal(): void {
-    if (this.#renewal || this.#closed || this.#watches.size === 0) return;
+    if (this.#renewal || this.#closed || (this.#watches.size === 0 && this.#watched.size === 0)) return;
     this.#renewal = this.#host.system.env.clock.setTimer(limits.watchRenewMs, () => {
       this.#renewal = undefined;
       this.#renew();
+      this.#expire();
       this.#scheduleRenewal();
     });
+  }
+
+  /** A watcher that saw this node lost, while this node never lost sight of it, does not say goodbye. */
+  #expire(): void {
+    const beforeMs = this.#host.system.env.clock.monotonicMs() - limits.watchLeaseMs;
+    for (const [node, known] of this.#watched) {
+      for (const [watchId, { cancel, renewedMs }] of known) {
+        if (renewedMs >= beforeMs) continue;
+        cancel();
+        known.delete(watchId);
+      }
+      if (known.size === 0) this.#watched.delete(node);
+    }
   }
 
   #renew(): void {

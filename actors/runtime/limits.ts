@@ -13,7 +13,9 @@ export const limits = {
   /** How long an actor's `stopped` hook and its last message may take before it is abandoned. */
   shutdownMs: 5000,
   /** Remote watches are asserted again this often, because a link may lose a Watch or a Terminated. */
-  watchRenewMs: 2000,
+  watchRenewMs: 5000,
+  /** Who has not renewed its watch for this long has lost interest, or lost us. */
+  watchLeaseMs: 30_000,
   /** Watches in one control envelope. */
   watchesPerEnvelopeMax: 256,
   /** An ask's watch on a remote actor is kept this long for the next ask. */

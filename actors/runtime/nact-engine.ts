@@ -27,7 +27,7 @@ export function createNactEngine(): Engine {
       // Our paths have characters that nact's names forbid.
       const ref: Ref<Turn> = spawn(
         root,
-        (state: undefined, _message: Turn) => (drain(), state),
+        (state: undefined, _message: Turn) => (loudly(drain), state),
         `cell-${opened}`,
         {
           onCrash: (_message, _error, ctx) => ctx.stop,
@@ -51,4 +51,15 @@ export function createNactEngine(): Engine {
       stop(root);
     },
   };
+}
+
+/** A throw out of a drain is a defect of this runtime: nact must not see it, the process must end of it. */
+function loudly(drain: () => void): void {
+  try {
+    drain();
+  } catch (error) {
+    queueMicrotask(() => {
+      throw error;
+    });
+  }
 }

@@ -41,7 +41,7 @@ const patches: readonly Patch[] = [
     what: 'crypto.getRandomValues',
     instead: 'env.random.hex()',
   },
-  ...[globalThis, timers].flatMap((target): Patch[] => [
+  ...[globalThis, timers, timers.promises].flatMap((target): Patch[] => [
     { target, key: 'setTimeout', what: 'setTimeout', instead: 'env.clock.setTimer' },
     { target, key: 'setInterval', what: 'setInterval', instead: 'env.clock.setTimer, again in its callback' },
     { target, key: 'setImmediate', what: 'setImmediate', instead: 'env.clock.defer' },
@@ -71,9 +71,7 @@ function install(): () => void {
       configurable: true,
       enumerable: before?.enumerable ?? false,
       writable: true,
-      value: () => {
-        throw new NondeterminismError(what, instead);
-      },
+      value: guard(what, instead),
     });
     return () => {
       // Inherited before (performance.now): uncover it again.
@@ -89,6 +87,14 @@ function install(): () => void {
     globalThis.Date = RealDate;
     syncBuiltinESMExports();
   };
+}
+
+function guard(what: string, instead: string): (() => never) & { bigint: () => never } {
+  const refuse = () => {
+    throw new NondeterminismError(what, instead);
+  };
+  // process.hrtime.bigint
+  return Object.assign(() => refuse(), { bigint: refuse });
 }
 
 /** Dates from a given time stay usable; only asking for the present throws. */

@@ -29,6 +29,7 @@ export class Supervisor implements Supervised, SupervisedParent {
   readonly #onEnd: (error: Error) => void;
   /** Children that were spawned by hand disappear when they end for good; declared ones stay in the tree. */
   readonly #dynamic: boolean;
+  #declared: SupervisorSpec['children'] = [];
   #children: Supervised[] = [];
   #state: TreeNode['state'] = 'starting';
   #alive = false;
@@ -68,11 +69,8 @@ export class Supervisor implements Supervised, SupervisedParent {
     const supervisor = new Supervisor(host, spec.id, path, spec, false, (self, error) =>
       parent.ended(self, 'crash', error),
     );
-    supervisor.#children = spec.children.map((child) =>
-      'children' in child
-        ? Supervisor.declared(host, supervisor, path, child)
-        : new Cell(host, supervisor, childPath(path, child.id), child),
-    );
+    supervisor.#declared = spec.children;
+    supervisor.#completeChildren();
     return supervisor;
   }
 
@@ -125,6 +123,7 @@ export class Supervisor implements Supervised, SupervisedParent {
     this.#alive = true;
     this.#stopping = undefined;
     this.#restartsMs = [];
+    this.#completeChildren();
     this.#state = 'starting';
     await this.#run(this, this.#children, 0);
     if (this.#state === 'starting') this.#state = 'running';
@@ -211,6 +210,18 @@ export class Supervisor implements Supervised, SupervisedParent {
     });
   }
 
+  /** In the declared order; temporary children that are gone come back with a new start of the supervisor. */
+  #completeChildren(): void {
+    if (this.#dynamic) return;
+    this.#children = this.#declared.map((spec) => {
+      const known = this.#children.find((child) => child.id === spec.id);
+      if (known) return known;
+      return 'children' in spec
+        ? Supervisor.declared(this.#host, this, this.path, spec)
+        : new Cell(this.#host, this, childPath(this.path, spec.id), spec);
+    });
+  }
+
   /** Stops what still runs of `children` (last first), waits, starts them (first first), unless overtaken. */
   async #run(key: Supervised, children: readonly Supervised[], delayMs: number): Promise<void> {
     const epoch = this.#nextEpoch(key);
@@ -247,7 +258,7 @@ export class Supervisor implements Supervised, SupervisedParent {
         `the last one of ${child.path}: ${why}`,
       { cause },
     );
-    this.#host.recorder.lifecycle('crash', this.path, { reason: error.message });
+    this.#host.recorder.crashed(this.path, error, undefined);
     void this.stop().then(() => this.#onEnd(error));
   }
 
@@ -309,5 +320,7 @@ export function childPath(parentPath: string, id: string): string {
 function checkSpec(spec: SupervisorSpec): void {
   const { intensity, backoff } = spec;
   assert(intensity.maxRestarts >= 0 && intensity.windowMs > 0, `${spec.id}: intensity out of range`);
+  const ids = new Set(spec.children.map((child) => child.id));
+  assert(ids.size === spec.children.length, `${spec.id}: two children have the same id`);
   assert(backoff.minMs >= 0 && backoff.maxMs >= backoff.minMs, `${spec.id}: backoff out of range`);
 }
