@@ -44,3 +44,10 @@ export type { BodyFormat, Decoded, ExpectedKind, FieldValidation } from './decod
 export { decodeProtobuf, decodeProtobufAs, encodeProtobuf, isProtobuf } from './protobuf.js';
 export type { DecodedProtobuf } from './protobuf.js';
 export type { JsonObject } from './typed.js';
+export { printerOf, toPartialObject, toPartialObjectList, toTable } from './table/table.js';
+export type { IncludeObject, Table, TableOptions, TableRow } from './table/table.js';
+export { columnsOf, printer } from './table/columns.js';
+export type { Column, Printer } from './table/columns.js';
+export { printDuration } from './table/cells.js';
+export { summarisePod } from './table/pod-status.js';
+export type { PodSummary } from './table/pod-status.js';

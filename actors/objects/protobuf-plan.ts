@@ -35,8 +35,12 @@ export function wirePlanOf(definition: Definition): WirePlan {
   for (const field of definition.fields.values()) {
     if (field.proto) entries.push({ type: 'field', field: wireField(field.name, field.proto, definition) });
   }
-  for (const inline of Object.values(definition.protoInline)) {
-    entries.push({ type: 'inline', number: inline.number, plan: inlinePlan(inline, definition) });
+  for (const [name, inline] of Object.entries(definition.protoInline)) {
+    // `xKubernetesListType` is `x-kubernetes-list-type` in JSON: the one message whose names differ.
+    const dashed = name.replace(/[A-Z]/g, (capital) => `-${capital.toLowerCase()}`);
+    if (definition.fields.has(dashed)) {
+      entries.push({ type: 'field', field: wireField(dashed, inline, definition) });
+    } else entries.push({ type: 'inline', number: inline.number, plan: inlinePlan(inline, definition) });
   }
   const plan = makePlan(entries);
   plans.set(definition, plan);

@@ -57,8 +57,10 @@ function fillType(type: FieldType, depth: number, name: string): unknown {
       return 2 ** 40;
     case 'list':
       return depth > 5 ? undefined : [fillType(type.of, depth, name)].filter((entry) => entry !== undefined);
-    case 'map':
-      return depth > 5 ? undefined : { key: fillType(type.of, depth, name) };
+    case 'map': {
+      const entry = depth > 5 ? undefined : fillType(type.of, depth, name);
+      return entry === undefined ? undefined : { key: entry };
+    }
     case 'object':
       if (type.definition.name.endsWith('JSONSchemaProps') && depth > 4) return undefined;
       return fill(type.definition, depth + 1);
