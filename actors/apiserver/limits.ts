@@ -1,0 +1,52 @@
+/** Every bound of the apiserver in one place (DESIGN rule 12). Figures follow kube-apiserver where it has one. */
+export const limits = {
+  /** kube-apiserver's MaxRequestBodyBytes. */
+  requestBodyBytesMax: 3 * 1024 * 1024,
+  /** How long a read waits for the cache to reach the revision it must see. */
+  freshnessWaitMs: 3_000,
+  /** Waits of a write for the store's answer. */
+  storeTimeoutMs: 10_000,
+  /** Rounds of read, change, compare-and-write before a patch gives up with 409. */
+  conflictRetriesMax: 5,
+  /** Names tried for one generateName. */
+  generateNameTriesMax: 8,
+  /** Addresses and ports tried for one Service. */
+  allocationTriesMax: 32,
+  /** Watch history per resource: events and bytes, whichever is reached first. */
+  historyEventsMax: 10_000,
+  historyBytesMax: 16 * 1024 * 1024,
+  /** Keys per range request when a cache fills. */
+  relistPageKeys: 500,
+  /** Events that wait for one watcher; more and the watch is ended. */
+  watcherQueueEventsMax: 10_000,
+  /** Above this the sink is given nothing more until it drains. */
+  watcherBufferedBytesMax: 4 * 1024 * 1024,
+  watcherDrainPollMs: 20,
+  bookmarkIntervalMs: 60_000,
+  /** A last bookmark goes out this long before a watch reaches its timeout. */
+  bookmarkBeforeEndMs: 2_000,
+  watchTimeoutMinSeconds: 1_800,
+  watchTimeoutMaxSeconds: 3_600,
+  /** Watches over all resources; beyond, 429. */
+  watchersMax: 20_000,
+  /** Requests in flight, watches apart: kube-apiserver's max-requests-inflight plus its mutating sibling. */
+  requestsInFlightMax: 600,
+  retryAfterSeconds: 1,
+  /** deletecollection works on this many objects at a time. */
+  deleteCollectionChunk: 50,
+  kubeletTimeoutMs: 30_000,
+  /** Letters of a log or exec session that may be under way to us. */
+  sessionCreditChunks: 64,
+  /** A stream over the actor door that nobody grants credit to is ended after this. */
+  streamStallMs: 120_000,
+  /** Chunks kept for a consumer without credit. */
+  streamQueueChunksMax: 20_000,
+  streamQueueBytesMax: 32 * 1024 * 1024,
+  /** Streams one client node may hold open at the actor door. */
+  streamsPerNodeMax: 2_000,
+  tokenMinSeconds: 600,
+  tokenMaxSeconds: 2 ** 32,
+  tokenDefaultSeconds: 3_600,
+  /** Wait before the store is tried again when a cache cannot fill. */
+  relistBackoffMs: 500,
+} as const;
