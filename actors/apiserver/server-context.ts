@@ -21,6 +21,10 @@ export interface ServerContext {
   readonly kubelets: (node: string) => ActorRef<KubeletMessage>;
   /** `10.96.0.0/12` */
   readonly serviceCidr: string;
+  /** Counts open watches; `opened` throws 429 over the limit. */
+  readonly watchers: { opened(): void; closed(): void };
+  /** Whether pods get a volume with their service account's token. */
+  readonly mountTokens: boolean;
   readonly nodePorts: { readonly from: number; readonly to: number };
 }
 

@@ -1,0 +1,290 @@
+/**
+ * The apiserver's core: answers ApiRequests, whichever door they came through (DESIGN rule 14). Authorises, finds the
+ * resource, runs the verb, and turns whatever is thrown into a Status. Keeps nothing that it cannot rebuild from the
+ * store, so any number run side by side (rule 8).
+ */
+import type { KubeletMessage } from '../kubelet/messages.js';
+import { ObjectError, type Registry, type ResourceInfo } from '../objects/index.js';
+import type { ActorRef, ActorSystem, Cause } from '../runtime/index.js';
+import type { StoreClient } from '../store/client.js';
+import { allowAll, attributesOf, type Authorizer, refusalText } from './authorizer.js';
+import { Bootstrap } from './bootstrap.js';
+import { dispatch } from './dispatch.js';
+import { limits } from './limits.js';
+import { jsonForm, negotiate } from './negotiation.js';
+import { RbacAuthorizer } from './rbac.js';
+import { answerPath, type VersionInfo } from './paths.js';
+import { type ApiHandler, type ApiRequest, type ApiResponse, fencingHeader, type Identity } from './request.js';
+import { isTrue, type RequestInfo, requestInfo, type ResourceRequestInfo } from './request-info.js';
+import { jsonResponse } from './resource-view.js';
+import type { RequestContext, ServerContext } from './server-context.js';
+import { parseCidr } from './service-allocation.js';
+import {
+  badRequest,
+  bodyTooLarge,
+  forbidden,
+  forbiddenPath,
+  internalError,
+  noSuchPath,
+  StatusError,
+  tooManyRequests,
+  unavailable,
+} from './status.js';
+import { parseFence, prefixOfKey, Storage, statusOf } from './storage.js';
+import type { TokenSigner } from './tokens.js';
+import { WatchCache } from './watch-cache.js';
+
+export interface ApiServerOptions {
+  readonly system: ActorSystem;
+  readonly store: StoreClient;
+  readonly registry: Registry;
+  readonly kubelets: (node: string) => ActorRef<KubeletMessage>;
+  /** `rbac` (default) reads roles and bindings from the store; `always-allow` is for tests of other things. */
+  readonly authorizer?: 'rbac' | 'always-allow' | Authorizer;
+  /** IPv4, `10.96.0.0/12` when absent. */
+  readonly serviceCidr?: string;
+  readonly nodePorts?: { readonly from: number; readonly to: number };
+  readonly version: VersionInfo;
+  /** Without one, TokenRequest answers 501 and service account tokens are not known. */
+  readonly tokens?: TokenSigner;
+  /** Where this apiserver is reached: an endpoint of default/kubernetes. Absent: none is published. */
+  readonly advertise?: { readonly address: string; readonly port: number };
+  /** Mount service account tokens into pods (default false: the embedded runtime has no mounts). */
+  readonly mountTokens?: boolean;
+  readonly causeOf?: (context: string | undefined) => Cause | undefined;
+}
+
+export interface ApiServer extends ApiHandler {
+  start(): void;
+  stop(): void;
+  /** The cache is filled and the objects that must exist at birth do. */
+  ready(): boolean;
+  /** For doors that need more than an answer (exec): authorised and resolved, or a StatusError. */
+  readonly context: ServerContext;
+  authorizeRequest(request: ApiRequest, identity: Identity): RequestContext;
+}
+
+export function createApiServer(options: ApiServerOptions): ApiServer {
+  return new Core(options);
+}
+
+class Core implements ApiServer {
+  readonly context: ServerContext;
+  readonly #options: ApiServerOptions;
+  readonly #bootstrap: Bootstrap;
+  #inFlight = 0;
+  #watchers = 0;
+
+  constructor(options: ApiServerOptions) {
+    this.#options = options;
+    const { system, store } = options;
+    const serviceCidr = options.serviceCidr ?? '10.96.0.0/12';
+    parseCidr(serviceCidr);
+    const cache = new WatchCache({
+      system,
+      store,
+      prefixOf: prefixOfKey,
+      causeOf: options.causeOf ?? (() => undefined),
+    });
+    this.context = {
+      system,
+      cache,
+      storage: new Storage(store),
+      registry: options.registry,
+      authorizer: authorizerOf(options.authorizer, cache),
+      tokens: options.tokens,
+      kubelets: options.kubelets,
+      serviceCidr,
+      nodePorts: options.nodePorts ?? { from: 30_000, to: 32_767 },
+      mountTokens: options.mountTokens ?? false,
+      watchers: {
+        opened: () => {
+          if (this.#watchers >= limits.watchersMax) throw tooManyRequests('too many watches are open');
+          this.#watchers += 1;
+        },
+        closed: () => {
+          this.#watchers -= 1;
+        },
+      },
+    };
+    this.#bootstrap = new Bootstrap(this.context, options.advertise);
+  }
+
+  start(): void {
+    this.context.cache.start();
+    this.#bootstrap.start();
+  }
+
+  stop(): void {
+    this.#bootstrap.stop();
+    this.context.cache.stop();
+  }
+
+  ready(): boolean {
+    return this.context.cache.ready && this.#bootstrap.done;
+  }
+
+  async handle(request: ApiRequest, identity: Identity): Promise<ApiResponse> {
+    const { system } = this.context;
+    if (this.#inFlight >= limits.requestsInFlightMax) {
+      return statusResponse(tooManyRequests('Too many requests, please try again later.'));
+    }
+    this.#inFlight += 1;
+    try {
+      return await this.#answer(request, identity);
+    } catch (error) {
+      const status = toStatusError(error);
+      if (status.code >= 500) {
+        system.note('apiserver', `${request.method} ${request.path} ${status.code}`, { error: status.message });
+      }
+      return statusResponse(status);
+    } finally {
+      this.#inFlight -= 1;
+    }
+  }
+
+  async #answer(request: ApiRequest, identity: Identity): Promise<ApiResponse> {
+    if ((request.body?.length ?? 0) > limits.requestBodyBytesMax) throw bodyTooLarge(limits.requestBodyBytesMax);
+    const info = requestInfo(request);
+    if (info.type === 'path') {
+      this.#authorize(info, identity);
+      return await answerPath(
+        { ...this.context, version: this.#options.version, ready: () => this.ready() },
+        request,
+        info,
+      );
+    }
+    const context = this.#contextOf(request, identity, info);
+    const response = await dispatch(context);
+    return withWarnings(response, context.warnings);
+  }
+
+  authorizeRequest(request: ApiRequest, identity: Identity): RequestContext {
+    const info = requestInfo(request);
+    if (info.type === 'path') throw noSuchPath();
+    return this.#contextOf(request, identity, info);
+  }
+
+  #contextOf(request: ApiRequest, identity: Identity, info: ResourceRequestInfo): RequestContext {
+    if (!this.context.cache.ready) throw unavailable('the apiserver is reading the store');
+    this.#authorize(info, identity);
+    const resource = this.context.registry.find(info.group, info.version, info.resource);
+    if (!resource) throw noSuchPath();
+    if (info.subresource !== '' && !resource.subresources.has(info.subresource)) throw noSuchPath();
+    const { query } = info;
+    return {
+      server: this.context,
+      request,
+      info,
+      identity,
+      resource,
+      form: formOf(request, info, resource),
+      dryRun: dryRunOf(query),
+      fence: fenceOf(request),
+      fieldManager: fieldManagerOf(request, query),
+      fieldValidation: fieldValidationOf(query),
+      warnings: [],
+    };
+  }
+
+  #authorize(info: RequestInfo, identity: Identity): void {
+    const attributes = attributesOf(info);
+    const decision = this.context.authorizer.authorize(identity, attributes);
+    if (decision.allowed) return;
+    const text = refusalText(identity, attributes, decision.reason);
+    if (attributes.type === 'path') throw forbiddenPath(text);
+    throw forbidden(attributes, attributes.name, text);
+  }
+}
+
+function authorizerOf(choice: ApiServerOptions['authorizer'], cache: WatchCache): Authorizer {
+  if (choice === undefined || choice === 'rbac') return new RbacAuthorizer(cache);
+  return choice === 'always-allow' ? allowAll : choice;
+}
+
+function formOf(request: ApiRequest, info: ResourceRequestInfo, resource: ResourceInfo) {
+  // Logs and sessions answer with something else than objects, whatever Accept says.
+  const subresource = resource.subresources.get(info.subresource);
+  if (subresource?.connects || info.subresource === 'log') return jsonForm;
+  const transforms = resource.verbs.includes('get') || resource.verbs.includes('list');
+  return negotiate(request.headers['accept'], info.query, { transforms });
+}
+
+function dryRunOf(query: URLSearchParams): boolean {
+  const values = query.getAll('dryRun');
+  if (values.length === 0) return false;
+  if (values.every((value) => value === 'All')) return true;
+  throw badRequest(`dryRun: Unsupported value: ${JSON.stringify(values)}: supported values: "All"`);
+}
+
+function fenceOf(request: ApiRequest) {
+  const text = request.headers[fencingHeader];
+  if (text === undefined) return undefined;
+  const fence = parseFence(text);
+  if (!fence) {
+    throw badRequest(
+      `header ${fencingHeader} must be <lease namespace>/<lease name>=<holderIdentity>/<leaseTransitions>`,
+    );
+  }
+  return fence;
+}
+
+function fieldManagerOf(request: ApiRequest, query: URLSearchParams): string {
+  const given = query.get('fieldManager');
+  if (given) {
+    if (given.length > 128) throw badRequest('fieldManager: Too long: may not be more than 128 bytes');
+    return given;
+  }
+  return (request.headers['user-agent'] ?? 'unknown').split('/')[0]!.slice(0, 128) || 'unknown';
+}
+
+function fieldValidationOf(query: URLSearchParams): RequestContext['fieldValidation'] {
+  const value = query.get('fieldValidation') ?? '';
+  switch (value) {
+    case '':
+      return 'Warn';
+    case 'Ignore':
+    case 'Warn':
+    case 'Strict':
+      return value;
+    default:
+      throw badRequest(
+        `fieldValidation: Unsupported value: ${JSON.stringify(value)}: ` +
+          'supported values: "", "Ignore", "Strict", "Warn"',
+      );
+  }
+}
+
+function withWarnings(response: ApiResponse, warnings: readonly string[]): ApiResponse {
+  if (warnings.length === 0) return response;
+  const warning = warnings.map((text) => `299 - ${JSON.stringify(text)}`).join(', ');
+  return { ...response, headers: { ...response.headers, warning } };
+}
+
+export function statusResponse(error: StatusError): ApiResponse {
+  const retry = error.details?.retryAfterSeconds;
+  return jsonResponse(
+    error.code,
+    error.toStatus(),
+    retry !== undefined && (error.code === 429 || error.code >= 500) ? { 'retry-after': String(retry) } : {},
+  );
+}
+
+/** Anything thrown becomes a Status; what nobody foresaw is a 500 that names it. */
+export function toStatusError(error: unknown): StatusError {
+  if (error instanceof StatusError) return error;
+  if (error instanceof ObjectError) {
+    return new StatusError(
+      error.status,
+      error.reason,
+      error.message,
+      error.causes.length > 0 ? { causes: error.causes } : undefined,
+      { cause: error },
+    );
+  }
+  if (error instanceof Error && error.name === 'StoreError') return statusOf(error);
+  return internalError(error instanceof Error ? error.message : String(error), {
+    cause: error,
+    definite: false,
+  });
+}

@@ -1,0 +1,244 @@
+/**
+ * DELETE: at once, gracefully (somebody still runs the object), or after finalizers (Kubernetes: rest.BeforeDelete,
+ * registry.Store.Delete). Namespaces wait for their spec.finalizers.
+ */
+import type { KubeObject } from '../../objects/meta.js';
+import type { Namespace } from '../../objects/types/core.js';
+import { admitDelete } from '../admission.js';
+import { companionsFor } from '../companions.js';
+import { limits } from '../limits.js';
+import { convertToStored, decodeBody } from '../machinery.js';
+import type { ApiResponse } from '../request.js';
+import { jsonResponse } from '../resource-view.js';
+import type { CacheEntry } from '../resource-cache.js';
+import { nowText, type RequestContext, timestamp } from '../server-context.js';
+import { badRequest, conflict, notFound, StatusError, success } from '../status.js';
+import { objectKey, resourcePrefix } from '../storage.js';
+import { strategyFor } from '../strategies.js';
+import { type Outcome, transact, type Transacted } from '../transact.js';
+import { selectionOf, viewOf } from './read.js';
+
+export interface DeletionOptions {
+  readonly gracePeriodSeconds?: number;
+  readonly preconditions?: { readonly uid?: string; readonly resourceVersion?: string };
+  readonly propagationPolicy?: string;
+  readonly orphanDependents?: boolean;
+  readonly dryRun?: readonly string[];
+}
+
+export async function deleteObject(context: RequestContext): Promise<ApiResponse> {
+  const options = deletionOptions(context);
+  const dryRun = context.dryRun || (options.dryRun?.length ?? 0) > 0;
+  const { info } = context;
+  admitDelete(context, info.name);
+  return answer(context, await deleteOne({ ...context, dryRun }, info.namespace, info.name, options));
+}
+
+function answer(context: RequestContext, { entry, type }: Transacted): ApiResponse {
+  const { resource } = context;
+  if (type !== 'deleted' || strategyFor(resource).returnsDeleted) {
+    return viewOf(context).respond(entry, context.form, 200);
+  }
+  const { name, uid } = entry.object.metadata!;
+  return jsonResponse(
+    200,
+    success({
+      name: name!,
+      ...(resource.group && { group: resource.group }),
+      kind: resource.resource,
+      ...(uid && { uid }),
+    }),
+  );
+}
+
+export async function deleteCollection(context: RequestContext): Promise<ApiResponse> {
+  const options = deletionOptions(context);
+  const dryRun = context.dryRun || (options.dryRun?.length ?? 0) > 0;
+  const { server, resource } = context;
+  const { keyPrefix, matches } = selectionOf(context);
+  await server.cache.fresh();
+  const all = server.cache.resource(resourcePrefix(resource.storage)).range(keyPrefix);
+  const doomed = matches ? all.filter(matches) : [...all];
+  const deleted: CacheEntry[] = [];
+  for (let from = 0; from < doomed.length; from += limits.deleteCollectionChunk) {
+    const chunk = doomed.slice(from, from + limits.deleteCollectionChunk);
+    const results = await Promise.all(
+      chunk.map((entry) => {
+        const { namespace = '', name = '' } = entry.object.metadata!;
+        return deleteOne({ ...context, dryRun }, namespace, name, options).catch((error: unknown) => {
+          // Somebody else was faster: what was asked for is the case.
+          if (error instanceof StatusError && error.reason === 'NotFound') return undefined;
+          throw error;
+        });
+      }),
+    );
+    for (const result of results) if (result) deleted.push(result.entry);
+  }
+  return viewOf(context).respondList(deleted, { resourceVersion: String(server.cache.revision) }, context.form);
+}
+
+/** Body or query; both may be absent. */
+function deletionOptions(context: RequestContext): DeletionOptions {
+  const { request, info } = context;
+  let options: DeletionOptions = {};
+  if (request.body && request.body.length > 0) {
+    const kind = { group: 'meta.k8s.io', version: 'v1', kind: 'DeleteOptions' };
+    const decoded = decodeBody(kind, request.headers['content-type'], request.body, 'Ignore').object;
+    if (typeof decoded !== 'object' || decoded === null) throw badRequest('DeleteOptions must be an object');
+    options = decoded as DeletionOptions;
+  }
+  const grace = info.query.get('gracePeriodSeconds');
+  const policy = info.query.get('propagationPolicy');
+  const orphan = info.query.get('orphanDependents');
+  if (options.gracePeriodSeconds === undefined && grace !== null && grace !== '') {
+    options = { ...options, gracePeriodSeconds: Number(grace) };
+  }
+  if (!options.propagationPolicy && policy) options = { ...options, propagationPolicy: policy };
+  if (options.orphanDependents === undefined && orphan !== null) {
+    options = { ...options, orphanDependents: orphan === 'true' };
+  }
+  const { gracePeriodSeconds, propagationPolicy } = options;
+  if (gracePeriodSeconds !== undefined && gracePeriodSeconds !== null && !Number.isInteger(gracePeriodSeconds)) {
+    throw badRequest(`gracePeriodSeconds must be a whole number, not ${JSON.stringify(gracePeriodSeconds)}`);
+  }
+  if (propagationPolicy && !['Orphan', 'Background', 'Foreground'].includes(propagationPolicy)) {
+    throw badRequest(
+      `invalid propagationPolicy ${JSON.stringify(propagationPolicy)}: ` +
+        'must be one of "Foreground", "Background", "Orphan"',
+    );
+  }
+  return options;
+}
+
+export async function deleteOne(
+  context: RequestContext,
+  namespace: string,
+  name: string,
+  options: DeletionOptions,
+): Promise<Transacted> {
+  const { resource } = context;
+  const view = viewOf(context);
+  const key = objectKey(resource.storage, namespace, name);
+  return await transact(context, { ...resource, name }, key, async (current, taken): Promise<Outcome> => {
+    if (!current) throw notFound(resource, name);
+    const object = structuredClone(view.object(current));
+    checkPreconditions(context, name, object, options);
+    const verdict = decide(context, object, options);
+    switch (verdict) {
+      case 'already-deleting':
+        return { type: 'keep' };
+      case 'wait':
+        return { type: 'write', object: convertToStored(resource, object) };
+      case 'now':
+        return { type: 'delete', ...(await companionsFor(context, undefined, object, taken)) };
+      default:
+        return verdict satisfies never;
+    }
+  });
+}
+
+function checkPreconditions(
+  context: RequestContext,
+  name: string,
+  object: KubeObject,
+  { preconditions }: DeletionOptions,
+): void {
+  const { uid, resourceVersion } = object.metadata!;
+  if (preconditions?.uid && preconditions.uid !== uid) {
+    throw conflict(
+      context.resource,
+      name,
+      `Precondition failed: UID in precondition: ${preconditions.uid}, UID in object meta: ${uid}`,
+    );
+  }
+  if (preconditions?.resourceVersion && preconditions.resourceVersion !== resourceVersion) {
+    throw conflict(
+      context.resource,
+      name,
+      `Precondition failed: ResourceVersion in precondition: ${preconditions.resourceVersion}, ` +
+        `ResourceVersion in object meta: ${resourceVersion}`,
+    );
+  }
+}
+
+/** Marks the object as being deleted where it must wait. */
+function decide(
+  context: RequestContext,
+  object: KubeObject,
+  options: DeletionOptions,
+): 'already-deleting' | 'wait' | 'now' {
+  const strategy = strategyFor(context.resource);
+  const metadata = object.metadata!;
+  const requested = options.gracePeriodSeconds ?? undefined;
+  const nowMs = context.server.system.env.clock.nowMs();
+  let graceSeconds = 0;
+  if (metadata.deletionTimestamp) {
+    const before = metadata.deletionGracePeriodSeconds ?? 0;
+    const nothingLeft = (metadata.finalizers?.length ?? 0) === 0 && object.kind !== 'Namespace';
+    if (before === 0 && !nothingLeft && !namespaceIsEmpty(object)) return 'already-deleting';
+    if (before > 0) {
+      if (requested === undefined) return 'already-deleting';
+      graceSeconds = requested < 0 ? 1 : requested;
+      if (graceSeconds >= before) return 'already-deleting';
+      const deadline = Date.parse(metadata.deletionTimestamp) - (before - graceSeconds) * 1_000;
+      metadata.deletionTimestamp = timestamp(deadline);
+      metadata.deletionGracePeriodSeconds = graceSeconds;
+    }
+  } else if (strategy.gracePeriodSeconds) {
+    graceSeconds = strategy.gracePeriodSeconds(object, requested);
+    mark(object, timestamp(nowMs + graceSeconds * 1_000), graceSeconds);
+  }
+  metadata.finalizers = collectorFinalizers(context, metadata.finalizers ?? [], options);
+  const held = metadata.finalizers.length > 0;
+  if (!held) delete metadata.finalizers;
+  if (object.kind === 'Namespace' && !namespaceIsEmpty(object)) {
+    if (metadata.deletionTimestamp) return 'already-deleting';
+    mark(object, nowText(context.server), undefined);
+    const namespace = object as Namespace;
+    namespace.status = { ...namespace.status, phase: 'Terminating' };
+    return 'wait';
+  }
+  if (graceSeconds > 0) return 'wait';
+  if (!held) return 'now';
+  if (!metadata.deletionTimestamp) mark(object, nowText(context.server), 0);
+  metadata.deletionGracePeriodSeconds = 0;
+  return 'wait';
+}
+
+function mark(object: KubeObject, deletionTimestamp: string, graceSeconds: number | undefined): void {
+  const metadata = object.metadata!;
+  metadata.deletionTimestamp = deletionTimestamp;
+  if (graceSeconds !== undefined) metadata.deletionGracePeriodSeconds = graceSeconds;
+  if (metadata.generation) metadata.generation += 1;
+}
+
+function namespaceIsEmpty(object: KubeObject): boolean {
+  if (object.kind !== 'Namespace') return false;
+  return ((object as Namespace).spec?.finalizers?.length ?? 0) === 0;
+}
+
+/** Kinds whose dependents stay unless told otherwise: a promise made before there was a garbage collector. */
+const orphanByDefault = new Set(['/replicationcontrollers', 'batch/jobs']);
+
+/** Kubernetes: deletionFinalizersForGarbageCollection. */
+function collectorFinalizers(
+  { resource }: RequestContext,
+  present: readonly string[],
+  { propagationPolicy, orphanDependents }: DeletionOptions,
+): string[] {
+  let orphan: boolean;
+  let foreground: boolean;
+  if (propagationPolicy) {
+    orphan = propagationPolicy === 'Orphan';
+    foreground = propagationPolicy === 'Foreground';
+  } else if (orphanDependents !== undefined && orphanDependents !== null) {
+    orphan = orphanDependents;
+    foreground = false;
+  } else {
+    foreground = present.includes('foregroundDeletion');
+    const asked = present.includes('orphan');
+    orphan = asked || (!foreground && orphanByDefault.has(`${resource.group}/${resource.resource}`));
+  }
+  const others = present.filter((each) => each !== 'orphan' && each !== 'foregroundDeletion');
+  return [...others, ...(orphan ? ['orphan'] : []), ...(foreground ? ['foregroundDeletion'] : [])];
+}

@@ -1,0 +1,109 @@
+/** PATCH: JSON, merge, strategic merge and apply. Tried again on the newest version when somebody else was faster. */
+import { applyJsonPatch, applyMergePatch } from '../../objects/index.js';
+import type { KubeObject } from '../../objects/meta.js';
+import { strategicMerge, parseJson, serverSideApply, checkFields } from '../machinery.js';
+import { parseMediaType } from '../negotiation.js';
+import { textOf } from '../object-bytes.js';
+import type { ApiResponse } from '../request.js';
+import { isTrue } from '../request-info.js';
+import { nowText, type RequestContext } from '../server-context.js';
+import { badRequest, notFound, unsupportedMediaType } from '../status.js';
+import { objectKey } from '../storage.js';
+import { strategyFor } from '../strategies.js';
+import { transact } from '../transact.js';
+import { checkKind } from './body.js';
+import { createFrom } from './create.js';
+import { viewOf } from './read.js';
+import { checkName, finishUpdate } from './update.js';
+
+const patchTypes = [
+  'application/json-patch+json',
+  'application/merge-patch+json',
+  'application/strategic-merge-patch+json',
+  'application/apply-patch+yaml',
+];
+
+export async function patchObject(context: RequestContext): Promise<ApiResponse> {
+  const { request, resource, info } = context;
+  const { type } = parseMediaType(request.headers['content-type'] ?? '');
+  const custom = resource.definition === undefined;
+  if (!patchTypes.includes(type) || (custom && type === patchTypes[2])) {
+    throw unsupportedMediaType(custom ? patchTypes.filter((_, index) => index !== 2) : patchTypes);
+  }
+  if (type === 'application/apply-patch+yaml') return await applyObject(context);
+  if (isTrue(info.query.get('force'))) throw badRequest('force may only be set for server-side apply');
+  const patch = patchFunction(context, type);
+  const key = objectKey(resource.storage, info.namespace, info.name);
+  const strategy = strategyFor(resource);
+  const view = viewOf(context);
+  const { entry } = await transact(context, { ...resource, name: info.name }, key, async (current, taken) => {
+    if (!current) throw notFound(resource, info.name);
+    const old = view.object(current);
+    const next = patched(context, patch(structuredClone(old)));
+    return await finishUpdate(context, strategy, next, old, current, taken, 'update');
+  });
+  return view.respond(entry, context.form, 200);
+}
+
+/** The patch, parsed once; each try applies it to the version at hand. */
+export function patchFunction(
+  { request, resource }: Pick<RequestContext, 'request' | 'resource'>,
+  type: string,
+): (object: KubeObject) => KubeObject {
+  const document: unknown = parseJson(textOf(request.body ?? new Uint8Array()));
+  switch (type) {
+    case 'application/json-patch+json':
+      return (object) => applyJsonPatch(object, document);
+    case 'application/merge-patch+json':
+      if (typeof document !== 'object' || document === null || Array.isArray(document)) {
+        throw badRequest('a merge patch must be an object');
+      }
+      return (object) => applyMergePatch(object, document) as KubeObject;
+    case 'application/strategic-merge-patch+json':
+      return (object) => strategicMerge(resource, object, document);
+    default:
+      throw unsupportedMediaType(patchTypes);
+  }
+}
+
+function patched(context: RequestContext, object: KubeObject): KubeObject {
+  context.warnings.push(...checkFields(context.resource, object, context.fieldValidation));
+  const next = checkKind(object, context.resource);
+  checkName(next.metadata!, context.info.name);
+  return next;
+}
+
+async function applyObject(context: RequestContext): Promise<ApiResponse> {
+  const { resource, info, server, request } = context;
+  if (!info.query.get('fieldManager')) {
+    throw badRequest('PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch');
+  }
+  const force = isTrue(info.query.get('force'));
+  const key = objectKey(resource.storage, info.namespace, info.name);
+  const strategy = strategyFor(resource);
+  const view = viewOf(context);
+  const wanted = serverSideApply(context, textOf(request.body ?? new Uint8Array()), {
+    manager: context.fieldManager,
+    operation: 'Apply',
+    apiVersion: view.apiVersion,
+    subresource: info.subresource,
+    time: nowText(server),
+  });
+  let missing = false;
+  const result = await transact(context, { ...resource, name: info.name }, key, async (current, taken) => {
+    if (!current) {
+      missing = true;
+      throw notFound(resource, info.name);
+    }
+    missing = false;
+    const old = view.object(current);
+    const next = wanted.onto(structuredClone(old), force);
+    return await finishUpdate(context, strategy, next, old, current, taken, 'apply');
+  }).catch((error: unknown) => {
+    if (missing && info.subresource === '') return undefined;
+    throw error;
+  });
+  if (result) return view.respond(result.entry, context.form, 200);
+  const { entry } = await createFrom(context, wanted.fresh(), 'apply');
+  return view.respond(entry, context.form, 201);
+}

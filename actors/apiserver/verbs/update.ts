@@ -1,0 +1,219 @@
+/** PUT and the common end of every change to an existing object: what a writer may touch, generation, finalizers. */
+import { isDeepStrictEqual } from 'node:util';
+import type { KubeObject, ObjectMeta } from '../../objects/meta.js';
+import { companionsFor } from '../companions.js';
+import { applyDefaults, convertToStored, trackUpdate, validateObject } from '../machinery.js';
+import type { ApiResponse } from '../request.js';
+import type { CacheEntry } from '../resource-cache.js';
+import { nowText, type RequestContext } from '../server-context.js';
+import { badRequest, conflict, invalid, notFound } from '../status.js';
+import { objectKey } from '../storage.js';
+import { type Strategy, strategyFor } from '../strategies.js';
+import { type Outcome, transact } from '../transact.js';
+import { readBody } from './body.js';
+import { createFrom } from './create.js';
+import { viewOf } from './read.js';
+
+export async function updateObject(context: RequestContext): Promise<ApiResponse> {
+  const { resource, info } = context;
+  const body = readBody(context, resource);
+  checkName(body.metadata!, info.name);
+  const key = objectKey(resource.storage, info.namespace, info.name);
+  const strategy = strategyFor(resource);
+  const view = viewOf(context);
+  let missing = false;
+  const result = await transact(context, { ...resource, name: info.name }, key, async (current, taken) => {
+    if (!current) {
+      missing = true;
+      throw notFound(resource, info.name);
+    }
+    const next = structuredClone(body);
+    const metadata = next.metadata!;
+    if (metadata.resourceVersion === undefined || metadata.resourceVersion === '') {
+      if (!strategy.unconditionalUpdate) throw needsResourceVersion(context);
+      metadata.resourceVersion = String(current.revision);
+    }
+    return await finishUpdate(context, strategy, next, view.object(current), current, taken, 'update');
+  }).catch((error: unknown) => {
+    if (missing && strategy.createOnUpdate && info.subresource === '') return undefined;
+    throw error;
+  });
+  if (result) return view.respond(result.entry, context.form, 200);
+  const fresh = structuredClone(body);
+  if (fresh.metadata!.resourceVersion) throw notFound(resource, info.name);
+  const created = await createFrom(context, fresh);
+  return view.respond(created.entry, context.form, 201);
+}
+
+function needsResourceVersion(context: RequestContext): Error {
+  return invalid(context.resource, context.info.name, [
+    {
+      reason: 'FieldValueInvalid',
+      field: 'metadata.resourceVersion',
+      message: 'Invalid value: 0: must be specified for an update',
+    },
+  ]);
+}
+
+export function checkName(metadata: ObjectMeta, name: string): void {
+  if (metadata.name && metadata.name !== name) {
+    throw badRequest(
+      `the name of the object (${metadata.name}) does not match the name on the URL (${name})`,
+    );
+  }
+  metadata.name = name;
+}
+
+/**
+ * From an object that a client wants to the outcome of the write. `next` is changed; `old` is the current object in
+ * the request's version and is not. `tracked`: managedFields of `next` are final already (server-side apply).
+ */
+export async function finishUpdate(
+  context: RequestContext,
+  strategy: Strategy,
+  next: KubeObject,
+  old: KubeObject,
+  current: CacheEntry,
+  taken: ReadonlySet<string>,
+  by: 'update' | 'apply',
+): Promise<Outcome> {
+  const { resource, info, server } = context;
+  const { subresource } = info;
+  checkPreconditions(context, next, old, current);
+  const object = reconcile(strategy, next, old, subresource, resource.definition === undefined);
+  if (subresource === '') strategy.prepareForUpdate?.(object, old);
+  applyDefaults(resource, object);
+  if (strategy.hasGeneration && subresource !== 'status' && contentChanged(object, old)) {
+    object.metadata!.generation = (old.metadata?.generation ?? 0) + 1;
+  }
+  if (by === 'update') {
+    trackUpdate(resource, old, object, {
+      manager: context.fieldManager,
+      operation: 'Update',
+      apiVersion: object.apiVersion!,
+      subresource,
+      time: nowText(server),
+    });
+  }
+  const causes = [...newFinalizers(object, old), ...validateObject(resource, object, old, subresource)];
+  if (causes.length > 0) throw invalid(resource, info.name, causes);
+  if (isFinallyGone(object)) {
+    return { type: 'delete', ...(await companionsFor(context, undefined, old, taken)) };
+  }
+  const companions = await companionsFor(context, object, old, taken);
+  return { type: 'write', object: convertToStored(resource, object), ...companions };
+}
+
+function checkPreconditions(
+  context: RequestContext,
+  next: KubeObject,
+  old: KubeObject,
+  current: CacheEntry,
+): void {
+  const { resource, info } = context;
+  const metadata = (next.metadata ??= {});
+  if (metadata.uid && metadata.uid !== old.metadata?.uid) {
+    throw conflict(
+      resource,
+      info.name,
+      `Precondition failed: UID in precondition: ${metadata.uid}, UID in object meta: ${old.metadata?.uid}`,
+    );
+  }
+  if (metadata.resourceVersion && metadata.resourceVersion !== String(current.revision)) {
+    throw conflict(resource, info.name);
+  }
+  const namespace = old.metadata?.namespace;
+  if (metadata.namespace && metadata.namespace !== namespace) {
+    throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
+  }
+}
+
+/** Metadata that belongs to the server. */
+const systemFields = [
+  'name',
+  'namespace',
+  'uid',
+  'creationTimestamp',
+  'deletionTimestamp',
+  'deletionGracePeriodSeconds',
+  'generation',
+  'selfLink',
+] as const satisfies readonly (keyof ObjectMeta)[];
+
+/** Kinds whose labels may be set through /status. */
+const labelsThroughStatus = new Set(['Pod', 'Node', 'Namespace', 'PersistentVolume', 'PersistentVolumeClaim']);
+
+/** Puts together what the writer may set with what stays as it was. */
+function reconcile(
+  strategy: Strategy,
+  next: KubeObject,
+  old: KubeObject,
+  subresource: string,
+  custom: boolean,
+): KubeObject {
+  const kept = structuredClone(old) as KubeObject & { status?: unknown };
+  const wanted = next as KubeObject & { status?: unknown };
+  const metadata: ObjectMeta = { ...wanted.metadata };
+  for (const field of systemFields) copyField(metadata, kept.metadata!, field);
+  switch (subresource) {
+    case '': {
+      const object = { ...wanted, metadata };
+      if (!strategy.hasStatus) return object;
+      if (kept.status === undefined) delete object.status;
+      else object.status = kept.status;
+      return object;
+    }
+    case 'status': {
+      copyField(metadata, kept.metadata!, 'ownerReferences');
+      if (!labelsThroughStatus.has(old.kind ?? '')) copyField(metadata, kept.metadata!, 'labels');
+      const own = custom ? { ...kept.metadata, managedFields: metadata.managedFields } : metadata;
+      const object = { ...kept, metadata: own as ObjectMeta };
+      if (wanted.status === undefined) delete object.status;
+      else object.status = wanted.status;
+      return object;
+    }
+    default:
+      // What such a subresource may change has been merged into `next` before.
+      return { ...wanted, metadata };
+  }
+}
+
+function copyField<K extends keyof ObjectMeta>(to: ObjectMeta, from: ObjectMeta, field: K): void {
+  const value = from[field];
+  if (value === undefined) delete to[field];
+  else to[field] = value;
+}
+
+/** Anything outside metadata and status. */
+function contentChanged(next: KubeObject, old: KubeObject): boolean {
+  const content = (object: KubeObject) => {
+    const { metadata: _metadata, status: _status, ...rest } = object as KubeObject & { status?: unknown };
+    return JSON.parse(JSON.stringify(rest)) as unknown;
+  };
+  return !isDeepStrictEqual(content(next), content(old));
+}
+
+function newFinalizers(next: KubeObject, old: KubeObject): { reason: string; field: string; message: string }[] {
+  if (!old.metadata?.deletionTimestamp) return [];
+  const before = new Set(old.metadata.finalizers);
+  const added = (next.metadata?.finalizers ?? []).filter((finalizer) => !before.has(finalizer));
+  if (added.length === 0) return [];
+  const list = added.map((each) => JSON.stringify(each)).join(', ');
+  return [
+    {
+      reason: 'FieldValueForbidden',
+      field: 'metadata.finalizers',
+      message:
+        'Forbidden: no new finalizers can be added if the object is being deleted, ' +
+        `found new finalizers []string{${list}}`,
+    },
+  ];
+}
+
+/** A terminating object that nothing holds any more. */
+export function isFinallyGone(object: KubeObject): boolean {
+  const { deletionTimestamp, deletionGracePeriodSeconds, finalizers } = object.metadata!;
+  if (!deletionTimestamp || (finalizers?.length ?? 0) > 0 || deletionGracePeriodSeconds) return false;
+  if (object.kind !== 'Namespace') return true;
+  return ((object as { spec?: { finalizers?: string[] } }).spec?.finalizers?.length ?? 0) === 0;
+}
