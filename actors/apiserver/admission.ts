@@ -45,7 +45,8 @@ async function lookUp<T extends KubeObject>(
 ): Promise<T | undefined> {
   const { cache, storage } = context.server;
   const key = objectKey(of, namespace, name);
-  const entry: CacheEntry | undefined = cache.resource(resourcePrefix(of)).get(key) ?? (await storage.read(key));
+  const entry: CacheEntry | undefined =
+    cache.resource(resourcePrefix(of)).get(key) ?? (await storage.read(key));
   return entry?.object as T | undefined;
 }
 
@@ -159,7 +160,7 @@ async function priority(context: RequestContext, object: KubeObject): Promise<vo
       .range(cache.prefix)
       .map((entry) => entry.object as PriorityClass)
       .filter((each) => each.globalDefault === true)
-      .sort((a, b) => a.value - b.value);
+      .sort((a, b) => (a.value ?? 0) - (b.value ?? 0));
     chosen = defaults[0];
     if (chosen) spec.priorityClassName = chosen.metadata!.name!;
   }
@@ -182,8 +183,7 @@ function defaultTolerations(_context: RequestContext, object: KubeObject): void 
   const tolerations: Toleration[] = spec.tolerations ?? [];
   for (const key of ['node.kubernetes.io/not-ready', 'node.kubernetes.io/unreachable']) {
     const tolerated = tolerations.some(
-      (each) =>
-        (each.key === key || !each.key) && (each.effect === 'NoExecute' || !each.effect),
+      (each) => (each.key === key || !each.key) && (each.effect === 'NoExecute' || !each.effect),
     );
     if (!tolerated) {
       tolerations.push({ key, operator: 'Exists', effect: 'NoExecute', tolerationSeconds: 300 });

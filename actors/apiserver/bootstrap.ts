@@ -3,7 +3,10 @@ import type { ServerContext } from './server-context.js';
 
 export class Bootstrap {
   done = true;
-  constructor(_server: ServerContext, _advertise: { readonly address: string; readonly port: number } | undefined) {}
+  constructor(
+    _server: ServerContext,
+    _advertise: { readonly address: string; readonly port: number } | undefined,
+  ) {}
   start(): void {}
   stop(): void {}
 }

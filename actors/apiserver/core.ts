@@ -10,12 +10,19 @@ import type { StoreClient } from '../store/client.js';
 import { allowAll, attributesOf, type Authorizer, refusalText } from './authorizer.js';
 import { Bootstrap } from './bootstrap.js';
 import { dispatch } from './dispatch.js';
+import { impersonatedIdentity } from './impersonation.js';
 import { limits } from './limits.js';
 import { jsonForm, negotiate } from './negotiation.js';
 import { RbacAuthorizer } from './rbac.js';
 import { answerPath, type VersionInfo } from './paths.js';
-import { type ApiHandler, type ApiRequest, type ApiResponse, fencingHeader, type Identity } from './request.js';
-import { isTrue, type RequestInfo, requestInfo, type ResourceRequestInfo } from './request-info.js';
+import {
+  type ApiHandler,
+  type ApiRequest,
+  type ApiResponse,
+  fencingHeader,
+  type Identity,
+} from './request.js';
+import { type RequestInfo, requestInfo, type ResourceRequestInfo } from './request-info.js';
 import { jsonResponse } from './resource-view.js';
 import type { RequestContext, ServerContext } from './server-context.js';
 import { parseCidr } from './service-allocation.js';
@@ -62,6 +69,8 @@ export interface ApiServer extends ApiHandler {
   /** For doors that need more than an answer (exec): authorised and resolved, or a StatusError. */
   readonly context: ServerContext;
   authorizeRequest(request: ApiRequest, identity: Identity): RequestContext;
+  /** The identity that the Impersonate- headers ask for; 403 unless the real one may. */
+  impersonate(identity: Identity, headers: Readonly<Record<string, string>>): Identity;
 }
 
 export function createApiServer(options: ApiServerOptions): ApiServer {
@@ -135,7 +144,9 @@ class Core implements ApiServer {
     } catch (error) {
       const status = toStatusError(error);
       if (status.code >= 500) {
-        system.note('apiserver', `${request.method} ${request.path} ${status.code}`, { error: status.message });
+        system.note('apiserver', `${request.method} ${request.path} ${status.code}`, {
+          error: status.message,
+        });
       }
       return statusResponse(status);
     } finally {
@@ -144,7 +155,8 @@ class Core implements ApiServer {
   }
 
   async #answer(request: ApiRequest, identity: Identity): Promise<ApiResponse> {
-    if ((request.body?.length ?? 0) > limits.requestBodyBytesMax) throw bodyTooLarge(limits.requestBodyBytesMax);
+    if ((request.body?.length ?? 0) > limits.requestBodyBytesMax)
+      throw bodyTooLarge(limits.requestBodyBytesMax);
     const info = requestInfo(request);
     if (info.type === 'path') {
       this.#authorize(info, identity);
@@ -163,6 +175,10 @@ class Core implements ApiServer {
     const info = requestInfo(request);
     if (info.type === 'path') throw noSuchPath();
     return this.#contextOf(request, identity, info);
+  }
+
+  impersonate(identity: Identity, headers: Readonly<Record<string, string>>): Identity {
+    return impersonatedIdentity(identity, headers, this.context.authorizer);
   }
 
   #contextOf(request: ApiRequest, identity: Identity, info: ResourceRequestInfo): RequestContext {

@@ -34,6 +34,9 @@ export const limits = {
   retryAfterSeconds: 1,
   /** deletecollection works on this many objects at a time. */
   deleteCollectionChunk: 50,
+  /** kube-apiserver compresses first writes above this. */
+  gzipBytesMin: 128 * 1024,
+  http2StreamsMax: 1_000,
   kubeletTimeoutMs: 30_000,
   /** Letters of a log or exec session that may be under way to us. */
   sessionCreditChunks: 64,
@@ -42,6 +45,8 @@ export const limits = {
   /** Chunks kept for a consumer without credit. */
   streamQueueChunksMax: 20_000,
   streamQueueBytesMax: 32 * 1024 * 1024,
+  /** Small chunks that piled up travel together up to this size. */
+  streamChunkBytes: 256 * 1024,
   /** Streams one client node may hold open at the actor door. */
   streamsPerNodeMax: 2_000,
   tokenMinSeconds: 600,

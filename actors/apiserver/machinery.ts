@@ -44,7 +44,9 @@ export function parseJson(text: string): KubeObject {
   try {
     return JSON.parse(text) as KubeObject;
   } catch (error) {
-    throw badRequest(`couldn't get version/kind; json parse error: ${(error as Error).message}`, { cause: error });
+    throw badRequest(`couldn't get version/kind; json parse error: ${(error as Error).message}`, {
+      cause: error,
+    });
   }
 }
 

@@ -30,7 +30,8 @@ export function parseAccept(header: string): MediaType[] {
     .split(',')
     .map((part) => parseMediaType(part))
     .filter((media) => media.type !== '');
-  return parsed.map((media, index) => ({ media, index }))
+  return parsed
+    .map((media, index) => ({ media, index }))
     .sort((a, b) => b.media.quality - a.media.quality || a.index - b.index)
     .map(({ media }) => media);
 }
@@ -41,7 +42,9 @@ export function parseMediaType(text: string): MediaType {
   for (const parameter of rest) {
     const equals = parameter.indexOf('=');
     if (equals > 0) {
-      parameters[parameter.slice(0, equals).toLowerCase()] = parameter.slice(equals + 1).replace(/^"|"$/g, '');
+      parameters[parameter.slice(0, equals).toLowerCase()] = parameter
+        .slice(equals + 1)
+        .replace(/^"|"$/g, '');
     }
   }
   const quality = Number(parameters['q'] ?? '1');

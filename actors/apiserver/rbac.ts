@@ -3,7 +3,13 @@
  * Bindings are indexed by subject; the index is made anew when a role or binding has changed.
  */
 import { labelSelectorFromObject, type LabelSelectorObject } from '../objects/index.js';
-import type { ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding } from '../objects/types/rbac.js';
+import type {
+  ClusterRole,
+  ClusterRoleBinding,
+  PolicyRule,
+  Role,
+  RoleBinding,
+} from '../objects/types/rbac.js';
 import {
   type Attributes,
   type Authorizer,

@@ -77,7 +77,11 @@ export class ResourceView {
     }
   }
 
-  respondList(entries: readonly CacheEntry[], head: Omit<ListHead, 'apiVersion' | 'kind'>, form: Form): ApiResponse {
+  respondList(
+    entries: readonly CacheEntry[],
+    head: Omit<ListHead, 'apiVersion' | 'kind'>,
+    form: Form,
+  ): ApiResponse {
     return bytesResponse(200, this.#list(entries, head, form), form);
   }
 
@@ -118,7 +122,11 @@ export class ResourceView {
     };
   }
 
-  #bookmark(revision: number, annotations: Readonly<Record<string, string>> | undefined, form: Form): unknown {
+  #bookmark(
+    revision: number,
+    annotations: Readonly<Record<string, string>> | undefined,
+    form: Form,
+  ): unknown {
     const metadata = { resourceVersion: String(revision), ...(annotations && { annotations }) };
     switch (form.type) {
       case 'object':
@@ -170,6 +178,10 @@ export function bytesResponse(status: number, bytes: Uint8Array, form: Form): Ap
   };
 }
 
-export function jsonResponse(status: number, value: unknown, headers?: Readonly<Record<string, string>>): ApiResponse {
+export function jsonResponse(
+  status: number,
+  value: unknown,
+  headers?: Readonly<Record<string, string>>,
+): ApiResponse {
   return { status, headers: { 'content-type': 'application/json', ...headers }, body: jsonBytes(value) };
 }

@@ -31,9 +31,7 @@ export function serviceCompanions(
   allocation.ports();
   const after = keysOf(service);
   const owner = `${service.metadata?.namespace}/${service.metadata?.name}`;
-  const reserve: Reservation[] = [...after]
-    .filter((key) => !before.has(key))
-    .map((key) => ({ key, owner }));
+  const reserve: Reservation[] = [...after].filter((key) => !before.has(key)).map((key) => ({ key, owner }));
   return { reserve, release: [...before].filter((key) => !after.has(key)) };
 }
 
@@ -91,12 +89,7 @@ class Allocation {
   readonly #held: ReadonlySet<string>;
   readonly #taken: ReadonlySet<string>;
 
-  constructor(
-    server: Allocator,
-    service: Service,
-    held: ReadonlySet<string>,
-    taken: ReadonlySet<string>,
-  ) {
+  constructor(server: Allocator, service: Service, held: ReadonlySet<string>, taken: ReadonlySet<string>) {
     this.#server = server;
     this.#service = service;
     this.#held = held;
@@ -158,7 +151,10 @@ class Allocation {
     };
     const ip = find(reserved, last) ?? find(2, reserved - 1);
     if (ip === undefined) {
-      throw this.#refuse('spec.clusterIPs', 'Invalid value: []: failed to allocate a serviceIP: range is full');
+      throw this.#refuse(
+        'spec.clusterIPs',
+        'Invalid value: []: failed to allocate a serviceIP: range is full',
+      );
     }
     return ip;
   }
@@ -215,7 +211,8 @@ class Allocation {
   #used(): Set<string> {
     const cache = this.#server.cache.resource(resourcePrefix({ group: '', resource: 'services' }));
     const used = new Set<string>(this.#held);
-    for (const entry of cache.range(cache.prefix)) for (const key of keysOf(entry.object as Service)) used.add(key);
+    for (const entry of cache.range(cache.prefix))
+      for (const key of keysOf(entry.object as Service)) used.add(key);
     return used;
   }
 

@@ -130,7 +130,9 @@ export function invalid(
   causes: readonly StatusCause[],
 ): StatusError {
   const kind = of.group ? `${of.kind}.${of.group}` : of.kind;
-  const texts = causes.map((cause) => (cause.field ? `${cause.field}: ${cause.message}` : `${cause.message}`));
+  const texts = causes.map((cause) =>
+    cause.field ? `${cause.field}: ${cause.message}` : `${cause.message}`,
+  );
   const unique = [...new Set(texts)];
   const text = unique.length === 1 ? unique[0] : `[${unique.join(', ')}]`;
   return new StatusError(422, 'Invalid', `${kind} "${name}" is invalid: ${text}`, {
@@ -199,11 +201,7 @@ export function unsupportedMediaType(accepted: readonly string[]): StatusError {
 }
 
 export function bodyTooLarge(limitBytes: number): StatusError {
-  return new StatusError(
-    413,
-    'RequestEntityTooLarge',
-    `Request entity too large: limit is ${limitBytes}`,
-  );
+  return new StatusError(413, 'RequestEntityTooLarge', `Request entity too large: limit is ${limitBytes}`);
 }
 
 /** `continueToken`: what the rest of the list can be read with, at another revision. */

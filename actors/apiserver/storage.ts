@@ -185,7 +185,8 @@ export function statusOf(error: unknown): StatusError {
       definite: false,
     });
   }
-  if (!error.definite) return timedOut(`the outcome of the write is unknown: ${error.message}`, { cause: error });
+  if (!error.definite)
+    return timedOut(`the outcome of the write is unknown: ${error.message}`, { cause: error });
   switch (error.code) {
     case 'NoLeader':
       return unavailable(`the store has no leader: ${error.message}`, { cause: error });

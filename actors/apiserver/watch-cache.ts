@@ -129,7 +129,9 @@ export class WatchCache {
    */
   #storeRevision(): Promise<number> {
     const ask = () =>
-      this.#options.store.currentRevision({ timeoutMs: limits.freshnessWaitMs }).then((value) => value as number);
+      this.#options.store
+        .currentRevision({ timeoutMs: limits.freshnessWaitMs })
+        .then((value) => value as number);
     if (!this.#revisionUnderWay) {
       const asked = ask().finally(() => {
         if (this.#revisionUnderWay === asked) this.#revisionUnderWay = undefined;
@@ -253,14 +255,16 @@ export class WatchCache {
   #tell(prefix: string, event: CacheEvent): void {
     const listeners = this.#listeners.get(prefix);
     if (!listeners || listeners.size === 0) return;
+    // A copy: who begins to listen because of this event has it in its initial state.
+    const told = [...listeners];
     this.#options.system.withCause(this.#options.causeOf(event.context), () => {
-      for (const listener of [...listeners]) listener.changed(event);
+      for (const listener of told) listener.changed(event);
     });
   }
 
   #tellReset(): void {
     for (const listeners of this.#listeners.values()) {
-      for (const listener of [...listeners]) listener.reset();
+      for (const listener of listeners) listener.reset();
     }
   }
 

@@ -25,10 +25,16 @@ export function checkKind(object: KubeObject, kind: BodyKind): KubeObject {
     );
   }
   if (object.kind !== undefined && object.kind !== '' && object.kind !== kind.kind) {
-    throw badRequest(`the object provided is unrecognized (must be of type ${kind.kind}): it is a ${object.kind}`);
+    throw badRequest(
+      `the object provided is unrecognized (must be of type ${kind.kind}): it is a ${object.kind}`,
+    );
   }
   const { metadata } = object;
-  if (metadata !== undefined && metadata !== null && (typeof metadata !== 'object' || Array.isArray(metadata))) {
+  if (
+    metadata !== undefined &&
+    metadata !== null &&
+    (typeof metadata !== 'object' || Array.isArray(metadata))
+  ) {
     throw badRequest('metadata must be an object');
   }
   return { ...object, kind: kind.kind, apiVersion, metadata: metadata ?? {} };

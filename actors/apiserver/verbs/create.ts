@@ -106,9 +106,7 @@ export function placeInNamespace(metadata: ObjectMeta, namespaced: boolean, requ
     return;
   }
   if (metadata.namespace && metadata.namespace !== requested) {
-    throw badRequest(
-      'the namespace of the provided object does not match the namespace sent on the request',
-    );
+    throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
   }
   if (requested === '') throw badRequest('an empty namespace may not be set during creation');
   metadata.namespace = requested;

@@ -74,7 +74,11 @@ export async function deleteCollection(context: RequestContext): Promise<ApiResp
     );
     for (const result of results) if (result) deleted.push(result.entry);
   }
-  return viewOf(context).respondList(deleted, { resourceVersion: String(server.cache.revision) }, context.form);
+  return viewOf(context).respondList(
+    deleted,
+    { resourceVersion: String(server.cache.revision) },
+    context.form,
+  );
 }
 
 /** Body or query; both may be absent. */
@@ -98,7 +102,11 @@ function deletionOptions(context: RequestContext): DeletionOptions {
     options = { ...options, orphanDependents: orphan === 'true' };
   }
   const { gracePeriodSeconds, propagationPolicy } = options;
-  if (gracePeriodSeconds !== undefined && gracePeriodSeconds !== null && !Number.isInteger(gracePeriodSeconds)) {
+  if (
+    gracePeriodSeconds !== undefined &&
+    gracePeriodSeconds !== null &&
+    !Number.isInteger(gracePeriodSeconds)
+  ) {
     throw badRequest(`gracePeriodSeconds must be a whole number, not ${JSON.stringify(gracePeriodSeconds)}`);
   }
   if (propagationPolicy && !['Orphan', 'Background', 'Foreground'].includes(propagationPolicy)) {

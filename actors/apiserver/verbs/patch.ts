@@ -76,7 +76,9 @@ function patched(context: RequestContext, object: KubeObject): KubeObject {
 async function applyObject(context: RequestContext): Promise<ApiResponse> {
   const { resource, info, server, request } = context;
   if (!info.query.get('fieldManager')) {
-    throw badRequest('PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch');
+    throw badRequest(
+      'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch',
+    );
   }
   const force = isTrue(info.query.get('force'));
   const key = objectKey(resource.storage, info.namespace, info.name);

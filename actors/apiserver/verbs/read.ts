@@ -148,11 +148,7 @@ async function readPage(
   }
 }
 
-function takePage(
-  entries: readonly CacheEntry[],
-  matches: Selection['matches'],
-  limit: number,
-): Page {
+function takePage(entries: readonly CacheEntry[], matches: Selection['matches'], limit: number): Page {
   if (limit === 0) {
     return { entries: matches ? entries.filter(matches) : entries, next: undefined, remaining: 0 };
   }
@@ -259,7 +255,11 @@ export function resourceVersionOf(query: URLSearchParams): number | undefined {
   if (text === '') return undefined;
   if (!/^\d{1,15}$/.test(text)) {
     throw invalidListOptions([
-      { reason: 'FieldValueInvalid', field: 'resourceVersion', message: `Invalid value: ${JSON.stringify(text)}` },
+      {
+        reason: 'FieldValueInvalid',
+        field: 'resourceVersion',
+        message: `Invalid value: ${JSON.stringify(text)}`,
+      },
     ]);
   }
   return Number(text);
@@ -289,12 +289,18 @@ function checkListOptions(query: URLSearchParams, verb: 'list' | 'watch'): void 
     causes.push({ reason: 'FieldValueForbidden', field, message: `Forbidden: ${why}` });
   if (verb === 'watch' && initial !== null) {
     if (match === '') {
-      forbid('resourceVersionMatch', 'sendInitialEvents requires setting resourceVersionMatch to NotOlderThan');
+      forbid(
+        'resourceVersionMatch',
+        'sendInitialEvents requires setting resourceVersionMatch to NotOlderThan',
+      );
     } else if (match !== 'NotOlderThan') {
       causes.push(notSupported('resourceVersionMatch', match, ['NotOlderThan']));
     }
   } else if (verb === 'watch' && match !== '') {
-    forbid('resourceVersionMatch', 'resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided');
+    forbid(
+      'resourceVersionMatch',
+      'resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided',
+    );
   } else if (verb === 'list') {
     if (initial !== null) forbid('sendInitialEvents', 'sendInitialEvents is forbidden for list');
     if (match !== '' && version === '') {

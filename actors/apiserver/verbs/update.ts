@@ -141,7 +141,13 @@ const systemFields = [
 ] as const satisfies readonly (keyof ObjectMeta)[];
 
 /** Kinds whose labels may be set through /status. */
-const labelsThroughStatus = new Set(['Pod', 'Node', 'Namespace', 'PersistentVolume', 'PersistentVolumeClaim']);
+const labelsThroughStatus = new Set([
+  'Pod',
+  'Node',
+  'Namespace',
+  'PersistentVolume',
+  'PersistentVolumeClaim',
+]);
 
 /** Puts together what the writer may set with what stays as it was. */
 function reconcile(
@@ -193,7 +199,10 @@ function contentChanged(next: KubeObject, old: KubeObject): boolean {
   return !isDeepStrictEqual(content(next), content(old));
 }
 
-function newFinalizers(next: KubeObject, old: KubeObject): { reason: string; field: string; message: string }[] {
+function newFinalizers(
+  next: KubeObject,
+  old: KubeObject,
+): { reason: string; field: string; message: string }[] {
   if (!old.metadata?.deletionTimestamp) return [];
   const before = new Set(old.metadata.finalizers);
   const added = (next.metadata?.finalizers ?? []).filter((finalizer) => !before.has(finalizer));
