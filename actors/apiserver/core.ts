@@ -5,8 +5,8 @@
  */
 import type { KubeletMessage } from '../kubelet/messages.js';
 import { ObjectError, type Registry, type ResourceInfo } from '../objects/index.js';
-import type { ActorRef, ActorSystem, Cause } from '../runtime/index.js';
-import type { StoreClient } from '../store/client.js';
+import type { ActorRef, ActorSystem } from '../runtime/index.js';
+import { decodeCause, type StoreClient } from '../store/index.js';
 import { allowAll, attributesOf, type Authorizer, refusalText } from './authorizer.js';
 import { Bootstrap } from './bootstrap.js';
 import { dispatch } from './dispatch.js';
@@ -58,7 +58,6 @@ export interface ApiServerOptions {
   readonly advertise?: { readonly address: string; readonly port: number };
   /** Mount service account tokens into pods (default false: the embedded runtime has no mounts). */
   readonly mountTokens?: boolean;
-  readonly causeOf?: (context: string | undefined) => Cause | undefined;
 }
 
 export interface ApiServer extends ApiHandler {
@@ -93,7 +92,7 @@ class Core implements ApiServer {
       system,
       store,
       prefixOf: prefixOfKey,
-      causeOf: options.causeOf ?? (() => undefined),
+      causeOf: decodeCause,
     });
     this.context = {
       system,

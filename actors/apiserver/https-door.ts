@@ -15,7 +15,13 @@ import type { ActorSystem } from '../runtime/index.js';
 import { anonymous, authenticate, type AuthenticatorOptions, isOpenPath } from './authentication.js';
 import { type ApiServer, statusResponse, toStatusError } from './core.js';
 import { limits } from './limits.js';
-import { type ApiRequest, type ApiResponse, type ApiStream, type Identity, traceIdHeader } from './request.js';
+import {
+  type ApiRequest,
+  type ApiResponse,
+  type ApiStream,
+  type Identity,
+  traceIdHeader,
+} from './request.js';
 import { badRequest, bodyTooLarge, unauthorized } from './status.js';
 
 export interface HttpsDoorOptions {

@@ -52,7 +52,11 @@ export function impersonatedIdentity(
   };
 }
 
-function groupsOf(username: string, asked: readonly string[], accountNamespace: string | undefined): string[] {
+function groupsOf(
+  username: string,
+  asked: readonly string[],
+  accountNamespace: string | undefined,
+): string[] {
   if (username === 'system:anonymous') return [...new Set([...asked, 'system:unauthenticated'])];
   const own =
     accountNamespace !== undefined && asked.length === 0

@@ -6,7 +6,7 @@
  */
 import { Buffer } from 'node:buffer';
 import type { Compare, KeyValue, Op, RangeResult } from 'raft-consensus';
-import { StoreError, type StoreClient } from '../store/client.js';
+import { StoreError, type StoreClient } from '../store/index.js';
 import { limits } from './limits.js';
 import { CacheEntry } from './resource-cache.js';
 import { internalError, type StatusError, timedOut, tooManyRequests, unavailable } from './status.js';

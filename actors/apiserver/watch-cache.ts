@@ -6,7 +6,7 @@
 import type { WatchBatch } from 'raft-consensus';
 import type { Timer } from '../../transport/index.js';
 import type { ActorSystem, Cause } from '../runtime/index.js';
-import type { StoreClient, StoreWatch } from '../store/client.js';
+import type { StoreClient, StoreWatch } from '../store/index.js';
 import { limits } from './limits.js';
 import { afterPrefix, CacheEntry, type CacheEvent, ResourceCache } from './resource-cache.js';
 import { revisionTooLarge, unavailable } from './status.js';

@@ -120,6 +120,7 @@ export class MemoryStore implements StoreClient {
   status(): Promise<StoreStatus> {
     return Promise.resolve({
       member: 'memory',
+      role: 'leader',
       leader: 'memory',
       term: 1,
       commitIndex: this.#revision,

@@ -3,6 +3,7 @@ import { createApiServer, type ApiServer, type ApiServerOptions } from '../../..
 import type { ApiResponse, ApiStream, Identity } from '../../../actors/apiserver/request.js';
 import { builtinRegistry } from '../../../actors/objects/index.js';
 import { actorRef, type RunningActorSystem } from '../../../actors/runtime/index.js';
+import { encodeCause } from '../../../actors/store/index.js';
 import { nodeId } from '../../../transport/index.js';
 import { simWorld, type World } from '../runtime/world.js';
 import { MemoryStore } from './memory-store.js';
@@ -102,7 +103,7 @@ export async function serverWorld(
   world: World = simWorld(),
 ): Promise<ServerWorld> {
   const system = world.system('master-1');
-  const store = new MemoryStore(system.env.clock);
+  const store = new MemoryStore(system.env.clock, () => encodeCause(system.cause()));
   const another = (more: Partial<ApiServerOptions> = {}) => {
     const server = createApiServer({
       system,
