@@ -59,6 +59,11 @@ export interface ActorContext<M extends Message> {
   ): Promise<R>;
   /** Starts a child of this actor (restart defaults to `temporary` here: who spawns by hand decides by death watch). */
   spawn<C extends Message>(spec: ChildSpec<C>): ActorRef<C>;
+  /**
+   * Starts a supervision tree below this actor; it ends with the actor. When it gives up, its children are stopped
+   * already and `failed(error)` is delivered once. `stop` resolves when all of it has ended.
+   */
+  supervise(spec: SupervisorSpec, failed: (error: Error) => M): { stop(): Promise<void> };
   /** Stops a child, or with no argument this actor after the current message. */
   stop(child?: ActorRef<never>): void;
   /** Delivers `message(reason)` to this actor exactly once when `ref` is gone, also when it never existed or its node is lost. */

@@ -1,7 +1,7 @@
 /** What an actor may do, bound to one life: when the life ends, so do its timers, watches and children. */
 import { strict as assert } from 'node:assert';
 import type { Timer } from '../../transport/index.js';
-import type { ActorContext, ChildSpec, TerminationReason } from './actor.js';
+import type { ActorContext, ChildSpec, SupervisorSpec, TerminationReason } from './actor.js';
 import type { Cell } from './cell.js';
 import type { Env } from './env.js';
 import type { Host } from './host.js';
@@ -43,9 +43,17 @@ export class Context implements ActorContext<Message> {
   }
 
   spawn<C extends Message>(spec: ChildSpec<C>): ActorRef<C> {
-    assert(!this.#ended, `${this.#cell.path} has ended and cannot spawn ${spec.id}`);
-    this.family ??= this.#host.family(this.#cell.path, (error) => this.#cell.crash(error));
-    return this.family.spawn({ restart: 'temporary', ...spec });
+    return this.#familyFor(spec.id).spawn({ restart: 'temporary', ...spec });
+  }
+
+  supervise(spec: SupervisorSpec, failed: (error: Error) => Message): { stop(): Promise<void> } {
+    return this.#familyFor(spec.id).supervise(spec, (error) => {
+      if (this.#ended) return;
+      this.#guarded(() => {
+        const envelope = this.#host.toSelf(this.#cell.path, failed(error), undefined);
+        this.#cell.deliverOwn({ envelope, wanted: () => !this.#ended });
+      });
+    });
   }
 
   stop(child?: ActorRef<never>): void {
@@ -126,6 +134,12 @@ export class Context implements ActorContext<Message> {
     this.#timers.clear();
     for (const watch of this.#watches.values()) watch.cancel();
     this.#watches.clear();
+  }
+
+  #familyFor(child: string): Supervisor {
+    assert(!this.#ended, `${this.#cell.path} has ended and cannot start ${child}`);
+    this.family ??= this.#host.family(this.#cell.path, (error) => this.#cell.crash(error));
+    return this.family;
   }
 
   /** Runs the actor's code outside its handler; a throw there is a crash all the same. */

@@ -106,6 +106,30 @@ export class Supervisor implements Supervised, SupervisedParent {
     return actorRef(this.#host.system.node, path);
   }
 
+  /** A declared tree below a family; when it gives up it is gone, and whoever started it decides. */
+  supervise(spec: SupervisorSpec, failed: (error: Error) => void): { stop(): Promise<void> } {
+    assert(
+      this.#dynamic && this.#alive && !this.#stopping,
+      `${this.path} is stopping, cannot start ${spec.id}`,
+    );
+    const parent: SupervisedParent = {
+      ended: (_child, _reason, error) => {
+        this.#forget(child);
+        failed(error ?? new Error(`supervisor ${child.path} ended`));
+      },
+    };
+    const child = Supervisor.declared(this.#host, parent, this.path, spec);
+    this.#children.push(child);
+    void child.start();
+    return {
+      stop: async () => {
+        if (!this.#children.includes(child)) return;
+        await child.stop();
+        this.#forget(child);
+      },
+    };
+  }
+
   /** Ends a child for good, whatever its restart type (OTP's terminate_child). */
   stopChild(path: string): void {
     const child = this.#children.find((c) => c.path === path);
