@@ -4,12 +4,12 @@
  * best effort, a failure is noted in the trace and never stops anybody.
  */
 import type { KubeObject, ObjectMeta } from '../objects/meta.js';
+import { formatTime } from '../objects/index.js';
 import type { Event, ObjectReference } from '../objects/types/core.js';
 import type { ActorSystem, Cause } from '../runtime/index.js';
 import { type ApiClient, ApiError, isNotFound } from './api-client.js';
 import { type EventLimits, eventLimits } from './limits.js';
 import { events } from './resources.js';
-import { wholeSecondTime } from './time-format.js';
 
 export type EventType = 'Normal' | 'Warning';
 
@@ -111,7 +111,7 @@ class Recorder implements EventRecorder {
     const known = this.#remembered.get(id);
     if (known) {
       const count = known.count + 1;
-      const patch = { count, lastTimestamp: wholeSecondTime(system.env.clock.nowMs()) };
+      const patch = { count, lastTimestamp: formatTime(system.env.clock.nowMs()) };
       try {
         await client.patch(events, known.namespace, known.name, 'merge', patch);
         known.count = count;
@@ -130,7 +130,7 @@ class Recorder implements EventRecorder {
   #newEvent({ reference, type, reason, message }: Pending): Event & { metadata: ObjectMeta } {
     const { component, host, system } = this.#options;
     const { clock, random } = system.env;
-    const now = wholeSecondTime(clock.nowMs());
+    const now = formatTime(clock.nowMs());
     return {
       metadata: {
         name: `${reference.name}.${random.hex(8)}`,

@@ -63,5 +63,4 @@ export {
   informersChild,
   type SharedInformerFactory,
 } from './shared-informer.js';
-export { microTime, wholeSecondTime } from './time-format.js';
 export { WorkQueue, type WorkItem, type WorkQueueOptions } from './work-queue.js';

@@ -16,12 +16,14 @@ import {
   nodeId,
   SimNetwork,
 } from '../../../transport/index.js';
+import { PausableClock } from './pausable-clock.js';
 
 export class SimCluster {
   readonly simulation: Simulation;
   readonly network: SimNetwork;
   readonly events: JournalEvent[] = [];
   readonly #systems = new Map<string, RunningActorSystem>();
+  readonly #clocks = new Map<string, PausableClock>();
   readonly #incarnations = new Map<string, number>();
 
   constructor(seed: number | string) {
@@ -39,7 +41,10 @@ export class SimCluster {
     const node = nodeId(name);
     const incarnation = (this.#incarnations.get(name) ?? 0) + 1;
     this.#incarnations.set(name, incarnation);
-    const env = this.simulation.env(node);
+    const given = this.simulation.env(node);
+    const clock = new PausableClock(given.clock);
+    this.#clocks.set(name, clock);
+    const env = { ...given, clock };
     const faults = new FaultPolicy();
     const journal: Journal = {
       record: (event) => void this.events.push(event),
@@ -54,7 +59,7 @@ export class SimCluster {
       link: env.link(node, incarnation as Incarnation, faults),
       journal,
       faults,
-      engine: createSimEngine(env.clock),
+      engine: createSimEngine(clock),
       cluster: new Map<NodeId, string>(others.map((other) => [other, this.network.addressOf(other)])),
     });
     this.#systems.set(name, system);
@@ -63,6 +68,15 @@ export class SimCluster {
 
   startAll(...names: string[]): RunningActorSystem[] {
     return names.map((name) => this.start(name, names));
+  }
+
+  /** Stops the node's process in mid-air; its peers see it silent, it sees nothing. */
+  pause(name: string): void {
+    this.#clocks.get(name)!.pause();
+  }
+
+  resume(name: string): void {
+    this.#clocks.get(name)!.resume();
   }
 
   kill(system: ActorSystem): void {
