@@ -51,3 +51,5 @@ export type { Column, Printer } from './table/columns.js';
 export { printDuration } from './table/cells.js';
 export { summarisePod } from './table/pod-status.js';
 export type { PodSummary } from './table/pod-status.js';
+export { applyDefaults } from './defaults/defaults.js';
+export { prepareForCreate, qosClassOf } from './defaults/prepare.js';
