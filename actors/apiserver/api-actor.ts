@@ -2,7 +2,7 @@
  * The ZeroMQ door: ApiRequests as letters. Who asks is what the link vouches for; streams flow under the credit that
  * the client grants, so that a slow client costs bounded memory and is ended in the end (DESIGN rules 6, 14).
  */
-import type { Timer } from '../../transport/index.js';
+import type { NodeId, Timer } from '../../transport/index.js';
 import type { Actor, ActorContext, ActorRef, ActorSystem, ChildSpec } from '../runtime/index.js';
 import { statusResponse } from './core.js';
 import { limits } from './limits.js';
@@ -12,8 +12,11 @@ import { tooManyRequests, unauthorized } from './status.js';
 
 export interface ApiActorOptions {
   readonly handler: ApiHandler;
-  /** Who speaks from there; undefined: nobody known, 401. */
-  readonly identify: (node: string, path: string) => Identity | undefined;
+  /**
+   * Who speaks: the link vouches for the node, the node for its component, which names itself in `user-agent`.
+   * Undefined: nobody known, 401.
+   */
+  readonly identify: (node: NodeId, userAgent: string) => Identity | undefined;
   /** Last segment of the path; default `apiserver`. */
   readonly id?: string;
 }
@@ -41,7 +44,7 @@ function apiDoor({ handler, identify }: ApiActorOptions): Actor<DoorState, ApiSe
       switch (message.type) {
         case 'ApiRequest': {
           const node = sender?.node ?? ctx.self.node;
-          const identity = identify(node, sender?.path ?? '');
+          const identity = identify(node, message.request.headers['user-agent'] ?? '');
           void answer(state, message, node, identity, handler, ctx);
           break;
         }

@@ -23,7 +23,6 @@ import type { Endpoint } from './endpoint.js';
 import type { Engine } from './engine.js';
 import type { Env } from './env.js';
 import { Frame, frames } from './frame.js';
-import { recordFaults } from './fault-record.js';
 import type { Host, UndeliverableReason } from './host.js';
 import { limits } from './limits.js';
 import { Recorder } from './recorder.js';
@@ -74,7 +73,6 @@ class LocalSystem implements RunningActorSystem, Host, LinkEvents {
   readonly recorder: Recorder;
   readonly started: Promise<void>;
   readonly whenFailed: Promise<Error>;
-  readonly #forgetFaults: () => void;
   readonly #root: Root;
   readonly #asks: Asks;
   readonly #callbacks: Callbacks;
@@ -100,7 +98,6 @@ class LocalSystem implements RunningActorSystem, Host, LinkEvents {
     this.faults = faults;
     this.engine = engine;
     this.recorder = new Recorder(node, incarnation, journal, env.clock, env.random);
-    this.#forgetFaults = recordFaults(faults, this.recorder);
     this.#callbacks = new Callbacks(this);
     this.#asks = new Asks(this, {
       find: (path) => this.#endpoints.get(path),
@@ -213,7 +210,6 @@ class LocalSystem implements RunningActorSystem, Host, LinkEvents {
       this.#callbacks.close();
       this.engine.close();
       await this.link.close();
-      this.#forgetFaults();
       await this.journal.flush();
     });
     return this.#stopping;
@@ -271,7 +267,7 @@ class LocalSystem implements RunningActorSystem, Host, LinkEvents {
   }
 
   family(path: string, onFailed: (error: Error) => void): Supervisor {
-    return Supervisor.family(this, path, { onFailed, onEmpty: () => {} });
+    return Supervisor.family(this, path, onFailed);
   }
 
   undeliverable(envelope: Envelope, reason: UndeliverableReason): void {

@@ -19,13 +19,7 @@ export class Root implements SupervisedParent {
   }
 
   spawn(spec: ChildSpec<never>): string {
-    const family = Supervisor.family(this.#host, '', {
-      onFailed: this.#onFailed,
-      onEmpty: () => {
-        this.#families.delete(family);
-        this.#tops.splice(this.#tops.indexOf(family), 1);
-      },
-    });
+    const family = Supervisor.family(this.#host, '', this.#onFailed);
     const ref = family.spawn(spec);
     this.#families.add(family);
     this.#tops.push(family);

@@ -1,0 +1,45 @@
+/**
+ * The command line. Each command lives in its own file under commands/; here are only their names and options.
+ * Exit codes: 0 done, 1 failed with a message, 2 wrong usage.
+ */
+import { Command, CommanderError } from 'commander';
+import { demoCommand } from './commands/demo.js';
+import { faultCommand } from './commands/fault.js';
+import { kubectlCommand } from './commands/kubectl.js';
+import { downCommand, statusCommand } from './commands/lifecycle.js';
+import { traceCommand } from './commands/trace.js';
+import { treeCommand } from './commands/tree.js';
+import { upCommand } from './commands/up.js';
+
+export async function main(args: readonly string[]): Promise<number> {
+  const program = new Command('kabuki')
+    .description('A Kubernetes control plane played by actors: run it, break it, trace it.')
+    .enablePositionalOptions()
+    .exitOverride()
+    .showHelpAfterError('(kabuki --help lists the commands)');
+  for (const command of [
+    upCommand(),
+    downCommand(),
+    statusCommand(),
+    treeCommand(),
+    kubectlCommand(),
+    faultCommand(),
+    traceCommand(),
+    demoCommand(),
+  ]) {
+    program.addCommand(command.exitOverride());
+  }
+  try {
+    await program.parseAsync([...args], { from: 'user' });
+    return Number(process.exitCode ?? 0);
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    console.error(`kabuki: ${messageOf(error)}`);
+    if (process.env['KABUKI_DEBUG'] && error instanceof Error) console.error(error.stack);
+    return 1;
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,68 @@
+/**
+ * What a cluster consists of: machines, addresses, ranges. Written once by `kabuki up` as `cluster.json` in the data
+ * directory; every process of the cluster reads it and nothing else about its peers.
+ */
+import { type NodeId, nodeId } from '../transport/index.js';
+
+export interface MachineSpec {
+  readonly name: string;
+  readonly role: 'master' | 'worker';
+  /** `tcp://127.0.0.1:port` of the machine's actor system. */
+  readonly address: string;
+  /** CURVE public key of the machine's links, Z85. */
+  readonly publicKey: string;
+  /** Of masters: where the store member listens and where HTTPS is served. */
+  readonly storeAddress?: string;
+  readonly httpsPort?: number;
+  /** `127.64.1.0/24` */
+  readonly podCidr: string;
+}
+
+export interface ClusterSpec {
+  readonly name: string;
+  /** Random; a peer of another cluster is refused by it. */
+  readonly id: string;
+  readonly machines: readonly MachineSpec[];
+  /** Where the load balancer listens: the address people use. */
+  readonly frontPort: number;
+  readonly serviceCidr: string;
+  readonly podCidr: string;
+  /** 443, or 6443 where this user may not bind ports below 1024. */
+  readonly kubernetesServicePort: number;
+}
+
+export function masters(spec: ClusterSpec): readonly MachineSpec[] {
+  return spec.machines.filter((machine) => machine.role === 'master');
+}
+
+export function machineNamed(spec: ClusterSpec, name: string): MachineSpec {
+  const machine = spec.machines.find((candidate) => candidate.name === name);
+  if (!machine) {
+    const known = spec.machines.map((candidate) => candidate.name).join(', ');
+    throw new Error(`cluster ${spec.name} has no machine ${name}; it has ${known}`);
+  }
+  return machine;
+}
+
+/** The node of a machine's components, and of its store member. */
+export function mainNode(machine: { readonly name: string }): NodeId {
+  return nodeId(machine.name);
+}
+export function storeNode(machine: { readonly name: string }): NodeId {
+  return nodeId(`${machine.name}.store`);
+}
+
+/** First address of the service range: the `kubernetes` service. */
+export function kubernetesServiceIp(spec: Pick<ClusterSpec, 'serviceCidr'>): string {
+  return spec.serviceCidr.replace(/\.0\/\d+$/, '.1');
+}
+
+/** Loopback ranges of the `index`th cluster on this machine (0-31): pods 127.64+index/16, services 127.96+index/16. */
+export function addressRanges(index: number): { podCidr: string; serviceCidr: string } {
+  return { podCidr: `127.${64 + index}.0.0/16`, serviceCidr: `127.${96 + index}.0.0/16` };
+}
+export const clustersPerMachineMax = 32;
+
+export function nodePodCidr(podCidr: string, ordinal: number): string {
+  return podCidr.replace(/\.0\.0\/16$/, `.${ordinal}.0/24`);
+}

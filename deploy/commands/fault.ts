@@ -1,0 +1,230 @@
+/** `kabuki fault ...`: breaks the running cluster on purpose, and mends it. */
+import { Command, InvalidArgumentError } from 'commander';
+import type { FaultRule } from '../../transport/index.js';
+import { type ClusterSpec, machineNamed } from '../cluster-spec.js';
+import type { DataDir } from '../data-dir.js';
+import type { LauncherStatus } from '../launcher.js';
+import { table } from './lifecycle.js';
+import { control, dataDirOption, openDataDir, wholeNumber } from './options.js';
+
+interface Common {
+  readonly dataDir: string;
+}
+
+export function faultCommand(): Command {
+  const fault = new Command('fault').description('break the cluster on purpose: links, machines, actors');
+  const subcommand = (usage: string, description: string) =>
+    fault.command(usage).description(description).addOption(dataDirOption());
+
+  subcommand(
+    'partition <machines> [others]',
+    'cut all links between two groups (a,b c,d; one group: against the rest)',
+  )
+    .option('--one-way', 'cut only what the first group sends to the second')
+    .option('--for <seconds>', 'heal by itself after that time', wholeNumber)
+    .action(
+      async (
+        first: string,
+        second: string | undefined,
+        options: Common & { oneWay?: boolean; for?: number },
+      ) => {
+        await partition(openDataDir(options), first, second, options);
+      },
+    );
+  subcommand('isolate <machine>', 'cut one machine off from all others (also: leader)')
+    .option('--for <seconds>', 'heal by itself after that time', wholeNumber)
+    .action(async (machine: string, options: Common & { for?: number }) => {
+      await partition(openDataDir(options), machine, undefined, options);
+    });
+  subcommand('link <from> <to>', 'make the link from one group to another bad (* is all machines)')
+    .option('--drop <probability>', 'lose letters, 0 to 1', probability)
+    .option('--delay <ms>', 'delay every letter, MIN-MAX milliseconds', millisecondRange)
+    .option('--duplicate <probability>', 'deliver letters twice, 0 to 1', probability)
+    .option('--reorder <probability>', 'let letters be overtaken within 100 ms, 0 to 1', probability)
+    .option('--kind <kind...>', 'only letters of these kinds, such as RaftAppend')
+    .action((from: string, to: string, options: Common & LinkOptions) =>
+      badLink(openDataDir(options), from, to, options),
+    );
+  for (const [name, what] of [
+    ['kill', 'SIGKILL a machine'],
+    ['pause', 'SIGSTOP a machine'],
+    ['resume', 'SIGCONT a paused machine'],
+    ['start', 'start a killed machine again'],
+  ] as const) {
+    subcommand(`${name} <machine>`, `${what} (also: leader)`).action(
+      async (machine: string, options: Common) => {
+        const dir = openDataDir(options);
+        const [resolved] = await resolveGroup(dir, machine);
+        await control(dir, 'launcher', name, { machine: resolved });
+        console.log(`${resolved}: ${name} done`);
+      },
+    );
+  }
+  subcommand(
+    'crash <machine> <actor>',
+    'crash an actor, such as master-1 /scheduler; its supervisor restarts it',
+  ).action(async (machine: string, actor: string, options: Common) => {
+    const dir = openDataDir(options);
+    const [resolved] = await resolveGroup(dir, machine);
+    await control(dir, resolved as string, 'crash', { path: actor });
+    console.log(`${resolved}${actor}: crashed`);
+  });
+  subcommand('heal', 'remove all link faults, resume paused machines, start killed ones').action(
+    (options: Common) => heal(openDataDir(options)),
+  );
+  subcommand('list', 'what is broken now').action((options: Common) => list(openDataDir(options)));
+  return fault;
+}
+
+interface LinkOptions {
+  readonly drop?: number;
+  readonly delay?: { readonly minMs: number; readonly maxMs: number };
+  readonly duplicate?: number;
+  readonly reorder?: number;
+  readonly kind?: readonly string[];
+}
+
+async function partition(
+  dir: DataDir,
+  first: string,
+  second: string | undefined,
+  options: { readonly oneWay?: boolean; readonly for?: number },
+): Promise<void> {
+  const spec = dir.readSpec();
+  const left = await resolveGroup(dir, first);
+  const right =
+    second === undefined
+      ? spec.machines.map((machine) => machine.name).filter((name) => !left.includes(name))
+      : await resolveGroup(dir, second);
+  const shared = left.filter((name) => right.includes(name));
+  if (shared.length > 0) throw new Error(`${shared.join(', ')} cannot be on both sides of a partition`);
+  const id = `partition-${left.join('+')}`;
+  const rules: FaultRule[] = [{ id, from: left, to: right, action: { type: 'cut' } }];
+  if (!options.oneWay) rules.push({ id: `${id}-back`, from: right, to: left, action: { type: 'cut' } });
+  await applyRules(dir, spec, rules, options.for);
+  const arrow = options.oneWay ? '->' : '<->';
+  console.log(
+    `cut ${left.join(', ')} ${arrow} ${right.join(', ')}${options.for ? ` for ${options.for} s` : ''}`,
+  );
+}
+
+async function badLink(dir: DataDir, from: string, to: string, options: LinkOptions): Promise<void> {
+  const spec = dir.readSpec();
+  const sides = { from: await resolveGroup(dir, from), to: await resolveGroup(dir, to) };
+  const kinds = options.kind && { kinds: options.kind };
+  const id = (what: string) => `${what}-${from}-${to}`;
+  const rules: FaultRule[] = [];
+  const add = (what: string, action: FaultRule['action']) =>
+    rules.push({ id: id(what), ...sides, ...kinds, action });
+  if (options.drop !== undefined) add('drop', { type: 'drop', probability: options.drop });
+  if (options.delay) add('delay', { type: 'delay', ...options.delay });
+  if (options.duplicate !== undefined)
+    add('duplicate', { type: 'duplicate', probability: options.duplicate });
+  if (options.reorder !== undefined)
+    add('reorder', { type: 'reorder', probability: options.reorder, windowMs: 100 });
+  if (rules.length === 0)
+    throw new Error('say what is to go wrong: --drop, --delay, --duplicate or --reorder');
+  await applyRules(dir, spec, rules);
+  for (const rule of rules) console.log(`${rule.id}: applied`);
+}
+
+/** Every sender judges its own letters, so a rule goes to the machines that it names as `from`. */
+async function applyRules(
+  dir: DataDir,
+  spec: ClusterSpec,
+  rules: readonly FaultRule[],
+  seconds?: number,
+): Promise<void> {
+  for (const rule of rules) {
+    const senders = rule.from.includes('*') ? spec.machines.map((machine) => machine.name) : rule.from;
+    await Promise.all(
+      senders.map((machine) =>
+        control(dir, machine, 'fault.add', { rule, ...(seconds && { forMs: seconds * 1000 }) }).catch(
+          (error: Error) => {
+            // A dead machine sends nothing: the rule has no meaning for it.
+            console.error(`${machine}: ${error.message}`);
+          },
+        ),
+      ),
+    );
+  }
+}
+
+async function heal(dir: DataDir): Promise<void> {
+  const { machines } = await control<LauncherStatus>(dir, 'launcher', 'status');
+  for (const machine of machines) {
+    if (machine.state === 'paused') await control(dir, 'launcher', 'resume', { machine: machine.name });
+    if (machine.state === 'exited') await control(dir, 'launcher', 'start', { machine: machine.name });
+  }
+  await Promise.all(machines.map((machine) => control(dir, machine.name, 'fault.clear')));
+  console.log('healed');
+}
+
+async function list(dir: DataDir): Promise<void> {
+  const { machines } = await control<LauncherStatus>(dir, 'launcher', 'status');
+  const rows: string[][] = [];
+  for (const machine of machines) {
+    if (machine.state !== 'running') rows.push([machine.name, machine.state, '', '']);
+    else {
+      const { rules } = await control<{ rules: FaultRule[] }>(dir, machine.name, 'fault.list');
+      for (const rule of rules)
+        rows.push([machine.name, rule.id, describe(rule), (rule.kinds ?? ['all']).join(',')]);
+    }
+  }
+  console.log(rows.length === 0 ? 'nothing is broken' : table(['MACHINE', 'FAULT', 'EFFECT', 'KINDS'], rows));
+}
+
+function describe(rule: FaultRule): string {
+  const { action } = rule;
+  const towards = `to ${rule.to.join(',')}`;
+  switch (action.type) {
+    case 'cut':
+      return `cut ${towards}`;
+    case 'delay':
+      return `delay ${action.minMs}-${action.maxMs} ms ${towards}`;
+    case 'drop':
+    case 'duplicate':
+    case 'reorder':
+      return `${action.type} ${action.probability} ${towards}`;
+  }
+}
+
+/** `a,b`, `*`, or `leader`: the machine whose store member leads. */
+async function resolveGroup(dir: DataDir, text: string): Promise<string[]> {
+  const spec = dir.readSpec();
+  const names = await Promise.all(
+    text.split(',').map(async (name) => {
+      if (name === '*') return spec.machines.map((machine) => machine.name);
+      if (name === 'leader') return [await storeLeader(dir)];
+      return [machineNamed(spec, name).name];
+    }),
+  );
+  return [...new Set(names.flat())];
+}
+
+export async function storeLeader(dir: DataDir): Promise<string> {
+  const { machines } = await control<LauncherStatus>(dir, 'launcher', 'status');
+  for (const machine of machines) {
+    if (machine.state !== 'running' || machine.role !== 'master') continue;
+    const status = await control<{ store?: { role: string } }>(dir, machine.name, 'status').catch(
+      () => undefined,
+    );
+    if (status?.store?.role === 'leader') return machine.name;
+  }
+  throw new Error('the store has no leader now');
+}
+
+function probability(text: string): number {
+  const value = Number(text);
+  if (!(value >= 0 && value <= 1)) throw new InvalidArgumentError('it must be a number from 0 to 1');
+  return value;
+}
+
+function millisecondRange(text: string): { minMs: number; maxMs: number } {
+  const match = /^(\d+)(?:-(\d+))?$/.exec(text);
+  if (!match) throw new InvalidArgumentError('it must be MIN-MAX or one number, in milliseconds');
+  const minMs = Number(match[1]);
+  const maxMs = match[2] === undefined ? minMs : Number(match[2]);
+  if (maxMs < minMs) throw new InvalidArgumentError('MAX must not be below MIN');
+  return { minMs, maxMs };
+}

@@ -1,0 +1,99 @@
+/** `kabuki down` and `kabuki status`. */
+import { Command } from 'commander';
+import type { LauncherStatus } from '../launcher.js';
+import { control, dataDirOption, openDataDir } from './options.js';
+import { waitFor } from '../wait.js';
+
+export function downCommand(): Command {
+  return new Command('down')
+    .description('stop the cluster; its data stays')
+    .addOption(dataDirOption())
+    .action(async (options: { dataDir: string }) => {
+      const dir = openDataDir(options);
+      const { pid } = await control<LauncherStatus>(dir, 'launcher', 'status');
+      await control(dir, 'launcher', 'stop');
+      await waitFor(`the launcher (process ${pid}) to end`, 30_000, async () => !isAlive(pid));
+      console.log(`stopped; "kabuki up --data-dir ${dir.path}" starts it again with its data`);
+    });
+}
+
+export function statusCommand(): Command {
+  return new Command('status')
+    .description('machines, leaders and store of the cluster')
+    .addOption(dataDirOption())
+    .option('--json', 'as JSON')
+    .action(async (options: { dataDir: string; json?: boolean }) => {
+      const dir = openDataDir(options);
+      const status = await control<LauncherStatus>(dir, 'launcher', 'status');
+      const machines = await Promise.all(
+        status.machines.map(async (machine) => ({
+          ...machine,
+          ...(machine.state === 'running' && { components: await machineStatus(dir, machine.name) }),
+        })),
+      );
+      if (options.json) console.log(JSON.stringify({ ...status, machines }, null, 2));
+      else printStatus(status, machines);
+    });
+}
+
+interface ComponentStatus {
+  readonly memoryMiB: number;
+  readonly leads: readonly string[];
+  readonly store?: {
+    readonly role: string;
+    readonly term: number;
+    readonly revision: number;
+    readonly leader: string | null;
+  };
+  readonly faults: readonly string[];
+}
+
+async function machineStatus(
+  dir: ReturnType<typeof openDataDir>,
+  name: string,
+): Promise<ComponentStatus | undefined> {
+  try {
+    return await control<ComponentStatus>(dir, name, 'status');
+  } catch (error) {
+    console.error(`${name}: ${(error as Error).message}`);
+    return undefined;
+  }
+}
+
+function printStatus(
+  status: LauncherStatus,
+  machines: readonly (LauncherStatus['machines'][number] & { components?: ComponentStatus | undefined })[],
+): void {
+  console.log(`cluster ${status.cluster}  ${status.front}  kubeconfig ${status.kubeconfig}`);
+  const rows = machines.map(({ name, state, pid, components }) => [
+    name,
+    state,
+    pid === undefined ? '' : String(pid),
+    components ? `${components.memoryMiB} MiB` : '',
+    components?.store
+      ? `${components.store.role} term ${components.store.term} rev ${components.store.revision}`
+      : '',
+    components?.leads.join(', ') ?? '',
+    components?.faults.join(', ') ?? '',
+  ]);
+  console.log(table(['MACHINE', 'STATE', 'PID', 'MEMORY', 'STORE', 'LEADS', 'FAULTS'], rows));
+}
+
+export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const widths = head.map((title, i) => Math.max(title.length, ...rows.map((row) => row[i]?.length ?? 0)));
+  const line = (row: readonly string[]) =>
+    row
+      .map((cell, i) => cell.padEnd(widths[i] ?? 0))
+      .join('   ')
+      .trimEnd();
+  return [head, ...rows].map(line).join('\n');
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}

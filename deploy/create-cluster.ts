@@ -1,0 +1,163 @@
+/**
+ * Makes the files of a new cluster: specification, certificates, keys, kubeconfig. Nothing runs yet.
+ */
+import { randomBytes } from 'node:crypto';
+import { createServer } from 'node:net';
+import { curveKeyPair } from 'zeromq';
+import { createAuthority } from './certificates.js';
+import {
+  addressRanges,
+  type ClusterSpec,
+  clustersPerMachineMax,
+  kubernetesServiceIp,
+  type MachineSpec,
+  nodePodCidr,
+} from './cluster-spec.js';
+import type { DataDir } from './data-dir.js';
+import { kubeconfig } from './kubeconfig.js';
+
+export interface ClusterShape {
+  readonly name: string;
+  readonly masters: number;
+  readonly workers: number;
+  /** Port of the front address; absent: 6443, or another free one when that is taken. */
+  readonly port?: number;
+}
+
+export class ClusterShapeError extends Error {
+  readonly code = 'InvalidShape';
+}
+
+/** Defaults and checks of what a user asked for. */
+export function checkShape(shape: ClusterShape): ClusterShape {
+  if (![1, 3, 5].includes(shape.masters)) {
+    throw new ClusterShapeError(
+      `--masters must be 1, 3 or 5 (an odd group survives failures), not ${shape.masters}`,
+    );
+  }
+  if (!Number.isInteger(shape.workers) || shape.workers < 0 || shape.workers > 100) {
+    throw new ClusterShapeError(`--workers must be a whole number from 0 to 100, not ${shape.workers}`);
+  }
+  if (shape.port !== undefined && (!Number.isInteger(shape.port) || shape.port < 1 || shape.port > 65_535)) {
+    throw new ClusterShapeError(`--port must be from 1 to 65535, not ${shape.port}`);
+  }
+  if (!/^[a-z0-9]([a-z0-9-]{0,40}[a-z0-9])?$/.test(shape.name)) {
+    throw new ClusterShapeError(`the cluster's name must be a DNS label, not ${JSON.stringify(shape.name)}`);
+  }
+  return shape;
+}
+
+export async function createCluster(dir: DataDir, shape: ClusterShape): Promise<ClusterSpec> {
+  checkShape(shape);
+  dir.create();
+  const frontPort = await chooseFrontPort(shape.port);
+  const ranges = await freeRanges(frontPort);
+  const machines = await machineSpecs(dir, shape, ranges.podCidr);
+  const spec: ClusterSpec = {
+    name: shape.name,
+    id: randomBytes(16).toString('hex'),
+    machines,
+    frontPort,
+    ...ranges,
+    kubernetesServicePort: (await portIsFree(443, kubernetesServiceIp(ranges))) ? 443 : 6443,
+  };
+  await writeCredentials(dir, spec);
+  dir.writeSpec(spec);
+  return spec;
+}
+
+async function machineSpecs(dir: DataDir, shape: ClusterShape, podCidr: string): Promise<MachineSpec[]> {
+  const names = [
+    ...Array.from({ length: shape.masters }, (_, i) => ({
+      name: `master-${i + 1}`,
+      role: 'master' as const,
+    })),
+    ...Array.from({ length: shape.workers }, (_, i) => ({
+      name: `worker-${i + 1}`,
+      role: 'worker' as const,
+    })),
+  ];
+  const ports = await freePorts(names.length + 2 * shape.masters);
+  const take = () => ports.shift() as number;
+  return names.map(({ name, role }, ordinal) => {
+    const keys = curveKeyPair();
+    dir.writeMachineKeys(name, { secretKey: keys.secretKey });
+    return {
+      name,
+      role,
+      address: `tcp://127.0.0.1:${take()}`,
+      publicKey: keys.publicKey,
+      podCidr: nodePodCidr(podCidr, ordinal + 1),
+      ...(role === 'master' && { storeAddress: `tcp://127.0.0.1:${take()}`, httpsPort: take() }),
+    };
+  });
+}
+
+async function writeCredentials(dir: DataDir, spec: ClusterSpec): Promise<void> {
+  const authority = await createAuthority('kabuki-ca');
+  const serviceIp = kubernetesServiceIp(spec);
+  const hosts = ['localhost', '127.0.0.1', serviceIp, 'kubernetes', 'kubernetes.default'];
+  const server = await authority.issueServer('kube-apiserver', [
+    ...hosts,
+    'kubernetes.default.svc',
+    'kubernetes.default.svc.cluster.local',
+  ]);
+  const admin = await authority.issueClient('kubernetes-admin', ['system:masters']);
+  dir.writeSecret('pki/ca.crt', authority.cert);
+  dir.writeSecret('pki/ca.key', authority.key);
+  dir.writeSecret('pki/apiserver.crt', server.cert);
+  dir.writeSecret('pki/apiserver.key', server.key);
+  dir.writeSecret('pki/admin.crt', admin.cert);
+  dir.writeSecret('pki/admin.key', admin.key);
+  dir.writeSecret('pki/service-account.key', randomBytes(32).toString('base64url'));
+  const address = `https://127.0.0.1:${spec.frontPort}`;
+  dir.writeSecret('kubeconfig', kubeconfig(spec.name, address, authority.cert, 'kubernetes-admin', admin));
+}
+
+async function chooseFrontPort(wanted: number | undefined): Promise<number> {
+  if (wanted !== undefined) {
+    if (await portIsFree(wanted)) return wanted;
+    throw new ClusterShapeError(
+      `port ${wanted} on 127.0.0.1 is in use: free it, or give another one with --port`,
+    );
+  }
+  return (await portIsFree(6443)) ? 6443 : ((await freePorts(1))[0] as number);
+}
+
+/** The first loopback ranges whose service address nobody serves: clusters side by side never share a range. */
+async function freeRanges(frontPort: number): Promise<{ podCidr: string; serviceCidr: string }> {
+  for (let index = 0; index < clustersPerMachineMax; index += 1) {
+    const ranges = addressRanges(index);
+    // The load balancer of a running cluster holds port 6443 of its first service address.
+    if (await portIsFree(6443, kubernetesServiceIp(ranges))) return ranges;
+  }
+  throw new ClusterShapeError(
+    `all ${clustersPerMachineMax} loopback ranges are in use by running clusters (wanted port ${frontPort})`,
+  );
+}
+
+export function portIsFree(port: number, host = '127.0.0.1'): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', () => resolve(false));
+    server.listen(port, host, () => server.close(() => resolve(true)));
+  });
+}
+
+/** Ports that were free at the same moment. */
+async function freePorts(count: number): Promise<number[]> {
+  const servers = await Promise.all(
+    Array.from(
+      { length: count },
+      () =>
+        new Promise<ReturnType<typeof createServer>>((resolve, reject) => {
+          const server = createServer();
+          server.once('error', reject);
+          server.listen(0, '127.0.0.1', () => resolve(server));
+        }),
+    ),
+  );
+  const ports = servers.map((server) => (server.address() as { port: number }).port);
+  await Promise.all(servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve()))));
+  return ports;
+}

@@ -1,0 +1,131 @@
+/**
+ * The folder of one cluster: `cluster.json`, `kubeconfig`, `pki/`, and per machine `machines/NAME/` (keys, journal,
+ * log, store data, pods). Everything in it is for its owner's eyes only. Sockets live in the system's temporary folder because
+ * their paths may have only about 100 characters.
+ */
+import { createHash } from 'node:crypto';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import type { ClusterSpec } from './cluster-spec.js';
+
+export interface MachineKeys {
+  /** CURVE secret key, Z85. */
+  readonly secretKey: string;
+}
+
+export class DataDirError extends Error {
+  readonly code: 'NoCluster' | 'Unreadable';
+
+  constructor(code: 'NoCluster' | 'Unreadable', message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'DataDirError';
+    this.code = code;
+  }
+}
+
+export class DataDir {
+  readonly path: string;
+
+  constructor(path: string) {
+    this.path = resolve(path);
+  }
+
+  get exists(): boolean {
+    return existsSync(this.#file('cluster.json'));
+  }
+
+  get kubeconfigPath(): string {
+    return this.#file('kubeconfig');
+  }
+
+  /** Creates the folder for its owner only, also when it was there with wider rights. */
+  create(): void {
+    mkdirSync(this.path, { recursive: true, mode: 0o700 });
+    chmodSync(this.path, 0o700);
+  }
+
+  machineDir(name: string): string {
+    const dir = this.#file('machines', name);
+    mkdirSync(dir, { recursive: true, mode: 0o700 });
+    return dir;
+  }
+
+  journalPath(machine: string, node: string): string {
+    return join(this.machineDir(machine), `${node}.journal.ndjson`);
+  }
+
+  logPath(machine: string): string {
+    return join(this.machineDir(machine), 'log');
+  }
+
+  /** Folder of the control sockets, derived from the data directory, mode 0700. */
+  runDir(): string {
+    this.create();
+    const key = createHash('sha256').update(realpathSync(this.path)).digest('hex').slice(0, 12);
+    const dir = join(tmpdir(), `kabuki-${process.getuid?.() ?? 0}-${key}`);
+    mkdirSync(dir, { recursive: true, mode: 0o700 });
+    chmodSync(dir, 0o700);
+    return dir;
+  }
+
+  socketPath(name: string): string {
+    return join(this.runDir(), `${name}.sock`);
+  }
+
+  readSpec(): ClusterSpec {
+    if (!this.exists) {
+      throw new DataDirError(
+        'NoCluster',
+        `there is no cluster in ${this.path}: start one with "kabuki up", or name its folder with --data-dir`,
+      );
+    }
+    const text = readFileSync(this.#file('cluster.json'), 'utf8');
+    try {
+      const spec = JSON.parse(text) as ClusterSpec;
+      if (typeof spec.id !== 'string' || !Array.isArray(spec.machines))
+        throw new TypeError('fields are missing');
+      return spec;
+    } catch (cause) {
+      const what = `${this.#file('cluster.json')} is damaged (${(cause as Error).message})`;
+      throw new DataDirError('Unreadable', `${what}: remove the folder to begin anew`, { cause });
+    }
+  }
+
+  writeSpec(spec: ClusterSpec): void {
+    this.writeSecret('cluster.json', `${JSON.stringify(spec, null, 2)}\n`);
+  }
+
+  readText(...path: readonly string[]): string {
+    return readFileSync(this.#file(...path), 'utf8');
+  }
+
+  readMachineKeys(machine: string): MachineKeys {
+    return JSON.parse(this.readText('machines', machine, 'keys.json')) as MachineKeys;
+  }
+
+  writeMachineKeys(machine: string, keys: MachineKeys): void {
+    this.machineDir(machine);
+    this.writeSecret(join('machines', machine, 'keys.json'), `${JSON.stringify(keys)}\n`);
+  }
+
+  /** Whole or not at all, readable by the owner only. */
+  writeSecret(name: string, text: string): void {
+    const path = this.#file(name);
+    mkdirSync(join(path, '..'), { recursive: true, mode: 0o700 });
+    writeFileSync(`${path}.tmp`, text, { mode: 0o600, flush: true });
+    renameSync(`${path}.tmp`, path);
+  }
+
+  #file(...path: readonly string[]): string {
+    return join(this.path, ...path);
+  }
+}

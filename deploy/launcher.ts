@@ -1,0 +1,140 @@
+/**
+ * Runs one cluster on this machine: a process per machine of the cluster, the load balancer in front, and a control
+ * socket for `kabuki status`, `down` and `fault`. Lives as long as the cluster does.
+ */
+import { rmSync, writeFileSync } from 'node:fs';
+import { ControlServer } from '../transport/index.js';
+import { type ClusterSpec, kubernetesServiceIp, machineNamed, masters } from './cluster-spec.js';
+import type { DataDir } from './data-dir.js';
+import { type LoadBalancer, startLoadBalancer } from './load-balancer.js';
+import { MachineProcess, type MachineState } from './machine-process.js';
+
+export interface MachineStatus {
+  readonly name: string;
+  readonly role: 'master' | 'worker';
+  readonly state: MachineState;
+  readonly pid?: number;
+}
+
+export interface LauncherStatus {
+  readonly cluster: string;
+  readonly front: string;
+  readonly kubeconfig: string;
+  readonly pid: number;
+  readonly machines: readonly MachineStatus[];
+  readonly backends: LoadBalancer['backends'];
+}
+
+export interface Launcher {
+  status(): LauncherStatus;
+  /** Resolves when somebody asked the cluster to stop (`kabuki down`). */
+  readonly stopRequested: Promise<void>;
+  stop(): Promise<void>;
+}
+
+export async function launch(
+  dir: DataDir,
+  spec: ClusterSpec,
+  report: (line: string) => void,
+): Promise<Launcher> {
+  const machines = spec.machines.map((machine) => new MachineProcess(machine.name, dir));
+  const balancer = await startFront(spec);
+  for (const machine of machines) {
+    machine.onUnexpectedExit = (code, signal) =>
+      report(`${machine.name} ended unexpectedly (${signal ?? code})`);
+  }
+  let requestStop: () => void = () => {};
+  const stopRequested = new Promise<void>((resolve) => (requestStop = resolve));
+
+  const status = (): LauncherStatus => ({
+    cluster: spec.name,
+    front: `https://127.0.0.1:${spec.frontPort}`,
+    kubeconfig: dir.kubeconfigPath,
+    pid: process.pid,
+    machines: machines.map(({ name, state, pid }) => ({
+      name,
+      role: machineNamed(spec, name).role,
+      state,
+      ...(pid !== undefined && state !== 'exited' && { pid }),
+    })),
+    backends: balancer.backends,
+  });
+
+  let control: ControlServer | undefined;
+  const stop = async () => {
+    await Promise.all(machines.map((machine) => machine.stop()));
+    await balancer.close();
+    await control?.close();
+    rmSync(dir.socketPath('launcher'), { force: true });
+  };
+  try {
+    control = new ControlServer(
+      dir.socketPath('launcher'),
+      controlHandlers(spec, machines, status, requestStop),
+    );
+    await control.start();
+    writeFileSync(`${dir.path}/launcher.pid`, `${process.pid}\n`, { mode: 0o600 });
+    await Promise.all(machines.map((machine) => machine.start()));
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { status, stopRequested, stop };
+}
+
+/** Besides the port for people, the first service address is held: it marks the cluster's loopback range as taken. */
+async function startFront(spec: ClusterSpec): Promise<LoadBalancer> {
+  const listen = [
+    { host: '127.0.0.1', port: spec.frontPort },
+    { host: kubernetesServiceIp(spec), port: 6443 },
+  ];
+  const backends = masters(spec).map((machine) => ({ host: '127.0.0.1', port: machine.httpsPort as number }));
+  try {
+    return await startLoadBalancer(listen, backends);
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw cause;
+    const port = spec.frontPort;
+    throw new Error(
+      `port ${port} of this cluster is in use by another program: free it, or remove the data directory and choose another with --port`,
+      { cause },
+    );
+  }
+}
+
+function controlHandlers(
+  spec: ClusterSpec,
+  machines: readonly MachineProcess[],
+  status: () => LauncherStatus,
+  requestStop: () => void,
+): Record<string, (params: unknown) => Promise<unknown>> {
+  const named = (params: unknown): MachineProcess => {
+    const name = (params as { machine?: unknown } | null)?.machine;
+    if (typeof name !== 'string') throw new TypeError('the parameter "machine" must name a machine');
+    machineNamed(spec, name);
+    return machines.find((machine) => machine.name === name) as MachineProcess;
+  };
+  return {
+    status: async () => status(),
+    stop: async () => {
+      // The answer leaves before the socket closes.
+      setTimeout(requestStop, 10);
+      return {};
+    },
+    kill: async (params) => {
+      await named(params).kill();
+      return {};
+    },
+    pause: async (params) => {
+      named(params).pause();
+      return {};
+    },
+    resume: async (params) => {
+      named(params).resume();
+      return {};
+    },
+    start: async (params) => {
+      await named(params).start();
+      return {};
+    },
+  };
+}

@@ -1,0 +1,137 @@
+/**
+ * One address in front of all apiservers: forwards TCP connections, round robin over the backends that accept, and
+ * drops a backend at once when a connect fails; a probe takes it back in. TLS passes through untouched.
+ */
+import { createServer, connect, type Server, type Socket } from 'node:net';
+
+const connectTimeoutMs = 500;
+const probeIntervalMs = 500;
+
+export interface Backend {
+  readonly host: string;
+  readonly port: number;
+}
+
+interface BackendState extends Backend {
+  up: boolean;
+  readonly sockets: Set<Socket>;
+}
+
+export interface LoadBalancer {
+  readonly backends: readonly { readonly host: string; readonly port: number; readonly up: boolean }[];
+  close(): Promise<void>;
+}
+
+export async function startLoadBalancer(
+  listen: readonly Backend[],
+  backends: readonly Backend[],
+): Promise<LoadBalancer> {
+  const states: BackendState[] = backends.map((backend) => ({ ...backend, up: true, sockets: new Set() }));
+  let turn = 0;
+  const clients = new Set<Socket>();
+
+  const serve = (client: Socket) => {
+    clients.add(client);
+    client.on('error', () => client.destroy());
+    client.on('close', () => clients.delete(client));
+    turn += 1;
+    const order = rotate(states, turn);
+    // Those believed down come last: when all are believed down, one of them may be back.
+    void forward(client, [...order.filter((s) => s.up), ...order.filter((s) => !s.up)]);
+  };
+  const servers = await Promise.all(listen.map((address) => open(address, serve)));
+  const probe = setInterval(() => void probeAll(states), probeIntervalMs);
+  probe.unref();
+
+  return {
+    get backends() {
+      return states.map(({ host, port, up }) => ({ host, port, up }));
+    },
+    close: async () => {
+      clearInterval(probe);
+      for (const client of clients) client.destroy();
+      await Promise.all(
+        servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve()))),
+      );
+    },
+  };
+}
+
+async function forward(client: Socket, candidates: readonly BackendState[]): Promise<void> {
+  for (const backend of candidates) {
+    const upstream = await dial(backend);
+    if (!upstream) {
+      markDown(backend);
+      continue;
+    }
+    if (client.destroyed) {
+      upstream.destroy();
+      return;
+    }
+    backend.up = true;
+    backend.sockets.add(upstream);
+    upstream.setNoDelay(true);
+    client.setNoDelay(true);
+    upstream.on('error', () => upstream.destroy());
+    upstream.on('close', () => {
+      backend.sockets.delete(upstream);
+      client.destroy();
+    });
+    client.on('close', () => upstream.destroy());
+    client.pipe(upstream);
+    upstream.pipe(client);
+    return;
+  }
+  client.destroy();
+}
+
+/** A backend that refuses is dead: its other connections are ended too, so that clients go elsewhere at once. */
+function markDown(backend: BackendState): void {
+  if (!backend.up) return;
+  backend.up = false;
+  for (const socket of backend.sockets) socket.destroy();
+}
+
+async function probeAll(states: readonly BackendState[]): Promise<void> {
+  await Promise.all(
+    states.map(async (backend) => {
+      const socket = await dial(backend);
+      if (!socket) return markDown(backend);
+      backend.up = true;
+      socket.destroy();
+    }),
+  );
+}
+
+function dial(backend: Backend): Promise<Socket | undefined> {
+  return new Promise((resolve) => {
+    const socket = connect({ host: backend.host, port: backend.port });
+    const failed = () => {
+      socket.destroy();
+      resolve(undefined);
+    };
+    socket.setTimeout(connectTimeoutMs, failed);
+    socket.once('error', failed);
+    socket.once('connect', () => {
+      socket.setTimeout(0);
+      socket.removeListener('error', failed);
+      resolve(socket);
+    });
+  });
+}
+
+function open(address: Backend, serve: (client: Socket) => void): Promise<Server> {
+  return new Promise((resolve, reject) => {
+    const server = createServer({ pauseOnConnect: false }, serve);
+    server.once('error', reject);
+    server.listen(address.port, address.host, () => {
+      server.removeListener('error', reject);
+      resolve(server);
+    });
+  });
+}
+
+function rotate<T>(items: readonly T[], by: number): T[] {
+  const start = by % items.length;
+  return [...items.slice(start), ...items.slice(0, start)];
+}

@@ -1,0 +1,94 @@
+/**
+ * Entry of a machine's process: the components on this thread, a master's store member on a thread of its own, HTTPS, and
+ * a control socket. Ends on SIGTERM, and by itself when its launcher is gone.
+ */
+import { openHttpsDoor } from '../actors/apiserver/index.js';
+import { ControlServer } from '../transport/index.js';
+import { machineNamed, mainNode } from './cluster-spec.js';
+import { DataDir } from './data-dir.js';
+import { startMachine } from './machine.js';
+import { nodeControl } from './node-control.js';
+import { createNodeSystem } from './node-system.js';
+import { startStoreThread } from './store-thread.js';
+
+const [dataDir = '', name = ''] = process.argv.slice(2);
+const dir = new DataDir(dataDir);
+const spec = dir.readSpec();
+const machine = machineNamed(spec, name);
+
+const fail = (error: unknown) => {
+  console.error(error instanceof Error ? (error.stack ?? error.message) : String(error));
+  process.exit(1);
+};
+process.on('uncaughtException', fail);
+process.on('unhandledRejection', fail);
+
+const store =
+  machine.role === 'master' ? await startStoreThread({ dataDir, machine: name }, fail) : undefined;
+const system = createNodeSystem(dir, spec, machine, mainNode(machine));
+await system.started;
+void system.whenFailed.then(fail);
+const running = startMachine({ spec, machine, system });
+const door =
+  running.apiServer &&
+  (await openHttpsDoor({
+    system,
+    server: running.apiServer,
+    key: dir.readText('pki/apiserver.key'),
+    certificate: dir.readText('pki/apiserver.crt'),
+    clientCa: dir.readText('pki/ca.crt'),
+    port: machine.httpsPort ?? 0,
+    authentication: {},
+    servedBy: name,
+  }));
+
+const own = nodeControl(system);
+const control = new ControlServer(dir.socketPath(name), {
+  ...own,
+  // Faults name machines: both nodes of this one obey.
+  'fault.add': async (params) => {
+    await store?.control['fault.add']?.(params);
+    return own['fault.add']?.(params);
+  },
+  'fault.remove': async (params) => {
+    await store?.control['fault.remove']?.(params);
+    return own['fault.remove']?.(params);
+  },
+  'fault.clear': async (params) => {
+    await store?.control['fault.clear']?.(params);
+    return own['fault.clear']?.(params);
+  },
+  tree: async () => {
+    const { tree } = (await own['tree']?.({})) as { tree: unknown[] };
+    const below = store && ((await store.control['tree']?.({})) as { tree: unknown[] });
+    return { tree: [...tree, ...(below?.tree ?? [])] };
+  },
+  'journal.flush': async () => {
+    await store?.control['journal.flush']?.({});
+    return own['journal.flush']?.({});
+  },
+  ...(store && { 'store.transfer': store.control['transfer'] as (params: unknown) => Promise<unknown> }),
+  status: async () => ({
+    memoryMiB: Math.round(process.memoryUsage.rss() / (1 << 20)),
+    leads: [],
+    ...(store && { store: await store.call('status', {}) }),
+    faults: system.faults.rules.map((rule) => rule.id),
+  }),
+});
+await control.start();
+
+let stopping = false;
+const stop = async () => {
+  if (stopping) return;
+  stopping = true;
+  await door?.close(1_000);
+  running.stop();
+  await system.stop();
+  await system.journal.close();
+  await store?.stop();
+  await control.close();
+  process.exit(0);
+};
+process.on('SIGTERM', () => void stop().catch(fail));
+process.on('disconnect', () => void stop().catch(fail));
+process.send?.('ready');

@@ -1,0 +1,103 @@
+/**
+ * One machine of the cluster as an operating-system process: started, killed, paused and resumed by signals. The process
+ * ends by itself when its launcher is gone (the IPC channel closes), so nothing is left behind.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
+import type { DataDir } from './data-dir.js';
+
+export type MachineState = 'starting' | 'running' | 'paused' | 'exited';
+
+const stopTimeoutMs = 8_000;
+
+export class MachineProcess {
+  readonly name: string;
+  readonly #dir: DataDir;
+  #child: ChildProcess | undefined;
+  #state: MachineState = 'exited';
+  #exit: Promise<void> = Promise.resolve();
+  /** Called when the process ends without having been told to. */
+  onUnexpectedExit: (code: number | null, signal: string | null) => void = () => {};
+
+  constructor(name: string, dir: DataDir) {
+    this.name = name;
+    this.#dir = dir;
+  }
+
+  get state(): MachineState {
+    return this.#state;
+  }
+
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
+  /** Resolves when the machine says that its components run; rejects when it ends before. */
+  start(): Promise<void> {
+    if (this.#state !== 'exited') return Promise.resolve();
+    const log = openSync(this.#dir.logPath(this.name), 'a', 0o600);
+    const main = new URL('./machine-main.js', import.meta.url).pathname;
+    const child = spawn(process.execPath, [...nodeFlags, main, this.#dir.path, this.name], {
+      stdio: ['ignore', log, log, 'ipc'],
+      // Signals of the terminal go to the launcher alone, which stops the machines in order.
+      detached: true,
+    });
+    closeSync(log);
+    this.#child = child;
+    this.#state = 'starting';
+    this.#exit = new Promise((resolve) => child.once('exit', () => resolve()));
+    return new Promise((resolve, reject) => {
+      child.once('message', () => {
+        this.#state = 'running';
+        resolve();
+      });
+      child.once('error', reject);
+      child.once('exit', (code, signal) => {
+        const wasStarting = this.#state === 'starting';
+        const expected = this.#state === 'exited';
+        this.#state = 'exited';
+        if (wasStarting)
+          reject(
+            new Error(
+              `${this.name} ended while starting (${signal ?? code}): see ${this.#dir.logPath(this.name)}`,
+            ),
+          );
+        else if (!expected) this.onUnexpectedExit(code, signal);
+      });
+    });
+  }
+
+  /** SIGKILL: no goodbye, nothing flushed. */
+  async kill(): Promise<void> {
+    this.#state = 'exited';
+    this.#child?.kill('SIGKILL');
+    await this.#exit;
+  }
+
+  pause(): void {
+    if (this.#state !== 'running')
+      throw new Error(`${this.name} is ${this.#state}, only a running machine can be paused`);
+    this.#child?.kill('SIGSTOP');
+    this.#state = 'paused';
+  }
+
+  resume(): void {
+    if (this.#state !== 'paused') throw new Error(`${this.name} is ${this.#state}, not paused`);
+    this.#child?.kill('SIGCONT');
+    this.#state = 'running';
+  }
+
+  /** SIGTERM, and SIGKILL when it does not end in time. */
+  async stop(): Promise<void> {
+    if (this.#state === 'exited') return;
+    if (this.#state === 'paused') this.#child?.kill('SIGCONT');
+    this.#state = 'exited';
+    this.#child?.kill('SIGTERM');
+    const timer = setTimeout(() => this.#child?.kill('SIGKILL'), stopTimeoutMs);
+    await this.#exit;
+    clearTimeout(timer);
+  }
+}
+
+/** Small heaps: a machine of ours fits in far less than V8 would take for itself. */
+const nodeFlags = ['--max-semi-space-size=4', '--enable-source-maps', '--no-warnings'];

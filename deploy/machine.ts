@@ -1,0 +1,83 @@
+/**
+ * One machine of a cluster, put together: which components run there, as whom, and who they talk to. The same assembly
+ * runs in a process, in a test and in the simulator; what touches the outside comes in as parts.
+ */
+import {
+  type ApiServer,
+  apiserverActor,
+  createApiServer,
+  type TokenSigner,
+} from '../actors/apiserver/index.js';
+import type { ApiServerMessage } from '../actors/apiserver/messages.js';
+import { type ApiClient, createApiClient } from '../actors/client/index.js';
+import type { KubeletMessage } from '../actors/kubelet/messages.js';
+import { builtinRegistry } from '../actors/objects/index.js';
+import { actorRef, type ActorSystem } from '../actors/runtime/index.js';
+import { createStoreClient, type StoreMessage } from '../actors/store/index.js';
+import { nodeId } from '../transport/index.js';
+import { type ClusterSpec, type MachineSpec, mainNode, masters, storeNode } from './cluster-spec.js';
+import { identifyComponent } from './identity.js';
+import { versionInfo } from './version.js';
+
+export interface MachineParts {
+  readonly spec: ClusterSpec;
+  readonly machine: MachineSpec;
+  readonly system: ActorSystem;
+  readonly tokens?: TokenSigner;
+}
+
+export interface Machine {
+  /** Of masters. */
+  readonly apiServer?: ApiServer;
+  stop(): void;
+}
+
+export function startMachine(parts: MachineParts): Machine {
+  const { machine } = parts;
+  const apiServer = machine.role === 'master' ? startApiServer(parts) : undefined;
+  return {
+    ...(apiServer && { apiServer }),
+    stop: () => apiServer?.stop(),
+  };
+}
+
+function startApiServer({ spec, machine, system, tokens }: MachineParts): ApiServer {
+  const members = ownFirst(spec, machine).map((master) => ({
+    name: master.name,
+    ref: actorRef<StoreMessage>(storeNode(master), '/store'),
+  }));
+  const server = createApiServer({
+    system,
+    store: createStoreClient({ system, members }),
+    registry: builtinRegistry(),
+    kubelets: (node) => actorRef<KubeletMessage>(nodeId(node), '/kubelet'),
+    serviceCidr: spec.serviceCidr,
+    version: versionInfo,
+    advertise: { address: '127.0.0.1', port: machine.httpsPort ?? 0 },
+    ...(tokens && { tokens }),
+  });
+  server.start();
+  system.spawn(
+    apiserverActor({
+      handler: server,
+      identify: (node, userAgent) => identifyComponent(spec, node, userAgent),
+    }),
+  );
+  return server;
+}
+
+export function clientFor(parts: MachineParts, component: string): ApiClient {
+  const { spec, machine, system } = parts;
+  const apiservers = ownFirst(spec, machine).map((master) =>
+    actorRef<ApiServerMessage>(mainNode(master), '/apiserver'),
+  );
+  return createApiClient({ system, apiservers, userAgent: component });
+}
+
+/** All masters, this machine first: what is near is asked first, and load spreads. */
+function ownFirst(spec: ClusterSpec, machine: MachineSpec): MachineSpec[] {
+  const all = masters(spec);
+  const own = Math.max(0, all.indexOf(machine));
+  const start = machine.role === 'master' ? own : spec.machines.indexOf(machine) % all.length;
+  return [...all.slice(start), ...all.slice(0, start)];
+}

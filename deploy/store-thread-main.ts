@@ -1,0 +1,77 @@
+/** Entry of the store's thread: one actor system with one actor, the member. */
+import { parentPort, workerData } from 'node:worker_threads';
+import { actorRef } from '../actors/runtime/index.js';
+import { openDiskStorage, storeMember, type StoreMessage, type StoreReply } from '../actors/store/index.js';
+import { machineNamed, masters, storeNode } from './cluster-spec.js';
+import { DataDir } from './data-dir.js';
+import { nodeControl } from './node-control.js';
+import { createNodeSystem } from './node-system.js';
+import type { StoreThreadData, ThreadReply, ThreadRequest } from './store-thread.js';
+
+const { dataDir, machine: name } = workerData as StoreThreadData;
+const port = parentPort;
+if (!port) throw new Error('store-thread-main runs in a thread only');
+
+const dir = new DataDir(dataDir);
+const spec = dir.readSpec();
+const system = createNodeSystem(dir, spec, machineNamed(spec, name), storeNode({ name }));
+await system.started;
+const self = system.spawn<StoreMessage>(
+  storeMember({
+    name,
+    members: masters(spec).map((member) => ({
+      name: member.name,
+      ref: actorRef<StoreMessage>(storeNode(member), '/store'),
+    })),
+    openStorage: async () => openDiskStorage(await system.env.disk('store'), spec.id, name),
+    onFatal: (error) => {
+      // A member whose disk failed must not go on (DESIGN rule 7); the main thread ends the process.
+      throw error;
+    },
+  }),
+);
+void system.whenFailed.then((error) => {
+  throw error;
+});
+
+const ask = (request: (replyTo: Parameters<typeof refOf>[0]) => StoreMessage) =>
+  system.ask<StoreMessage, StoreReply>(self, (replyTo) => request(replyTo), { timeoutMs: 5_000 });
+const refOf = (ref: ReturnType<typeof actorRef<StoreReply>>) => ref;
+
+const handlers = {
+  ...nodeControl(system),
+  status: async () => {
+    const reply = await ask((replyTo) => ({ type: 'StoreStatus', replyTo }));
+    if (reply.type !== 'StoreStatusIs') throw new Error(`the member answered ${reply.type}`);
+    return reply.status;
+  },
+  transfer: async (params: unknown) => {
+    const to = (params as { to?: unknown }).to;
+    if (to !== undefined && typeof to !== 'string') throw new TypeError('"to" must name a master');
+    const reply = await ask((replyTo) => ({
+      type: 'StoreTransfer',
+      ...(to !== undefined && { to }),
+      replyTo,
+    }));
+    if (reply.type === 'StoreFailed') throw new Error(reply.message);
+    return {};
+  },
+  stop: async () => {
+    await system.stop();
+    await system.journal.close();
+    return {};
+  },
+} as Record<string, (params: unknown) => Promise<unknown>>;
+
+port.on('message', async ({ id, method, params }: ThreadRequest) => {
+  let reply: ThreadReply;
+  try {
+    const handler = handlers[method];
+    if (!handler) throw new Error(`the store's thread knows no method ${method}`);
+    reply = { id, result: await handler(params) };
+  } catch (error) {
+    reply = { id, error: error instanceof Error ? error.message : String(error) };
+  }
+  port.postMessage(reply);
+});
+port.postMessage({ ready: true } satisfies ThreadReply);

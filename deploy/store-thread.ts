@@ -1,0 +1,78 @@
+/**
+ * A store member in a thread of its own, so that no list and no TLS handshake of the components delays a heartbeat
+ * (DESIGN rule 11). Here: the side of the main thread. The other side is store-thread-main.ts.
+ */
+import { Worker } from 'node:worker_threads';
+import type { ControlHandlers } from './node-control.js';
+
+export interface StoreThreadData {
+  readonly dataDir: string;
+  readonly machine: string;
+}
+
+export type ThreadRequest = { readonly id: number; readonly method: string; readonly params: unknown };
+export type ThreadReply =
+  | { readonly id: number; readonly result: unknown }
+  | { readonly id: number; readonly error: string }
+  | { readonly ready: true };
+
+export interface StoreThread {
+  call(method: string, params: unknown): Promise<unknown>;
+  /** The same methods as a control socket's; answered by the thread. */
+  readonly control: ControlHandlers;
+  stop(): Promise<void>;
+}
+
+const controlMethods = [
+  'fault.add',
+  'fault.remove',
+  'fault.clear',
+  'fault.list',
+  'tree',
+  'crash',
+  'journal.flush',
+  'status',
+  'transfer',
+];
+
+/** Resolves when the member runs. `onEnd` is called when the thread ends without having been told to. */
+export function startStoreThread(data: StoreThreadData, onEnd: (error: Error) => void): Promise<StoreThread> {
+  const worker = new Worker(new URL('./store-thread-main.js', import.meta.url), {
+    workerData: data,
+    resourceLimits: { maxYoungGenerationSizeMb: 8 },
+  });
+  const waiting = new Map<number, { resolve(value: unknown): void; reject(error: Error): void }>();
+  let next = 0;
+  let stopping = false;
+  const call = (method: string, params: unknown) =>
+    new Promise<unknown>((resolve, reject) => {
+      next += 1;
+      waiting.set(next, { resolve, reject });
+      worker.postMessage({ id: next, method, params } satisfies ThreadRequest);
+    });
+  const control = Object.fromEntries(
+    controlMethods.map((method) => [method, (params: unknown) => call(method, params)]),
+  );
+  const stop = async () => {
+    stopping = true;
+    await call('stop', {});
+    await worker.terminate();
+  };
+  return new Promise((resolve, reject) => {
+    worker.on('message', (reply: ThreadReply) => {
+      if ('ready' in reply) return resolve({ call, control, stop });
+      const waiter = waiting.get(reply.id);
+      waiting.delete(reply.id);
+      if ('error' in reply) waiter?.reject(new Error(reply.error));
+      else waiter?.resolve(reply.result);
+    });
+    const ended = (error: Error) => {
+      for (const waiter of waiting.values()) waiter.reject(error);
+      waiting.clear();
+      reject(error);
+      if (!stopping) onEnd(error);
+    };
+    worker.on('error', (error) => ended(error as Error));
+    worker.on('exit', (code) => ended(new Error(`the store's thread ended with code ${code}`)));
+  });
+}

@@ -1,0 +1,32 @@
+/**
+ * The real sides of the seams: the only places outside deploy/ and test/ that may touch clock, chance, files, sockets or
+ * processes (DESIGN rule 2). A name that ends in `/` is a folder.
+ */
+export const edges: readonly string[] = [
+  // Env itself, and the guards that name what they forbid.
+  'actors/runtime/env-real.ts',
+  'actors/runtime/sim-guards.ts',
+  // Disk.
+  'raft/disk/real-disk.ts',
+  // Links, journals and control sockets of real nodes.
+  'transport/zmq-link.ts',
+  'transport/trace/file-journal.ts',
+  'transport/trace/reader.ts',
+  'transport/faults/control.ts',
+  // HTTPS; the core behind it answers messages.
+  'actors/apiserver/https-door.ts',
+  // The process runtime and what runs in containers.
+  'actors/kubelet/container-log.ts',
+  'actors/kubelet/process-container.ts',
+  'actors/kubelet/process-group.ts',
+  'actors/kubelet/process-runtime.ts',
+  'actors/kubelet/process-streams.ts',
+  'actors/kubelet/volume-files.ts',
+  'actors/kubelet/stand-ins/',
+  // Reads the schema that ships with the package, once.
+  'actors/objects/schema-table.ts',
+];
+
+export function isEdge(path: string): boolean {
+  return edges.some((edge) => (edge.endsWith('/') ? path.startsWith(edge) : path === edge));
+}
