@@ -84,7 +84,7 @@ export class Wal implements LogStorage {
     const { entries, hardState, snapshot, truncateFrom } = batch;
     const changes: LogChange[] = [];
     if (snapshot !== undefined) changes.push({ type: 'reset', snapshot });
-    if (truncateFrom !== undefined) changes.push({ type: 'truncate', from: truncateFrom });
+    else if (truncateFrom !== undefined) changes.push({ type: 'truncate', from: truncateFrom });
     if (entries.length > 0) changes.push({ type: 'append', entries });
     if (changes.length === 0 && !batch.mustSync) {
       this.#checkUsable();

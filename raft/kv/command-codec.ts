@@ -1,7 +1,9 @@
 /**
  * Commands as the bytes of a Raft entry. Binary and versioned by its first byte; every command of a group passes here
  * twice on every member, so it writes into one reused buffer and reads without intermediate objects. Decoded values are
- * copies: the entry's buffer can be let go.
+ * views of the entry's bytes, since a copy costs more than all the rest; but a value never keeps alive much more than
+ * itself: a command in a larger buffer (a network frame) is copied out of it first, and so is a small value in a large
+ * command.
  */
 import { ByteReader, ByteWriter, MalformedBytes } from '../disk/index.js';
 import { KvError } from './errors.js';
@@ -16,6 +18,8 @@ const TARGETS = ['version', 'create', 'mod', 'value', 'lease'] as const;
 const RESULTS = ['=', '!=', '<', '>'] as const;
 const SORT_TARGETS = ['key', 'version', 'create', 'mod', 'value'] as const;
 const ORDERS = ['ascend', 'descend'] as const;
+/** How many times its own size a value may keep in memory. */
+const KEPT_ALIVE_FACTOR_MAX = 4;
 const NOT_BYTES = /[^\0-\xff]/;
 
 const shared = new ByteWriter(4096);
@@ -55,10 +59,14 @@ export function encodeCommand(command: Command): Uint8Array {
   return out.toBytes();
 }
 
-/** Throws `KvError` InvalidArgument, naming the byte, when the bytes are not a command. */
+/**
+ * Throws `KvError` InvalidArgument, naming the byte, when the bytes are not a command. The caller leaves the bytes
+ * unchanged from here on.
+ */
 export function decodeCommand(bytes: Uint8Array): Command {
   try {
-    const reader = new ByteReader(bytes);
+    const isOwn = bytes.buffer.byteLength <= bytes.length * 2;
+    const reader = new ByteReader(isOwn ? bytes : new Uint8Array(bytes));
     const command = readCommand(reader);
     reader.expectEnd();
     return command;
@@ -170,7 +178,7 @@ function readOp(reader: ByteReader, depth: number): Op {
       const key = reader.latin1();
       const bits = reader.u8();
       const lease = leaseId(reader.varint());
-      const value = reader.bytes();
+      const value = readValue(reader);
       if (bits === 0 && lease === 0) return { type, key, value };
       return {
         type,
@@ -189,6 +197,11 @@ function readOp(reader: ByteReader, depth: number): Op {
     default:
       return type satisfies never;
   }
+}
+
+function readValue(reader: ByteReader): Uint8Array {
+  const value = reader.view();
+  return value.length * KEPT_ALIVE_FACTOR_MAX < value.buffer.byteLength ? new Uint8Array(value) : value;
 }
 
 function writeRange(out: ByteWriter, op: RangeOp): void {

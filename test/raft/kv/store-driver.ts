@@ -106,6 +106,12 @@ export class StoreDriver {
       .join(' ');
   }
 
+  /** Installs a snapshot of another store. */
+  restoreFrom(other: StoreDriver): void {
+    this.store.restore(other.store.snapshot().toBytes());
+    this.#index = this.store.appliedIndex;
+  }
+
   #ok<T extends CommandResult['type']>(
     command: Command,
     type: T,
