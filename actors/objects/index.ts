@@ -53,3 +53,4 @@ export { summarisePod } from './table/pod-status.js';
 export type { PodSummary } from './table/pod-status.js';
 export { applyDefaults } from './defaults/defaults.js';
 export { prepareForCreate, qosClassOf } from './defaults/prepare.js';
+export { applyStrategicMergePatch } from './patch/strategic-merge-patch.js';
