@@ -10,8 +10,8 @@ import { limits } from './limits.js';
 export const controlPath = '/system';
 
 export interface WatchItem {
-  /** Unique on the watching node. */
-  readonly watchId: number;
+  /** `<incarnation>-<seq>`: unique among the watches of a node, also of its earlier starts. */
+  readonly watchId: string;
   readonly path: string;
   /** The life that is watched, once known from Watching: another one at the path means that it is gone. */
   readonly life?: number;
@@ -23,10 +23,10 @@ export type ControlMessage =
   | { readonly type: 'Watch'; readonly items: readonly WatchItem[] }
   | {
       readonly type: 'Watching';
-      readonly items: readonly { readonly watchId: number; readonly life: number }[];
+      readonly items: readonly { readonly watchId: string; readonly life: number }[];
     }
-  | { readonly type: 'Unwatch'; readonly watchIds: readonly number[] }
-  | { readonly type: 'Terminated'; readonly watchId: number; readonly reason: TerminationReason }
+  | { readonly type: 'Unwatch'; readonly watchIds: readonly string[] }
+  | { readonly type: 'Terminated'; readonly watchId: string; readonly reason: TerminationReason }
   /** The envelope `id` was not handled: the sender may learn at once what a timeout would tell it late. */
   | { readonly type: 'DeadLetter'; readonly id: EnvelopeId; readonly reason: UndeliverableReason };
 
@@ -50,20 +50,17 @@ const shapes: ReadonlyMap<string, (message: Fields) => boolean> = new Map<
   (message: Fields) => boolean
 >([
   ['Watch', ({ items }) => isArrayOf(items, isWatchItem)],
-  [
-    'Watching',
-    ({ items }) => isArrayOf(items, (i) => isRecord(i) && isNumber(i.watchId) && isNumber(i.life)),
-  ],
-  ['Unwatch', ({ watchIds }) => isArrayOf(watchIds, isNumber)],
-  ['Terminated', ({ watchId, reason }) => isNumber(watchId) && reasons.has(reason)],
-  ['DeadLetter', ({ id, reason }) => typeof id === 'string' && typeof reason === 'string'],
+  ['Watching', ({ items }) => isArrayOf(items, (i) => isRecord(i) && isText(i.watchId) && isNumber(i.life))],
+  ['Unwatch', ({ watchIds }) => isArrayOf(watchIds, isText)],
+  ['Terminated', ({ watchId, reason }) => isText(watchId) && reasons.has(reason)],
+  ['DeadLetter', ({ id, reason }) => isText(id) && isText(reason)],
 ]);
 
 function isWatchItem(item: unknown): boolean {
   return (
     isRecord(item) &&
-    isNumber(item.watchId) &&
-    typeof item.path === 'string' &&
+    isText(item.watchId) &&
+    isText(item.path) &&
     typeof item.atEnd === 'boolean' &&
     (item.life === undefined || isNumber(item.life))
   );
@@ -79,4 +76,8 @@ function isRecord(value: unknown): value is Fields {
 
 function isNumber(value: unknown): value is number {
   return Number.isSafeInteger(value);
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string';
 }

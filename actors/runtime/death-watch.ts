@@ -27,9 +27,9 @@ export class DeathWatch {
   readonly #send: (to: NodeId, message: ControlMessage) => void;
   readonly #find: (path: string) => Endpoint | undefined;
   #lastId = 0;
-  readonly #watches = new Map<number, Watch>();
+  readonly #watches = new Map<string, Watch>();
   /** Who watches here, by node and by the id that the node chose. */
-  readonly #watched = new Map<NodeId, Map<number, Watched>>();
+  readonly #watched = new Map<NodeId, Map<string, Watched>>();
   #renewal: Timer | undefined;
   #closed = false;
 
@@ -46,7 +46,7 @@ export class DeathWatch {
   /** Calls `fire` once. Returns the way to stop watching. */
   watch(node: NodeId, path: string, atEnd: boolean, fire: (reason: TerminationReason) => void): () => void {
     this.#lastId += 1;
-    const watchId = this.#lastId;
+    const watchId = `${this.#host.system.incarnation}-${this.#lastId}`;
     this.#watches.set(watchId, { watchId, node, path, atEnd, fire });
     this.#send(node, { type: 'Watch', items: [{ watchId, path, atEnd }] });
     this.#scheduleRenewal();
@@ -56,9 +56,9 @@ export class DeathWatch {
   }
 
   onWatch(from: NodeId, items: readonly WatchItem[]): void {
-    const known = this.#watched.get(from) ?? new Map<number, Watched>();
+    const known = this.#watched.get(from) ?? new Map<string, Watched>();
     this.#watched.set(from, known);
-    const confirmed: { watchId: number; life: number }[] = [];
+    const confirmed: { watchId: string; life: number }[] = [];
     const nowMs = this.#host.system.env.clock.monotonicMs();
     for (const { watchId, path, life, atEnd } of items) {
       const before = known.get(watchId);
@@ -83,14 +83,14 @@ export class DeathWatch {
     this.#scheduleRenewal();
   }
 
-  onWatching(from: NodeId, items: readonly { readonly watchId: number; readonly life: number }[]): void {
+  onWatching(from: NodeId, items: readonly { readonly watchId: string; readonly life: number }[]): void {
     for (const { watchId, life } of items) {
       const watch = this.#watches.get(watchId);
       if (watch && watch.node === from) watch.life ??= life;
     }
   }
 
-  onUnwatch(from: NodeId, watchIds: readonly number[]): void {
+  onUnwatch(from: NodeId, watchIds: readonly string[]): void {
     const known = this.#watched.get(from);
     for (const watchId of watchIds) {
       known?.get(watchId)?.cancel();
@@ -98,7 +98,7 @@ export class DeathWatch {
     }
   }
 
-  onTerminated(from: NodeId, watchId: number, reason: TerminationReason): void {
+  onTerminated(from: NodeId, watchId: string, reason: TerminationReason): void {
     const watch = this.#watches.get(watchId);
     if (!watch || watch.node !== from) return;
     this.#watches.delete(watchId);

@@ -226,6 +226,110 @@ export function systemSuite(name: string, make: WorldMaker): void {
       assert.equal(b.sender(), undefined);
     });
 
+    it('obeys a stop before the messages that wait', async () => {
+      const system = world.system();
+      let handled = 0;
+      let stopped = false;
+      const ref = system.spawn<Add>({
+        id: 'busy',
+        start: () =>
+          actor(
+            async (_message, ctx) => {
+              handled += 1;
+              await new Promise<void>((resolve) => ctx.env.clock.setTimer(2, resolve));
+            },
+            { stopped: () => void (stopped = true) },
+          ),
+      });
+      for (let n = 0; n < 500; n++) system.tell(ref, { type: 'Add', n });
+      await world.until(() => handled === 1);
+      await world.settled(system.stop());
+      assert(stopped);
+      assert.equal(handled, 1);
+      assert.equal(system.deadLetterCount, 499);
+    });
+
+    it('lets others have their turn beside an actor that talks to itself', async () => {
+      const system = world.system();
+      let [own, other] = [0, 0];
+      const self = system.spawn<Add>({
+        id: 'self',
+        start: () =>
+          actor((message, ctx) => {
+            own += 1;
+            if (other === 0) ctx.tell(ctx.self, message);
+          }),
+      });
+      const patient = system.spawn<Add>({ id: 'patient', start: () => actor(() => void (other = 1)) });
+      system.tell(self, { type: 'Add', n: 1 });
+      await world.until(() => own > 0);
+      system.tell(patient, { type: 'Add', n: 1 });
+      await world.until(() => other === 1);
+    });
+
+    it('silences a handler that was abandoned when its actor crashed', async () => {
+      const system = world.system();
+      const told: number[] = [];
+      const listener = system.spawn<Add>({
+        id: 'listener',
+        start: () => actor(({ n }) => void told.push(n)),
+      });
+      let outcome: unknown;
+      const ref = system.spawn<Add>({
+        id: 'ghost',
+        restart: 'temporary',
+        start: () =>
+          actor(async (message, ctx) => {
+            await new Promise<void>((resolve) => ctx.env.clock.setTimer(20, resolve));
+            ctx.tell(listener, message);
+            outcome = await ctx.ask(listener, get as never, { timeoutMs: 10 }).catch((e: unknown) => e);
+          }),
+      });
+      system.tell(ref, { type: 'Add', n: 1 });
+      await world.until(() => world.journal.events.some((e) => e.type === 'handle' && e.actor === '/ghost'));
+      system.crash('/ghost', 'the test says so');
+      await world.until(() => outcome !== undefined);
+      assert(outcome instanceof AskError && outcome.definite);
+      assert.deepEqual(told, []);
+      assert(world.journal.events.some((e) => e.kind === 'told-after-end'));
+    });
+
+    it('records the throw of a callback, closes it, and goes on', async () => {
+      const system = world.system();
+      const callback = system.callback('stream', () => {
+        throw new Error('bad callback');
+      });
+      system.tell(callback.ref, { type: 'Any' });
+      await world.until(() => world.journal.events.some((e) => e.type === 'crash'));
+      system.tell(callback.ref, { type: 'Any' });
+      await world.quiet();
+      assert.equal(system.deadLetterCount, 1);
+      assert.equal(world.journal.events.find((e) => e.type === 'crash')?.reason, 'bad callback');
+    });
+
+    it('puts fault rules on record beside the messages they hit', () => {
+      const system = world.system();
+      const rule = { id: 'r1', from: ['n1'], to: ['*'], action: { type: 'drop', probability: 0.5 } } as const;
+      system.faults.add(rule);
+      system.faults.remove('r1');
+      const faults = world.journal.events.filter((e) => e.type === 'fault');
+      assert.deepEqual(
+        faults.map(({ kind, reason, detail }) => [kind, reason, detail?.['rule'], detail?.['probability']]),
+        [
+          ['applied', 'drop', 'r1', 0.5],
+          ['healed', 'drop', 'r1', 0.5],
+        ],
+      );
+    });
+
+    it('refuses what is no control message of this runtime', async () => {
+      const [a, b] = [world.system('a'), world.system('b')];
+      a.tell(actorRef(b.node, '/system'), { type: 'Watch' });
+      a.tell(actorRef(b.node, '/system'), { type: 'Format' });
+      const refused = () => world.journal.events.filter((e) => e.reason === 'unknown-control').length;
+      await world.until(() => refused() === 2);
+    });
+
     it('drops expired requests before they are handled', async () => {
       const system = world.system();
       let handled = 0;

@@ -170,6 +170,28 @@ export function watchSuite(name: string, make: WorldMaker): void {
       assert.deepEqual(fired, ['Tick', 'New']);
     });
 
+    it('does not deliver a timer that was cancelled or replaced while it waited in the mailbox', async () => {
+      const fired: string[] = [];
+      type Tick = Message & { readonly type: 'Begin' | 'Cancelled' | 'Replaced' | 'Replacement' };
+      const ref = a.spawn<Tick>({
+        id: 'busy',
+        start: () =>
+          actor(async (message, ctx) => {
+            fired.push(message.type);
+            if (message.type !== 'Begin') return;
+            ctx.setTimer('x', 1, { type: 'Cancelled' });
+            ctx.setTimer('y', 1, { type: 'Replaced' });
+            await new Promise<void>((resolve) => ctx.env.clock.setTimer(10, resolve));
+            ctx.cancelTimer('x');
+            ctx.setTimer('y', 1, { type: 'Replacement' });
+          }),
+      });
+      a.tell(ref, { type: 'Begin' });
+      await world.until(() => fired.length === 2);
+      await world.quiet();
+      assert.deepEqual(fired, ['Begin', 'Replacement']);
+    });
+
     it('ends timers with the life that set them', async () => {
       const fired: number[] = [];
       let lives = 0;

@@ -32,4 +32,26 @@ describe('death watch over a network that loses letters', () => {
       await world.end();
     });
   }
+
+  it('tells of the end of a life although its path has a new one and the Terminated was lost', async () => {
+    const world = simWorld(8);
+    const [a, b] = [world.system('a'), world.system('b')];
+    let losses = 0;
+    world.network.lose = (envelope) => envelope.kind === 'Terminated' && losses++ === 0;
+    const seen: string[] = [];
+    const ref = b.spawn<Message>({ id: 'target', start: () => actor(() => {}) });
+    a.spawn<Message>({
+      id: 'watcher',
+      start: () =>
+        actor((message) => void seen.push(message.type), {
+          initial: (ctx) => ctx.watch(ref, (reason) => ({ type: reason })),
+        }),
+    });
+    await world.simulation.run(100);
+    b.crash(ref.path, 'the test says so');
+    await world.simulation.run(20_000);
+    assert(losses > 0);
+    assert.deepEqual(seen, ['not-found']);
+    await world.end();
+  });
 });
