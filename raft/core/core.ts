@@ -451,6 +451,7 @@ export class RaftCore implements LeaderContext {
     if (type === 'pre-vote') {
       const term = granted ? message.term : this.#term;
       this.send({ type: 'pre-vote-reply', from: this.id, to: from, term, granted });
+      if (granted && this.#role === 'pre-candidate') this.#yieldTo(message);
       return;
     }
     if (granted) {
@@ -458,6 +459,17 @@ export class RaftCore implements LeaderContext {
       this.#electionElapsed = 0;
     }
     this.#messagesAfterPersist.push({ type: 'vote-reply', ...this.#to(from), granted });
+  }
+
+  /**
+   * Two members that campaign at once would split the vote and lose another timeout. The one with the shorter log, or
+   * the later name, gives way. Not in the paper; it concerns only how fast somebody is elected, never who may be.
+   */
+  #yieldTo(rival: VoteRequest): void {
+    const level = rival.lastTerm === this.log.lastTerm && rival.lastIndex === this.log.lastIndex;
+    if (level && rival.from > this.id) return;
+    this.#becomeFollower(this.#term, null);
+    this.#resetCampaignTimer();
   }
 
   #onVoteReply(message: VoteReply): void {
