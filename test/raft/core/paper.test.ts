@@ -227,6 +227,14 @@ describe('raft paper §5.3, log replication', () => {
     assert.equal(cluster.node('1').entries.length, 3);
   });
 
+  it('a follower commits no further than what the leader is known to share with it', () => {
+    const cluster = three();
+    cluster.core('1').step(append(1, [0, 0], [entry(1, 1), entry(2, 1, 'a'), entry(3, 1, 'b')]));
+    // Entry 3 may be a leftover: this append vouches for entries up to 2 only, whatever is committed elsewhere.
+    cluster.core('1').step(append(2, [1, 1], [entry(2, 1, 'a')], 3, '3'));
+    assert.equal(cluster.core('1').commit, 2);
+  });
+
   it('an acknowledgement leaves only when the entries are durable', () => {
     const cluster = three();
     cluster.node('1').slowDisk = true;
@@ -387,6 +395,23 @@ describe('raft paper §7, log compaction', () => {
     cluster.core('2').step(letter('snapshot', '1', '2', 1, { meta, data: Buffer.from('[]') }));
     cluster.stabilize();
     assert.equal(cluster.core('2').log.lastIndex, before);
+  });
+
+  it('nothing is applied on top of a snapshot before the state machine has been restored from it', () => {
+    const { core } = three().node('1');
+    const meta = { index: logIndex(5), term: asTerm(1), configuration: core.options.configuration };
+    core.step(letter('snapshot', '2', '1', 1, { meta, data: new Uint8Array(0) }));
+    core.step(append(1, [5, 1], [entry(6, 1, 'x')], 6));
+    core.ready();
+    core.persisted();
+    assert.deepEqual(core.ready()?.committed ?? [], []);
+    core.campaign();
+    assert.equal(core.role, 'follower', 'and it does not campaign');
+    core.applied(logIndex(5));
+    assert.deepEqual(
+      core.ready()?.committed.map(({ index }) => index),
+      [6],
+    );
   });
 
   it('two snapshots in quick succession end in the second (etcd #18055)', () => {
