@@ -4,7 +4,9 @@
  */
 import type { Identity } from './request.js';
 import { unauthorized } from './status.js';
+import { objectKey, resourcePrefix } from './storage.js';
 import type { ServiceAccountClaims, TokenSigner } from './tokens.js';
+import type { WatchCache } from './watch-cache.js';
 
 export interface Credentials {
   /** Of a client certificate that verified; undefined without one. */
@@ -88,4 +90,17 @@ export function serviceAccountIdentity(claims: ServiceAccountClaims): Identity {
 function withAuthenticated(identity: Identity): Identity {
   if (identity.groups.includes('system:authenticated')) return identity;
   return { ...identity, groups: [...identity.groups, 'system:authenticated'] };
+}
+
+/** Whether what a token is bound to still exists, as far as the cache knows. */
+export function accountExistsIn(cache: WatchCache): (claims: ServiceAccountClaims) => boolean {
+  const alive = (resource: string, namespace: string, name: string, uid: string): boolean => {
+    const of = { group: '', resource };
+    const metadata = cache.resource(resourcePrefix(of)).get(objectKey(of, namespace, name))?.object.metadata;
+    return metadata?.uid === uid;
+  };
+  return ({ namespace, serviceAccount, serviceAccountUid, pod, secret }) =>
+    alive('serviceaccounts', namespace, serviceAccount, serviceAccountUid) &&
+    (!pod || alive('pods', namespace, pod.name, pod.uid)) &&
+    (!secret || alive('secrets', namespace, secret.name, secret.uid));
 }

@@ -14,7 +14,7 @@ import { impersonatedIdentity } from './impersonation.js';
 import { limits } from './limits.js';
 import { jsonForm, negotiate } from './negotiation.js';
 import { RbacAuthorizer } from './rbac.js';
-import { answerPath, type VersionInfo } from './paths.js';
+import { answerPath, type Figure, type HealthCheck, type VersionInfo } from './paths.js';
 import {
   type ApiHandler,
   type ApiRequest,
@@ -82,6 +82,8 @@ class Core implements ApiServer {
   readonly #bootstrap: Bootstrap;
   #inFlight = 0;
   #watchers = 0;
+  #requests = 0;
+  #stopping = false;
 
   constructor(options: ApiServerOptions) {
     this.#options = options;
@@ -119,11 +121,13 @@ class Core implements ApiServer {
   }
 
   start(): void {
+    this.#stopping = false;
     this.context.cache.start();
     this.#bootstrap.start();
   }
 
   stop(): void {
+    this.#stopping = true;
     this.#bootstrap.stop();
     this.context.cache.stop();
   }
@@ -134,6 +138,7 @@ class Core implements ApiServer {
 
   async handle(request: ApiRequest, identity: Identity): Promise<ApiResponse> {
     const { system } = this.context;
+    this.#requests += 1;
     if (this.#inFlight >= limits.requestsInFlightMax) {
       return statusResponse(tooManyRequests('Too many requests, please try again later.'));
     }
@@ -160,7 +165,12 @@ class Core implements ApiServer {
     if (info.type === 'path') {
       this.#authorize(info, identity);
       return await answerPath(
-        { ...this.context, version: this.#options.version, ready: () => this.ready() },
+        {
+          ...this.context,
+          version: this.#options.version,
+          checks: this.#checks(),
+          figures: () => this.#figures(),
+        },
         request,
         info,
       );
@@ -174,6 +184,48 @@ class Core implements ApiServer {
     const info = requestInfo(request);
     if (info.type === 'path') throw noSuchPath();
     return this.#contextOf(request, identity, info);
+  }
+
+  #checks(): HealthCheck[] {
+    const { cache } = this.context;
+    const storeWell = () => (cache.ready ? undefined : 'the watch cache is not filled from the store');
+    return [
+      { name: 'ping', of: ['healthz', 'livez', 'readyz'], failure: () => undefined },
+      { name: 'etcd', of: ['healthz', 'readyz'], failure: storeWell },
+      { name: 'informer-sync', of: ['readyz'], failure: storeWell },
+      {
+        name: 'poststarthook/bootstrap',
+        of: ['readyz'],
+        failure: () => (this.#bootstrap.done ? undefined : 'objects of birth are not there yet'),
+      },
+      {
+        name: 'shutdown',
+        of: ['readyz'],
+        failure: () => (this.#stopping ? 'process is shutting down' : undefined),
+      },
+    ];
+  }
+
+  #figures(): Figure[] {
+    const { cache } = this.context;
+    const gauge = (name: string, help: string, value: number): Figure => ({
+      name,
+      help,
+      type: 'gauge',
+      value,
+    });
+    return [
+      gauge('apiserver_current_inflight_requests', 'Requests being answered, watches apart.', this.#inFlight),
+      gauge('apiserver_longrunning_requests', 'Open watches.', this.#watchers),
+      gauge('apiserver_watch_cache_resource_version', 'Revision that the cache has seen.', cache.revision),
+      gauge('apiserver_storage_objects', 'Objects in the cache.', cache.objects),
+      {
+        name: 'apiserver_request_total',
+        help: 'Requests answered since the start.',
+        type: 'counter',
+        value: this.#requests,
+      },
+    ];
   }
 
   impersonate(identity: Identity, headers: Readonly<Record<string, string>>): Identity {

@@ -12,7 +12,7 @@ import type { TLSSocket } from 'node:tls';
 import { gzip } from 'node:zlib';
 import type { TraceParent } from '../../transport/index.js';
 import type { ActorSystem } from '../runtime/index.js';
-import { anonymous, authenticate, type AuthenticatorOptions, isOpenPath } from './authentication.js';
+import { accountExistsIn, anonymous, authenticate, isOpenPath } from './authentication.js';
 import { type ApiServer, statusResponse, toStatusError } from './core.js';
 import { limits } from './limits.js';
 import {
@@ -35,7 +35,8 @@ export interface HttpsDoorOptions {
   readonly host?: string;
   /** 0: any free port. */
   readonly port: number;
-  readonly authentication: Omit<AuthenticatorOptions, 'nowMs'>;
+  /** Bearer tokens of people and components; service account tokens come from the server's signer. */
+  readonly staticTokens?: ReadonlyMap<string, Identity>;
   /** `Kabuki-Served-By`; default the node's name. */
   readonly servedBy?: string;
 }
@@ -231,7 +232,7 @@ function newTrace(system: ActorSystem) {
 export async function identifyPeer(
   incoming: Incoming,
   request: ApiRequest,
-  { server, system, authentication }: Pick<HttpsDoorOptions, 'server' | 'system' | 'authentication'>,
+  { server, system, staticTokens }: Pick<HttpsDoorOptions, 'server' | 'system' | 'staticTokens'>,
 ): Promise<Identity> {
   const socket = tlsSocketOf(incoming);
   const subject = socket.authorized ? socket.getPeerCertificate()?.subject : undefined;
@@ -244,7 +245,12 @@ export async function identifyPeer(
       }),
       ...(request.headers['authorization'] && { authorization: request.headers['authorization'] }),
     },
-    { ...authentication, nowMs: () => system.env.clock.nowMs() },
+    {
+      ...(staticTokens && { staticTokens }),
+      ...(server.context.tokens && { tokens: server.context.tokens }),
+      accountExists: accountExistsIn(server.context.cache),
+      nowMs: () => system.env.clock.nowMs(),
+    },
   );
   if (!identity) {
     if (isOpenPath(request.path)) return anonymous;

@@ -7,3 +7,4 @@ export { limits as apiserverLimits } from './limits.js';
 export type { VersionInfo } from './paths.js';
 export { type ApiActorOptions, apiserverActor } from './api-actor.js';
 export { type HttpsDoor, type HttpsDoorOptions, openHttpsDoor } from './https-door.js';
+export { createJoseTokens, type JoseTokensOptions } from './jose-tokens.js';

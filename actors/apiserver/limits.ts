@@ -52,6 +52,8 @@ export const limits = {
   tokenMinSeconds: 600,
   tokenMaxSeconds: 2 ** 32,
   tokenDefaultSeconds: 3_600,
+  /** How often an apiserver makes sure that its endpoint is published. */
+  endpointRefreshMs: 10_000,
   /** Wait before the store is tried again when a cache cannot fill. */
   relistBackoffMs: 500,
 } as const;

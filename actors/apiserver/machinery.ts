@@ -2,12 +2,24 @@
  * The one place where the apiserver meets the object machinery: decoding, defaults, validation, versions, managed
  * fields and tables, each in the shape that the verbs need.
  */
+import {
+  bodyFormatOf,
+  decodeObject,
+  decodeProtobufAs,
+  decodeValue,
+  type ExpectedKind,
+  type FieldValidation,
+  isProtobuf,
+  parseBody,
+  type ResourceInfo,
+  schemaTable,
+  toTable,
+} from '../objects/index.js';
 import type { KubeObject } from '../objects/meta.js';
-import type { ResourceInfo } from '../objects/index.js';
-import { parse as parseYaml } from 'yaml';
-import { parseMediaType } from './negotiation.js';
-import { textOf } from './object-bytes.js';
-import { badRequest, notImplemented, unsupportedMediaType, type StatusCause } from './status.js';
+import type { Form } from './negotiation.js';
+import { badRequest, notImplemented, type StatusCause, unsupportedMediaType } from './status.js';
+
+export type { ExpectedKind, FieldValidation };
 
 export interface Decoded {
   readonly object: KubeObject;
@@ -16,38 +28,46 @@ export interface Decoded {
 
 const bodyTypes = ['application/json', 'application/yaml', 'application/vnd.kubernetes.protobuf'];
 
-export interface BodyKind {
-  readonly group: string;
-  readonly version: string;
-  readonly kind: string;
-}
-
 /** A request body as an object of the kind expected. */
 export function decodeBody(
-  _kind: BodyKind,
+  kind: ExpectedKind,
   contentType: string | undefined,
   body: Uint8Array,
-  _fieldValidation: 'Ignore' | 'Warn' | 'Strict',
+  fieldValidation: FieldValidation,
 ): Decoded {
-  const { type } = parseMediaType(contentType || 'application/json');
-  switch (type) {
-    case 'application/json':
-      return { object: parseJson(textOf(body)), warnings: [] };
-    case 'application/yaml':
-      return { object: parseYaml(textOf(body)) as KubeObject, warnings: [] };
-    default:
-      throw unsupportedMediaType(bodyTypes);
-  }
+  const { object, warnings } = decodeObject(body, contentType, kind, fieldValidation);
+  return { object: object as KubeObject, warnings };
 }
 
-export function parseJson(text: string): KubeObject {
-  try {
-    return JSON.parse(text) as KubeObject;
-  } catch (error) {
-    throw badRequest(`couldn't get version/kind; json parse error: ${(error as Error).message}`, {
-      cause: error,
-    });
+/** What a patch made of an object, checked against the schema as a body is. */
+export function checkFields(
+  kind: ExpectedKind,
+  object: KubeObject,
+  fieldValidation: FieldValidation,
+): Decoded {
+  const checked = decodeValue(object, kind, fieldValidation);
+  return { object: checked.object as KubeObject, warnings: checked.warnings };
+}
+
+/** DeleteOptions come with any group's apiVersion, or none. */
+export function decodeDeleteOptions(contentType: string | undefined, body: Uint8Array): unknown {
+  const definition = schemaTable().definition('io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions');
+  const format = bodyFormatOf(contentType);
+  if (!format) throw unsupportedMediaType(bodyTypes);
+  if (format === 'protobuf' || isProtobuf(body)) return decodeProtobufAs(body, definition).object;
+  const { value } = parseBody(body, format);
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw badRequest('DeleteOptions must be an object');
   }
+  const { kind: _kind, apiVersion: _apiVersion, ...options } = value as Record<string, unknown>;
+  const expected = { group: 'meta.k8s.io', version: 'v1', kind: 'DeleteOptions', definition };
+  return decodeValue(options, expected, 'Ignore').object;
+}
+
+/** A patch document. */
+export function parsePatch(body: Uint8Array | undefined, format: 'json' | 'yaml'): unknown {
+  if (!body || body.length === 0) throw badRequest('the request has no body');
+  return parseBody(body, format).value;
 }
 
 export function convertFromStored(_info: ResourceInfo, object: KubeObject): KubeObject {
@@ -58,7 +78,7 @@ export function convertToStored(_info: ResourceInfo, object: KubeObject): KubeOb
   return object;
 }
 
-export function applyDefaults(_info: BodyKind, _object: KubeObject): void {}
+export function applyDefaults(_info: ExpectedKind, _object: KubeObject): void {}
 
 export function validateObject(
   _info: ResourceInfo,
@@ -70,19 +90,17 @@ export function validateObject(
 }
 
 export function tableOf(
-  _info: ResourceInfo,
+  info: ResourceInfo,
   objects: readonly KubeObject[],
-  _options: { readonly includeObject: 'None' | 'Metadata' | 'Object'; readonly nowMs: number },
-): Record<string, unknown> {
-  return {
-    kind: 'Table',
-    apiVersion: 'meta.k8s.io/v1',
-    columnDefinitions: [{ name: 'Name', type: 'string', format: 'name', description: '', priority: 0 }],
-    rows: objects.map((object) => ({
-      cells: [object.metadata?.name],
-      object: { kind: 'PartialObjectMetadata', apiVersion: 'meta.k8s.io/v1', metadata: object.metadata },
-    })),
-  };
+  options: {
+    readonly includeObject: Form['includeObject'];
+    readonly nowMs: number;
+    readonly metadata: object;
+    readonly withoutColumns: boolean;
+  },
+): unknown {
+  const { metadata, ...rest } = options;
+  return toTable(objects, { group: info.group, kind: info.kind, metadata: { ...metadata }, ...rest });
 }
 
 export interface FieldManager {
@@ -101,14 +119,6 @@ export function trackUpdate(
   _by: FieldManager,
 ): void {}
 
-export function checkFields(
-  _info: ResourceInfo,
-  _object: KubeObject,
-  _fieldValidation: 'Ignore' | 'Warn' | 'Strict',
-): readonly string[] {
-  return [];
-}
-
 export function strategicMerge(_info: ResourceInfo, _object: KubeObject, _patch: unknown): KubeObject {
   throw notImplemented('strategic merge patch');
 }
@@ -122,7 +132,7 @@ export interface AppliedConfiguration {
 
 export function serverSideApply(
   _context: { readonly resource: ResourceInfo },
-  _text: string,
+  _document: unknown,
   _by: FieldManager,
 ): AppliedConfiguration {
   throw notImplemented('server-side apply');

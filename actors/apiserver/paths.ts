@@ -1,8 +1,9 @@
-/** Paths that are not about a resource: health, version, discovery, OpenAPI. */
+/** Paths that are not about a resource: health, version, token issuer, figures, discovery, OpenAPI. */
 import type { ApiRequest, ApiResponse } from './request.js';
 import type { PathRequestInfo } from './request-info.js';
 import { jsonResponse } from './resource-view.js';
 import type { ServerContext } from './server-context.js';
+import { answerSchema } from './schema-paths.js';
 import { noSuchPath } from './status.js';
 
 /** What /version says (apimachinery's version.Info). */
@@ -18,15 +19,86 @@ export interface VersionInfo {
 
 export interface PathContext extends ServerContext {
   readonly version: VersionInfo;
-  ready(): boolean;
+  readonly checks: readonly HealthCheck[];
+  /** Figures of the server, for /metrics. */
+  figures(): readonly Figure[];
+}
+
+export interface HealthCheck {
+  readonly name: string;
+  /** Which endpoints ask it: a live server need not be ready. */
+  readonly of: readonly ('livez' | 'readyz' | 'healthz')[];
+  /** Undefined: well. Otherwise why not. */
+  failure(): string | undefined;
+}
+
+export interface Figure {
+  readonly name: string;
+  readonly help: string;
+  readonly type: 'gauge' | 'counter';
+  readonly value: number;
 }
 
 export async function answerPath(
   server: PathContext,
-  _request: ApiRequest,
+  request: ApiRequest,
   info: PathRequestInfo,
 ): Promise<ApiResponse> {
   const path = info.path.length > 1 ? info.path.replace(/\/+$/, '') : info.path;
-  if (path === '/version') return jsonResponse(200, { ...server.version, goVersion: '', compiler: '' });
-  throw noSuchPath();
+  const health = /^\/(healthz|livez|readyz)(?:\/(.+))?$/.exec(path);
+  if (health)
+    return answerHealth(server.checks, health[1] as HealthCheck['of'][number], health[2], info.query);
+  switch (path) {
+    case '/version':
+      return jsonResponse(200, { ...server.version, goVersion: '', compiler: '' });
+    case '/metrics':
+      return text(200, server.figures().map(figureText).join(''));
+    case '/.well-known/openid-configuration':
+      if (!server.tokens) throw noSuchPath();
+      return jsonResponse(200, {
+        issuer: server.tokens.issuer,
+        jwks_uri: `${server.tokens.issuer}/openid/v1/jwks`,
+        response_types_supported: ['id_token'],
+        subject_types_supported: ['public'],
+        id_token_signing_alg_values_supported: ['RS256', 'ES256'],
+      });
+    case '/openid/v1/jwks':
+      if (!server.tokens) throw noSuchPath();
+      return jsonResponse(200, await server.tokens.keys(), { 'content-type': 'application/jwk-set+json' });
+    default:
+      return answerSchema(server, request, path);
+  }
+}
+
+/** kube-apiserver's format: `[+]ping ok` lines, `livez check passed`. */
+function answerHealth(
+  checks: readonly HealthCheck[],
+  endpoint: HealthCheck['of'][number],
+  only: string | undefined,
+  query: URLSearchParams,
+): ApiResponse {
+  const excluded = new Set(query.getAll('exclude'));
+  const asked = checks.filter(
+    ({ name, of }) => of.includes(endpoint) && (only === undefined || only === name) && !excluded.has(name),
+  );
+  if (only !== undefined && asked.length === 0) throw noSuchPath();
+  const lines = asked.map(({ name, failure }) => {
+    const why = failure();
+    return {
+      well: why === undefined,
+      line: why === undefined ? `[+]${name} ok` : `[-]${name} failed: ${why}`,
+    };
+  });
+  const well = lines.every((line) => line.well);
+  if (well && !query.has('verbose')) return text(200, 'ok');
+  const verdict = `${endpoint} check ${well ? 'passed' : 'failed'}`;
+  return text(well ? 200 : 500, `${[...lines.map(({ line }) => line), verdict].join('\n')}\n`);
+}
+
+function text(status: number, body: string): ApiResponse {
+  return { status, headers: { 'content-type': 'text/plain; charset=utf-8' }, body: Buffer.from(body) };
+}
+
+function figureText({ name, help, type, value }: Figure): string {
+  return `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${name} ${value}\n`;
 }

@@ -157,12 +157,16 @@ export class ResourceView {
     metadata: object,
     options: { readonly columns: boolean },
   ): unknown {
-    const table = tableOf(
+    return tableOf(
       this.info,
       entries.map((entry) => this.object(entry)),
-      { includeObject: form.includeObject, nowMs: this.#nowMs() },
+      {
+        includeObject: form.includeObject,
+        nowMs: this.#nowMs(),
+        metadata,
+        withoutColumns: !options.columns,
+      },
     );
-    return { ...table, metadata, ...(!options.columns && { columnDefinitions: null }) };
   }
 }
 

@@ -59,6 +59,12 @@ export class WatchCache {
     return this.#revision;
   }
 
+  get objects(): number {
+    let count = 0;
+    for (const cache of this.#resources.values()) count += cache.size;
+    return count;
+  }
+
   get ready(): boolean {
     return this.#filled;
   }

@@ -1,12 +1,12 @@
 /** Request bodies as objects of the kind that the path names. */
 import { apiVersionOf } from '../../objects/index.js';
 import type { KubeObject } from '../../objects/meta.js';
-import { type BodyKind, decodeBody } from '../machinery.js';
+import { decodeBody, type ExpectedKind } from '../machinery.js';
 import type { RequestContext } from '../server-context.js';
 import { badRequest } from '../status.js';
 
 /** The body as an object of `kind`, its kind and apiVersion set and checked. */
-export function readBody<T extends KubeObject = KubeObject>(context: RequestContext, kind: BodyKind): T {
+export function readBody<T extends KubeObject = KubeObject>(context: RequestContext, kind: ExpectedKind): T {
   const { request, fieldValidation, warnings } = context;
   if (!request.body || request.body.length === 0) throw badRequest('the request has no body');
   const decoded = decodeBody(kind, request.headers['content-type'], request.body, fieldValidation);
@@ -14,7 +14,7 @@ export function readBody<T extends KubeObject = KubeObject>(context: RequestCont
   return checkKind(decoded.object, kind) as T;
 }
 
-export function checkKind(object: KubeObject, kind: BodyKind): KubeObject {
+export function checkKind(object: KubeObject, kind: ExpectedKind): KubeObject {
   if (typeof object !== 'object' || object === null || Array.isArray(object)) {
     throw badRequest(`the object provided is unrecognized (must be of type ${kind.kind})`);
   }

@@ -7,7 +7,7 @@ import type { Namespace } from '../../objects/types/core.js';
 import { admitDelete } from '../admission.js';
 import { companionsFor } from '../companions.js';
 import { limits } from '../limits.js';
-import { convertToStored, decodeBody } from '../machinery.js';
+import { convertToStored, decodeDeleteOptions } from '../machinery.js';
 import type { ApiResponse } from '../request.js';
 import { jsonResponse } from '../resource-view.js';
 import type { CacheEntry } from '../resource-cache.js';
@@ -86,10 +86,7 @@ function deletionOptions(context: RequestContext): DeletionOptions {
   const { request, info } = context;
   let options: DeletionOptions = {};
   if (request.body && request.body.length > 0) {
-    const kind = { group: 'meta.k8s.io', version: 'v1', kind: 'DeleteOptions' };
-    const decoded = decodeBody(kind, request.headers['content-type'], request.body, 'Ignore').object;
-    if (typeof decoded !== 'object' || decoded === null) throw badRequest('DeleteOptions must be an object');
-    options = decoded as DeletionOptions;
+    options = decodeDeleteOptions(request.headers['content-type'], request.body) as DeletionOptions;
   }
   const grace = info.query.get('gracePeriodSeconds');
   const policy = info.query.get('propagationPolicy');

@@ -1,9 +1,8 @@
 /** PATCH: JSON, merge, strategic merge and apply. Tried again on the newest version when somebody else was faster. */
 import { applyJsonPatch, applyMergePatch } from '../../objects/index.js';
 import type { KubeObject } from '../../objects/meta.js';
-import { strategicMerge, parseJson, serverSideApply, checkFields } from '../machinery.js';
+import { checkFields, parsePatch, serverSideApply, strategicMerge } from '../machinery.js';
 import { parseMediaType } from '../negotiation.js';
-import { textOf } from '../object-bytes.js';
 import type { ApiResponse } from '../request.js';
 import { isTrue } from '../request-info.js';
 import { nowText, type RequestContext } from '../server-context.js';
@@ -50,7 +49,7 @@ export function patchFunction(
   { request, resource }: Pick<RequestContext, 'request' | 'resource'>,
   type: string,
 ): (object: KubeObject) => KubeObject {
-  const document: unknown = parseJson(textOf(request.body ?? new Uint8Array()));
+  const document: unknown = parsePatch(request.body, 'json');
   switch (type) {
     case 'application/json-patch+json':
       return (object) => applyJsonPatch(object, document);
@@ -67,8 +66,9 @@ export function patchFunction(
 }
 
 function patched(context: RequestContext, object: KubeObject): KubeObject {
-  context.warnings.push(...checkFields(context.resource, object, context.fieldValidation));
-  const next = checkKind(object, context.resource);
+  const checked = checkFields(context.resource, object, context.fieldValidation);
+  context.warnings.splice(0, Infinity, ...checked.warnings);
+  const next = checkKind(checked.object, context.resource);
   checkName(next.metadata!, context.info.name);
   return next;
 }
@@ -84,7 +84,7 @@ async function applyObject(context: RequestContext): Promise<ApiResponse> {
   const key = objectKey(resource.storage, info.namespace, info.name);
   const strategy = strategyFor(resource);
   const view = viewOf(context);
-  const wanted = serverSideApply(context, textOf(request.body ?? new Uint8Array()), {
+  const wanted = serverSideApply(context, parsePatch(request.body, 'yaml'), {
     manager: context.fieldManager,
     operation: 'Apply',
     apiVersion: view.apiVersion,

@@ -179,9 +179,67 @@ function reconcile(
       return object;
     }
     default:
-      // What such a subresource may change has been merged into `next` before.
-      return { ...wanted, metadata };
+      return { ...kept, ...partOf(subresource, wanted, kept), metadata };
   }
+}
+
+type Parts = { spec?: Record<string, unknown>; status?: unknown };
+
+/** The part of the object that a subresource may change. */
+function partOf(subresource: string, wanted: Parts, kept: Parts): Parts {
+  switch (subresource) {
+    case 'finalize':
+      return { spec: { ...kept.spec, finalizers: wanted.spec?.['finalizers'] ?? [] } };
+    case 'approval':
+      return {
+        status: { ...(kept.status as object), conditions: (wanted.status as Parts & Conditions)?.conditions },
+      };
+    case 'ephemeralcontainers':
+      return { spec: { ...kept.spec, ephemeralContainers: wanted.spec?.['ephemeralContainers'] } };
+    case 'resize':
+      return { spec: { ...kept.spec, ...resized(wanted.spec, kept.spec) } };
+    case 'scale':
+      return { spec: { ...kept.spec, replicas: wanted.spec?.['replicas'] } };
+    case 'binding':
+      return wanted;
+    default:
+      throw new TypeError(`subresource ${subresource} changes no part of an object`);
+  }
+}
+
+interface Conditions {
+  readonly conditions?: unknown;
+}
+
+interface NamedContainer {
+  readonly name: string;
+  readonly resources?: unknown;
+  readonly resizePolicy?: unknown;
+}
+
+/** Containers as they were, with the resources now wanted (KEP-1287). */
+function resized(
+  wanted: Parts['spec'],
+  kept: Parts['spec'],
+): { containers?: unknown; initContainers?: unknown } {
+  const result: { containers?: unknown; initContainers?: unknown } = {};
+  for (const list of ['containers', 'initContainers'] as const) {
+    const before = kept?.[list] as readonly NamedContainer[] | undefined;
+    if (!before) continue;
+    const after = new Map(
+      ((wanted?.[list] as readonly NamedContainer[] | undefined) ?? []).map((each) => [each.name, each]),
+    );
+    result[list] = before.map((container) => {
+      const next = after.get(container.name);
+      if (!next) return container;
+      return {
+        ...container,
+        ...(next.resources !== undefined && { resources: next.resources }),
+        ...(next.resizePolicy !== undefined && { resizePolicy: next.resizePolicy }),
+      };
+    });
+  }
+  return result;
 }
 
 function copyField<K extends keyof ObjectMeta>(to: ObjectMeta, from: ObjectMeta, field: K): void {
