@@ -38,7 +38,6 @@ const door =
     certificate: dir.readText('pki/apiserver.crt'),
     clientCa: dir.readText('pki/ca.crt'),
     port: machine.httpsPort ?? 0,
-    authentication: {},
     servedBy: name,
   }));
 

@@ -3,6 +3,7 @@
  * fields and tables, each in the shape that the verbs need.
  */
 import {
+  applyDefaults as fillDefaults,
   bodyFormatOf,
   decodeObject,
   decodeProtobufAs,
@@ -10,7 +11,9 @@ import {
   type ExpectedKind,
   type FieldValidation,
   isProtobuf,
+  type JsonObject,
   parseBody,
+  prepareForCreate,
   type ResourceInfo,
   schemaTable,
   toTable,
@@ -78,7 +81,19 @@ export function convertToStored(_info: ResourceInfo, object: KubeObject): KubeOb
   return object;
 }
 
-export function applyDefaults(_info: ExpectedKind, _object: KubeObject): void {}
+export function applyDefaults(kind: GroupKind, object: KubeObject): void {
+  fillDefaults(object as JsonObject, kind);
+}
+
+/** What the server writes into a new object: its first status, selectors that follow from the uid. */
+export function prepareNew(kind: GroupKind, object: KubeObject): void {
+  prepareForCreate(object as JsonObject, kind);
+}
+
+interface GroupKind {
+  readonly group: string;
+  readonly kind: string;
+}
 
 export function validateObject(
   _info: ResourceInfo,

@@ -5,7 +5,6 @@
 import type { ResourceInfo } from '../objects/index.js';
 import type { KubeObject } from '../objects/meta.js';
 import type { Namespace, Pod } from '../objects/types/core.js';
-import { podQosClass } from './pod-qos.js';
 
 export interface Strategy {
   /** The object has a status that only /status changes. */
@@ -19,7 +18,6 @@ export interface Strategy {
   readonly returnsDeleted: boolean;
   /** Seconds that a delete waits for whoever runs the object; undefined: the kind is deleted at once. */
   gracePeriodSeconds?(object: KubeObject, requested: number | undefined): number;
-  prepareForCreate?(object: KubeObject): void;
   prepareForUpdate?(next: KubeObject, old: KubeObject): void;
 }
 
@@ -116,36 +114,13 @@ const special: Readonly<Record<string, Partial<Strategy>>> = {
       if (status?.phase === 'Failed' || status?.phase === 'Succeeded') seconds = 0;
       return seconds < 0 ? 1 : seconds;
     },
-    prepareForCreate(object) {
-      const pod = object as Pod;
-      pod.status = { phase: 'Pending', qosClass: podQosClass(pod) };
-    },
   },
   '/namespaces': {
-    prepareForCreate(object) {
-      const namespace = object as Namespace;
-      const finalizers = namespace.spec?.finalizers ?? [];
-      namespace.spec = {
-        ...namespace.spec,
-        finalizers: finalizers.includes('kubernetes') ? finalizers : [...finalizers, 'kubernetes'],
-      };
-      namespace.status = { phase: 'Active' };
-    },
     prepareForUpdate(next, old) {
       const namespace = next as Namespace;
       const { spec } = old as Namespace;
       if (spec === undefined) delete namespace.spec;
       else namespace.spec = spec;
-    },
-  },
-  'batch/jobs': {
-    prepareForCreate(object) {
-      (object as { status?: object }).status = {};
-    },
-  },
-  'policy/poddisruptionbudgets': {
-    prepareForCreate(object) {
-      (object as { status?: object }).status = {};
     },
   },
   'certificates.k8s.io/certificatesigningrequests': {

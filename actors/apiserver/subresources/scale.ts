@@ -114,7 +114,7 @@ function scaleOf(object: KubeObject): Scale {
       ...(resourceVersion !== undefined && { resourceVersion }),
       ...(creationTimestamp !== undefined && { creationTimestamp }),
     },
-    spec: { ...(spec?.replicas ? { replicas: spec.replicas } : {}) },
+    spec: spec?.replicas ? { replicas: spec.replicas } : {},
     status: { replicas: status?.replicas ?? 0, ...(selector && { selector }) },
   };
 }

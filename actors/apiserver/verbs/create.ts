@@ -2,7 +2,7 @@
 import type { KubeObject, ObjectMeta } from '../../objects/meta.js';
 import { admitCreate } from '../admission.js';
 import { limits } from '../limits.js';
-import { applyDefaults, convertToStored, trackUpdate, validateObject } from '../machinery.js';
+import { applyDefaults, convertToStored, prepareNew, trackUpdate, validateObject } from '../machinery.js';
 import { companionsFor } from '../companions.js';
 import type { ApiResponse } from '../request.js';
 import { nowText, type RequestContext } from '../server-context.js';
@@ -69,8 +69,8 @@ async function createOnce(
   }
   fillSystemFields(context, metadata, strategy.hasGeneration);
   if (strategy.hasStatus) delete (object as { status?: unknown }).status;
-  strategy.prepareForCreate?.(object);
   applyDefaults(resource, object);
+  prepareNew(resource, object);
   await admitCreate(context, object);
   applyDefaults(resource, object);
   if (by === 'update') {
