@@ -4,33 +4,33 @@
  * and incarnation are exchanged, and whoever claims to be a node proves it by a token that went to the address (and,
  * with CURVE, to the key) of that node. Routing ids are left to the ROUTER, one a connection: a chosen id could be
  * taken over with `handover`, and with it the identity.
- * An edge: sockets and random tokens. Frames: zmq/frames.ts; queues and writing: zmq/outbox.ts.
+ * An edge: sockets and random tokens. Frames: zmq/frames.ts; meeting: zmq/handshake.ts; queues: zmq/outbox.ts.
+ * A worker thread must `close` its link before it ends: zeromq 6.8 aborts the process when a thread dies while a
+ * socket of it waits for a message.
  */
 import { strict as assert } from 'node:assert';
-import { randomBytes } from 'node:crypto';
-import type { Context, Router } from 'zeromq';
+import type { Context } from 'zeromq';
 import type { Clock, Random, Timer } from './clock.js';
 import { decodeEnvelopes, encodeEnvelope } from './codec.js';
 import type { Envelope, Incarnation, NodeId } from './envelope.js';
-import { TransportError, type TransportErrorCode } from './errors.js';
+import { TransportError } from './errors.js';
 import type { FaultPolicy } from './faults/policy.js';
 import { type LinkLimits, linkLimits } from './limits.js';
 import type { DropReason, Link, LinkEvents } from './link.js';
-import { type Journal, type JournalEvent, silentJournal } from './trace/journal.js';
+import { type Journal, silentJournal } from './trace/journal.js';
 import { checkAddress } from './zmq/address.js';
 import {
   controlFrame,
   type FrameType,
   frameTypeOf,
-  type Hello,
-  linkProtocolVersion,
   readChallenge,
   readHello,
-  readRefusal,
   readToken,
-  readWelcome,
 } from './zmq/frames.js';
-import { type PeerSurroundings, ZmqPeer } from './zmq/peer.js';
+import { Handshake } from './zmq/handshake.js';
+import { ZmqPeer } from './zmq/peer.js';
+import { codeOf, type LinkCounters, Remarks } from './zmq/remarks.js';
+import { RouterSocket } from './zmq/router.js';
 import { type CurveKeys, Doorkeeper } from './zmq/zap.js';
 
 export interface ZmqLinkOptions {
@@ -58,86 +58,105 @@ export interface PeerStatus {
   readonly refusal?: string;
 }
 
-export interface LinkCounters {
-  sent: number;
-  received: number;
-  /** Frames that no well-behaved peer sends. */
-  garbage: number;
-  refused: number;
-  /** Envelopes in the name of another node. */
-  forged: number;
-}
-
-const pendingMax = 4;
-const repliesMax = 1024;
-/** Remarks on garbage a second; more are only counted. */
-const remarksMax = 20;
+/** Around the letters of one message. */
+const frameOverheadBytesMax = 1024 * 1024;
 
 export class ZmqLink implements Link {
   readonly node: NodeId;
   readonly incarnation: Incarnation;
-  readonly counters: LinkCounters = { sent: 0, received: 0, garbage: 0, refused: 0, forged: 0 };
   readonly #policy: FaultPolicy;
   readonly #options: ZmqLinkOptions;
   readonly #limits: LinkLimits;
   readonly #clock: Clock;
-  readonly #journal: Journal;
+  readonly #remarks: Remarks;
+  readonly #handshake: Handshake;
   readonly #peers = new Map<NodeId, ZmqPeer>();
+  /** Added before start. */
   readonly #waiting = new Map<NodeId, string>();
   readonly #removed = new Set<NodeId>();
-  /** Proven connections by routing id. */
-  readonly #sessions = new Map<string, ZmqPeer>();
-  readonly #replies: [routingId: Buffer, ...(string | Uint8Array)[]][] = [];
-  #replying = false;
   #events: LinkEvents | undefined;
-  #around: PeerSurroundings | undefined;
-  #router: Router | undefined;
+  #sockets: { readonly zmq: typeof import('zeromq'); readonly context: Context } | undefined;
+  #router: RouterSocket | undefined;
   #doorkeeper: Doorkeeper | undefined;
   #address = '';
   #tickTimer: Timer | undefined;
   #tickAtMs = 0;
   #delayed = 0;
-  #lamport = 0;
-  #remarks = 0;
   #closed = false;
+  /** Peers learn at once that the process ends, not by its silence. */
+  readonly #atExit = (): void => {
+    this.#closePeers();
+    this.#router?.closeNow();
+    this.#doorkeeper?.close();
+  };
 
+  /** Throws TransportError for addresses and options that cannot be. */
   constructor(node: NodeId, incarnation: Incarnation, policy: FaultPolicy, options: ZmqLinkOptions) {
+    const { clusterId, curve, bind, advertise } = options;
+    if (bind !== undefined) checkAddress(bind, curve !== undefined, 'bind to');
+    if (advertise !== undefined) checkAddress(advertise, curve !== undefined, 'advertise');
+    if (clusterId === '' || clusterId.length > 128) {
+      throw new TransportError('bad-option', 'clusterId must have 1 to 128 characters');
+    }
     this.node = node;
     this.incarnation = incarnation;
     this.#policy = policy;
     this.#options = options;
     this.#limits = { ...linkLimits, ...options.limits };
     this.#clock = options.clock;
-    this.#journal = options.journal ?? silentJournal;
-    const secured = options.curve !== undefined;
-    checkAddress(options.bind ?? 'tcp://127.0.0.1:0', secured, 'bind to');
-    if (options.advertise !== undefined) checkAddress(options.advertise, secured, 'advertise');
-    if (options.clusterId === '' || options.clusterId.length > 128) {
-      throw new TransportError('bad-option', 'clusterId must have 1 to 128 characters');
-    }
+    this.#remarks = new Remarks(node, options.clock, options.journal ?? silentJournal);
+    this.#handshake = new Handshake({
+      node,
+      incarnation,
+      clusterId,
+      curve,
+      clock: this.#clock,
+      limits: this.#limits,
+      remarks: this.#remarks,
+      peers: this.#peers,
+      removed: this.#removed,
+      address: () => this.#address,
+      addPeer: (peer, address) => this.#addPeer(peer, address, false),
+      control: (peer, type, content) => this.#control(peer, type, content),
+      reply: (routingId, to, type, content) => {
+        if (to === undefined || this.#passes(to, 'Handshake')) this.#router?.reply(routingId, type, content);
+      },
+      up: (peer, met) => this.#events?.onPeerUp(peer.node, met),
+      down: (peer, met, reason) => this.#events?.onPeerDown(peer.node, met, reason),
+    });
   }
 
+  get counters(): Readonly<LinkCounters> {
+    return this.#remarks.counters;
+  }
+
+  /** Rejects with TransportError `bind-failed` or `bad-option`. */
   async start(events: LinkEvents): Promise<void> {
     assert(this.#events === undefined, `link ${this.node} was started before`);
     if (this.#closed) throw new TransportError('closed', `link ${this.node} is closed`);
     this.#events = events;
+    const { curve, bind = 'tcp://127.0.0.1:0', advertise } = this.#options;
     // Loaded here: who only simulates needs no native code.
     const zmq = await import('zeromq');
-    const { curve } = this.#options;
     const context = curve === undefined ? zmq.context : new zmq.Context();
-    if (curve !== undefined) {
-      this.#doorkeeper = await Doorkeeper.start(zmq, context, curve, (publicKey, address) => {
-        this.counters.refused += 1;
-        this.#remark('link.refused', {
-          code: 'wrong-identity',
-          publicKey,
-          address,
-          why: 'unknown CURVE key',
-        });
+    const refused = (detail: Readonly<Record<string, string>>) => this.#remarks.refused(detail);
+    if (curve !== undefined) this.#doorkeeper = await Doorkeeper.start(zmq, context, curve, refused);
+    try {
+      this.#router = await RouterSocket.bind(zmq, context, {
+        node: this.node,
+        bind,
+        curve,
+        messageBytesMax: this.#limits.envelopeBytesMax + frameOverheadBytesMax,
+        incoming: (routingId, parts) => this.#incoming(routingId, parts),
+        refused,
       });
+      this.#address = advertise ?? dialable(this.#router.endpoint);
+    } catch (error) {
+      this.#atExit();
+      throw error;
     }
-    this.#around = this.#surroundings(zmq, context);
-    await this.#bind(zmq, context);
+    process.once('exit', this.#atExit);
+    this.#sockets = { zmq, context };
     this.#tickAtMs = this.#clock.monotonicMs();
     this.#tick();
     for (const [peer, address] of this.#waiting) this.#addPeer(peer, address, true);
@@ -145,17 +164,19 @@ export class ZmqLink implements Link {
   }
 
   address(): string {
-    if (this.#address === '')
+    if (this.#address === '') {
       throw new TransportError('not-started', `link ${this.node} has no address before start`);
+    }
     return this.#address;
   }
 
+  /** Throws TransportError: `bad-address`, `insecure-bind`, or `wrong-identity` when CURVE has no key of the peer. */
   addPeer(node: NodeId, address: string): void {
     assert(node !== this.node, `${node} cannot be its own peer`);
     checkAddress(address, this.#options.curve !== undefined, 'dial');
     if (this.#closed) return;
     this.#removed.delete(node);
-    if (this.#around === undefined) this.#waiting.set(node, address);
+    if (this.#sockets === undefined) this.#waiting.set(node, address);
     else this.#addPeer(node, address, true);
   }
 
@@ -164,7 +185,7 @@ export class ZmqLink implements Link {
     const peer = this.#peers.get(node);
     if (peer === undefined) return;
     this.#removed.add(node);
-    this.#forget(peer, 'unreachable');
+    this.#forget(peer);
   }
 
   peers(): PeerStatus[] {
@@ -181,7 +202,7 @@ export class ZmqLink implements Link {
   send(envelope: Envelope): void {
     assert(envelope.from === this.node, `${this.node} cannot send in the name of ${envelope.from}`);
     assert(envelope.to !== this.node, `${this.node} need not send to itself over a link`);
-    this.#lamport = Math.max(this.#lamport, envelope.lamport);
+    this.#remarks.see(envelope);
     const refusal = this.#refusal(envelope);
     if (refusal !== undefined) {
       this.#drop(envelope, refusal);
@@ -202,320 +223,53 @@ export class ZmqLink implements Link {
     }
     for (const delayMs of verdict.delaysMs) {
       if (delayMs === 0) this.#post(envelope, bytes);
-      else
-        this.#later(
-          delayMs,
-          () => this.#post(envelope, bytes),
-          () => this.#drop(envelope, 'queue-full'),
-        );
+      else this.#postLater(delayMs, envelope, bytes);
     }
   }
 
   async close(): Promise<void> {
     if (this.#closed) return;
-    this.#closed = true;
-    this.#tickTimer?.cancel();
-    for (const peer of this.#peers.values()) {
-      peer.close('closed', this.#passes(peer.node, 'Handshake') ? controlFrame('goodbye') : undefined);
-    }
-    this.#peers.clear();
-    this.#sessions.clear();
-    const router = this.#router;
-    if (router !== undefined && !router.closed) {
-      // Unbinding first: the port is free again when this returns.
-      await router.unbind(router.lastEndpoint ?? this.#address);
-      router.close();
-    }
+    this.#closePeers();
+    process.off('exit', this.#atExit);
+    await this.#router?.close();
     this.#doorkeeper?.close();
   }
 
-  async #bind(zmq: typeof import('zeromq'), context: Context): Promise<void> {
-    const { curve, bind = 'tcp://127.0.0.1:0', advertise } = this.#options;
-    const router = new zmq.Router({
-      context,
-      mandatory: true,
-      linger: 0,
-      sendTimeout: 0,
-      maxMessageSize: this.#limits.envelopeBytesMax + 1024 * 1024,
-      ...(curve === undefined
-        ? {}
-        : {
-            curveServer: true,
-            curvePublicKey: curve.publicKey,
-            curveSecretKey: curve.secretKey,
-            zapDomain: 'kabuki',
-          }),
-    });
-    try {
-      await router.bind(bind);
-    } catch (error) {
-      router.close();
-      this.#doorkeeper?.close();
-      throw new TransportError('bind-failed', `${this.node} cannot listen at ${bind}: ${text(error)}`, error);
-    }
-    const bound = router.lastEndpoint ?? bind;
-    this.#address = advertise ?? bound;
-    if (/^tcp:\/\/(0\.0\.0\.0|\[::\]|\*):/.test(this.#address)) {
-      router.close();
-      this.#doorkeeper?.close();
-      throw new TransportError(
-        'bad-option',
-        `bound to ${bound}: say with advertise where peers reach this node`,
-      );
-    }
-    const refused = ({ error, address }: { error: Error; address: string }) => {
-      this.counters.refused += 1;
-      this.#remark('link.refused', { code: codeOf(error), address, why: error.message });
-    };
-    router.events.on('handshake:error:protocol', refused);
-    router.events.on('handshake:error:other', refused);
-    this.#router = router;
-    void this.#receive(router);
-  }
-
-  async #receive(router: Router): Promise<void> {
-    for await (const [routingId, ...parts] of router as AsyncIterable<Buffer[]>) {
-      if (this.#closed || routingId === undefined) continue;
-      try {
-        this.#incoming(routingId, parts);
-      } catch (error) {
-        if (!(error instanceof TransportError)) throw error;
-        this.#garbage(error, this.#sessions.get(routingId.toString('latin1'))?.node);
-      }
-    }
+  #closePeers(): void {
+    this.#closed = true;
+    this.#tickTimer?.cancel();
+    for (const peer of this.#peers.values()) peer.close('closed', this.#lastWord(peer));
+    this.#peers.clear();
   }
 
   /** A frame at our ROUTER. */
-  #incoming(routingId: Buffer, [type, ...parts]: Buffer[]): void {
+  #incoming(routingId: Buffer, parts: Buffer[]): void {
+    if (this.#closed) return;
     const key = routingId.toString('latin1');
-    const frameType = frameTypeOf(type);
-    if (frameType === 'hello') {
-      this.#hello(routingId, key, readHello(parts));
-      return;
-    }
-    if (frameType === 'prove') {
-      this.#proof(routingId, key, readToken(parts));
-      return;
-    }
-    if (frameType === 'challenge') {
-      this.#challenge(readChallenge(parts));
-      return;
-    }
-    const peer = this.#sessions.get(key);
-    if (peer?.inbound === undefined) {
-      this.#reply(routingId, undefined, 'reset');
-      return;
-    }
-    this.#heard(peer);
-    if (frameType === 'letters') this.#letters(peer, peer.inbound.incarnation, parts);
-    else if (frameType === 'goodbye') this.#goodbye(peer);
-    else if (frameType !== 'beat')
-      throw new TransportError('undecodable', `a ${frameType} frame at a ROUTER`);
-  }
-
-  /** A frame at the DEALER that dials `peer`; with CURVE it can only come from the true peer. */
-  #answer(peer: ZmqPeer, [type, ...parts]: Buffer[]): void {
-    const frameType = frameTypeOf(type);
-    switch (frameType) {
-      case 'welcome': {
-        const welcome = readWelcome(parts);
-        if (welcome.node !== peer.node || welcome.cluster !== this.#options.clusterId) {
-          this.#refusedBy(peer, 'wrong-identity', `${peer.address} is ${welcome.node} of ${welcome.cluster}`);
-          return;
-        }
-        this.#welcomed(peer, welcome.incarnation);
-        return;
-      }
-      case 'refuse': {
-        const refusal = readRefusal(parts);
-        this.#refusedBy(peer, refusal.code, refusal.message);
-        return;
-      }
-      case 'reset':
-        peer.outbound = undefined;
-        peer.outbox.open = false;
-        this.#sayHello(peer);
-        return;
-      default:
-        throw new TransportError('undecodable', `a ${frameType} frame at a DEALER`);
-    }
-  }
-
-  #hello(routingId: Buffer, key: string, hello: Hello): void {
-    const refusal = this.#judgeHello(hello);
-    if (refusal !== undefined) {
-      this.counters.refused += 1;
-      this.#remark('link.refused', { peer: hello.node, code: refusal.code, why: refusal.message });
-      this.#reply(routingId, hello.node, 'refuse', refusal);
-      return;
-    }
-    const peer = this.#introduce(hello);
-    if (peer.inbound?.key === key && peer.inbound.incarnation === hello.incarnation) {
-      this.#welcome(routingId, peer);
-      return;
-    }
-    let pending = peer.pending.find((p) => p.key === key && p.incarnation === hello.incarnation);
-    if (pending === undefined) {
-      pending = { key, incarnation: hello.incarnation, token: randomBytes(16).toString('hex') };
-      peer.pending = [...peer.pending, pending].slice(-pendingMax);
-    }
-    this.#control(peer, 'challenge', {
-      cluster: this.#options.clusterId,
-      node: this.node,
-      asked: hello.incarnation,
-      token: pending.token,
-    });
-    // Whoever reaches us can probably be reached: do not wait for the next round.
-    if (peer.outbound === undefined) this.#sayHello(peer);
-  }
-
-  #judgeHello(hello: Hello): { code: TransportErrorCode; message: string } | undefined {
-    const { clusterId, curve } = this.#options;
-    if (hello.protocol !== linkProtocolVersion) {
-      const message = `${hello.node} speaks link protocol ${hello.protocol}, ${this.node} speaks ${linkProtocolVersion}`;
-      return { code: 'wrong-protocol', message };
-    }
-    if (hello.cluster !== clusterId) {
-      const message = `${hello.node} is of cluster ${hello.cluster}, ${this.node} is of cluster ${clusterId}`;
-      return { code: 'wrong-cluster', message };
-    }
-    if (hello.node === this.node) {
-      return { code: 'wrong-identity', message: `another node calls itself ${this.node} too` };
-    }
-    if (this.#removed.has(hello.node)) {
-      return { code: 'wrong-identity', message: `${hello.node} was removed from the peers of ${this.node}` };
-    }
-    if (curve !== undefined && !curve.serverKeys.has(hello.node)) {
-      return { code: 'wrong-identity', message: `${this.node} knows no key of ${hello.node}` };
-    }
-    const latest = this.#peers.get(hello.node)?.latest ?? 0;
-    if (hello.incarnation < latest) {
-      const message = `${hello.node} came as incarnation ${hello.incarnation} after ${latest}`;
-      return { code: 'stale-incarnation', message };
-    }
-    if (!this.#peers.has(hello.node) && this.#peers.size >= this.#limits.peersMax) {
-      return {
-        code: 'bad-option',
-        message: `${this.node} has ${this.#peers.size} peers, which is its limit`,
-      };
-    }
     try {
-      checkAddress(hello.address, curve !== undefined, 'dial');
+      this.#read(routingId, key, parts);
     } catch (error) {
-      if (error instanceof TransportError) return { code: error.code, message: error.message };
-      throw error;
-    }
-    return undefined;
-  }
-
-  /** The peer that says hello, at the address it names, where it may have moved. */
-  #introduce(hello: Hello): ZmqPeer {
-    const peer = this.#peers.get(hello.node);
-    if (peer === undefined) return this.#addPeer(hello.node, hello.address, false);
-    const moved = peer.address !== hello.address && (!peer.up || hello.incarnation > peer.latest);
-    if (moved && this.#options.curve !== undefined) peer.redialIfProven(hello.address);
-    else if (moved) peer.redial(hello.address);
-    return peer;
-  }
-
-  #challenge({ cluster, node, asked, token }: ReturnType<typeof readChallenge>): void {
-    const peer = this.#peers.get(node);
-    if (peer === undefined || cluster !== this.#options.clusterId || asked !== this.incarnation) return;
-    this.#control(peer, 'prove', { token });
-  }
-
-  #proof(routingId: Buffer, key: string, token: string): void {
-    for (const peer of this.#peers.values()) {
-      const pending = peer.pending.find((p) => p.key === key && p.token === token);
-      if (pending === undefined) continue;
-      peer.pending = [];
-      if (pending.incarnation < peer.latest) return;
-      if (peer.inbound !== undefined) this.#sessions.delete(peer.inbound.key);
-      this.#seen(peer, pending.incarnation);
-      peer.inbound = { key, incarnation: pending.incarnation };
-      this.#sessions.set(key, peer);
-      this.#heard(peer);
-      this.#welcome(routingId, peer);
-      return;
-    }
-    this.#reply(routingId, undefined, 'reset');
-  }
-
-  #welcome(routingId: Buffer, peer: ZmqPeer): void {
-    this.#reply(routingId, peer.node, 'welcome', {
-      protocol: linkProtocolVersion,
-      cluster: this.#options.clusterId,
-      node: this.node,
-      incarnation: this.incarnation,
-    });
-  }
-
-  #welcomed(peer: ZmqPeer, incarnation: Incarnation): void {
-    if (incarnation < peer.latest) return;
-    this.#seen(peer, incarnation);
-    peer.outbound = incarnation;
-    peer.refusal = undefined;
-    peer.helloDelayMs = 0;
-    peer.grace?.cancel();
-    peer.outbox.open = true;
-    this.#heard(peer);
-  }
-
-  /** A proven or welcoming incarnation; a new one ends everything that belonged to the old. */
-  #seen(peer: ZmqPeer, incarnation: Incarnation): void {
-    if (incarnation <= peer.latest) return;
-    peer.latest = incarnation;
-    if (peer.up) this.#down(peer, 'restarted');
-    if (peer.inbound !== undefined) this.#sessions.delete(peer.inbound.key);
-    peer.inbound = undefined;
-    if (peer.outbound !== undefined) {
-      peer.outbound = undefined;
-      peer.outbox.open = false;
-      peer.outbox.dropAll('unreachable');
-      this.#sayHello(peer);
+      if (!(error instanceof TransportError)) throw error;
+      this.#remarks.garbage(error, this.#handshake.peerOf(key)?.node);
     }
   }
 
-  #heard(peer: ZmqPeer): void {
-    peer.lastHeardMs = this.#clock.monotonicMs();
-    if (peer.up || peer.inbound === undefined || peer.inbound.incarnation !== peer.outbound) return;
-    peer.up = true;
-    peer.outbox.patient = true;
-    peer.incarnation = peer.outbound;
-    this.#events?.onPeerUp(peer.node, peer.outbound);
-  }
-
-  #down(peer: ZmqPeer, reason: 'timeout' | 'closed' | 'restarted'): void {
-    if (!peer.up || peer.incarnation === undefined) return;
-    peer.up = false;
-    peer.outbox.patient = false;
-    peer.downSinceMs = this.#clock.monotonicMs();
-    if (peer.outbound === undefined) peer.outbox.dropAll('unreachable');
-    this.#events?.onPeerDown(peer.node, peer.incarnation, reason);
-  }
-
-  #goodbye(peer: ZmqPeer): void {
-    if (!peer.configured) {
-      this.#forget(peer, 'unreachable');
-      return;
+  #read(routingId: Buffer, key: string, [first, ...parts]: Buffer[]): void {
+    const type = frameTypeOf(first);
+    if (type === 'hello') this.#handshake.hello(routingId, key, readHello(parts));
+    else if (type === 'prove') this.#handshake.proof(routingId, key, readToken(parts));
+    else if (type === 'challenge') this.#handshake.challenge(readChallenge(parts));
+    else {
+      const peer = this.#handshake.peerOf(key);
+      if (peer?.inbound === undefined) {
+        this.#router?.reply(routingId, 'reset');
+        return;
+      }
+      this.#handshake.heard(peer);
+      if (type === 'letters') this.#letters(peer, peer.inbound.incarnation, parts);
+      else if (type === 'goodbye') this.#goodbye(peer);
+      else if (type !== 'beat') throw new TransportError('undecodable', `a ${type} frame at a ROUTER`);
     }
-    this.#dropSessions(peer);
-    peer.outbox.dropAll('unreachable');
-    this.#down(peer, 'closed');
-  }
-
-  #forget(peer: ZmqPeer, reason: DropReason): void {
-    this.#peers.delete(peer.node);
-    if (peer.inbound !== undefined) this.#sessions.delete(peer.inbound.key);
-    peer.close(reason, this.#passes(peer.node, 'Handshake') ? controlFrame('goodbye') : undefined);
-    this.#down(peer, 'closed');
-  }
-
-  #dropSessions(peer: ZmqPeer): void {
-    if (peer.inbound !== undefined) this.#sessions.delete(peer.inbound.key);
-    peer.inbound = undefined;
-    peer.outbound = undefined;
-    peer.outbox.open = false;
   }
 
   #letters(peer: ZmqPeer, incarnation: Incarnation, chunks: readonly Buffer[]): void {
@@ -523,21 +277,42 @@ export class ZmqLink implements Link {
     for (const chunk of chunks) {
       for (const envelope of decodeEnvelopes(chunk, this.#limits.envelopeBytesMax)) {
         if (this.#closed) return;
-        this.#lamport = Math.max(this.#lamport, envelope.lamport);
+        this.#remarks.see(envelope);
         if (
           envelope.from !== peer.node ||
           envelope.incarnation !== incarnation ||
           envelope.to !== this.node
         ) {
-          this.#forged(peer, envelope);
+          this.#remarks.forged(envelope, peer.node);
         } else if (envelope.deadlineMs > 0 && nowMs >= envelope.deadlineMs) {
           this.#events?.onDrop(envelope, 'expired');
         } else {
-          this.counters.received += 1;
+          this.#remarks.counters.received += 1;
           this.#events?.onEnvelope(envelope);
         }
       }
     }
+  }
+
+  #goodbye(peer: ZmqPeer): void {
+    if (!peer.configured) {
+      this.#forget(peer);
+      return;
+    }
+    this.#handshake.forget(peer);
+    peer.outbox.dropAll('unreachable');
+    this.#handshake.down(peer, 'closed');
+  }
+
+  #forget(peer: ZmqPeer): void {
+    this.#peers.delete(peer.node);
+    peer.close('unreachable', this.#lastWord(peer));
+    this.#handshake.forget(peer);
+    this.#handshake.down(peer, 'closed');
+  }
+
+  #lastWord(peer: ZmqPeer): (string | Uint8Array)[] | undefined {
+    return this.#passes(peer.node, 'Handshake') ? controlFrame('goodbye') : undefined;
   }
 
   #refusal(envelope: Envelope): DropReason | undefined {
@@ -548,7 +323,7 @@ export class ZmqLink implements Link {
     return undefined;
   }
 
-  /** A peer that talks to us but has not welcomed us yet will in a moment: an answer to its first letter waits for that. */
+  /** A peer that talks to us will welcome us in a moment: an answer to its first letter waits for that. */
   #takes(peer: ZmqPeer): boolean {
     if (peer.outbound !== undefined) return true;
     const silentMs = this.#clock.monotonicMs() - peer.lastHeardMs;
@@ -560,20 +335,20 @@ export class ZmqLink implements Link {
     if (this.#closed) this.#drop(envelope, 'closed');
     else if (peer === undefined || !this.#takes(peer)) this.#drop(envelope, 'unreachable');
     else {
-      this.counters.sent += 1;
+      this.#remarks.counters.sent += 1;
       peer.outbox.push(envelope, bytes);
     }
   }
 
-  #later(delayMs: number, run: () => void, full: () => void): void {
+  #postLater(delayMs: number, envelope: Envelope, bytes: Uint8Array): void {
     if (this.#delayed >= this.#limits.delayedEnvelopesMax) {
-      full();
+      this.#drop(envelope, 'queue-full');
       return;
     }
     this.#delayed += 1;
     this.#clock.setTimer(delayMs, () => {
       this.#delayed -= 1;
-      run();
+      this.#post(envelope, bytes);
     });
   }
 
@@ -587,88 +362,47 @@ export class ZmqLink implements Link {
     if (this.#passes(peer.node, kind)) peer.outbox.control(controlFrame(type, content));
   }
 
-  #sayHello(peer: ZmqPeer): void {
-    const { peerTimeoutMs, heartbeatMs } = this.#limits;
-    peer.helloDelayMs = Math.min(
-      peerTimeoutMs,
-      peer.helloDelayMs === 0 ? heartbeatMs / 2 : peer.helloDelayMs * 2,
-    );
-    peer.helloAtMs = this.#clock.monotonicMs() + peer.helloDelayMs;
-    this.#control(peer, 'hello', {
-      protocol: linkProtocolVersion,
-      cluster: this.#options.clusterId,
-      node: this.node,
-      incarnation: this.incarnation,
-      address: this.#address,
-    });
-  }
-
-  #reply(routingId: Buffer, to: NodeId | undefined, type: FrameType, content?: object): void {
-    if (to !== undefined && !this.#passes(to, 'Handshake')) return;
-    if (this.#replies.length >= repliesMax) return;
-    this.#replies.push([routingId, ...controlFrame(type, content)]);
-    if (!this.#replying) void this.#writeReplies();
-  }
-
-  /** The ROUTER's one writer loop. */
-  async #writeReplies(): Promise<void> {
-    this.#replying = true;
-    for (;;) {
-      const reply = this.#replies.shift();
-      if (reply === undefined || this.#closed || this.#router === undefined) break;
-      try {
-        await this.#router.send(reply);
-      } catch {
-        // EHOSTUNREACH or EAGAIN: the connection is gone or does not read; its hello comes again.
-      }
-    }
-    this.#replying = false;
-  }
-
   #addPeer(node: NodeId, address: string, configured: boolean): ZmqPeer {
-    const around = this.#around;
-    assert(around !== undefined);
     const known = this.#peers.get(node);
     if (known !== undefined) {
       known.configured ||= configured;
       if (known.address !== address) known.redial(address);
       return known;
     }
-    if (this.#peers.size >= this.#limits.peersMax) {
-      throw new TransportError(
-        'bad-option',
-        `${this.node} has ${this.#peers.size} peers, which is its limit`,
-      );
+    const { peersMax } = this.#limits;
+    if (this.#peers.size >= peersMax) {
+      throw new TransportError('bad-option', `${this.node} has ${peersMax} peers, which is its limit`);
     }
-    const peer = new ZmqPeer(node, address, configured, around);
+    assert(this.#sockets !== undefined);
+    const peer = new ZmqPeer(node, address, configured, {
+      ...this.#sockets,
+      clock: this.#clock,
+      limits: this.#limits,
+      security: (name) => this.#security(name),
+      connected: (connected) => {
+        if (this.#closed) return;
+        connected.helloDelayMs = 0;
+        this.#handshake.sayHello(connected);
+      },
+      disconnected: (gone) => this.#disconnected(gone),
+      frame: (from, parts) => this.#answer(from, parts),
+      refused: (by, error) =>
+        this.#handshake.refusedBy(by, 'wrong-identity', `${codeOf(error)}: ${error.message}`),
+      drop: (envelope, reason) => this.#drop(envelope, reason),
+    });
     this.#peers.set(node, peer);
     return peer;
   }
 
-  #surroundings(zmq: typeof import('zeromq'), context: Context): PeerSurroundings {
-    return {
-      zmq,
-      context,
-      clock: this.#clock,
-      limits: this.#limits,
-      security: (node) => this.#security(node),
-      connected: (peer) => {
-        peer.helloDelayMs = 0;
-        this.#sayHello(peer);
-      },
-      disconnected: (peer) => this.#disconnected(peer),
-      frame: (peer, parts) => {
-        if (this.#closed) return;
-        try {
-          this.#answer(peer, parts);
-        } catch (error) {
-          if (!(error instanceof TransportError)) throw error;
-          this.#garbage(error, peer.node);
-        }
-      },
-      refused: (peer, error) => this.#refusedBy(peer, 'wrong-identity', `${codeOf(error)}: ${error.message}`),
-      drop: (envelope, reason) => this.#drop(envelope, reason),
-    };
+  /** A frame at the DEALER that dials `peer`. */
+  #answer(peer: ZmqPeer, [first, ...parts]: Buffer[]): void {
+    if (this.#closed) return;
+    try {
+      this.#handshake.answer(peer, frameTypeOf(first), parts);
+    } catch (error) {
+      if (!(error instanceof TransportError)) throw error;
+      this.#remarks.garbage(error, peer.node);
+    }
   }
 
   #security(node: NodeId): object {
@@ -683,14 +417,14 @@ export class ZmqLink implements Link {
 
   /** The process at the other end is gone, or a cable: it has a moment to come back. */
   #disconnected(peer: ZmqPeer): void {
-    peer.outbound = undefined;
-    peer.outbox.open = false;
+    if (this.#closed || this.#peers.get(peer.node) !== peer) return;
+    peer.shut();
     peer.grace?.cancel();
     peer.grace = this.#clock.setTimer(this.#limits.disconnectGraceMs, () => {
       if (this.#closed || peer.outbound !== undefined || this.#peers.get(peer.node) !== peer) return;
-      this.#dropSessions(peer);
+      this.#handshake.forget(peer);
       peer.outbox.dropAll('unreachable');
-      this.#down(peer, 'closed');
+      this.#handshake.down(peer, 'closed');
     });
   }
 
@@ -700,58 +434,18 @@ export class ZmqLink implements Link {
     // When this process itself slept, what the peers sent meanwhile has not been read yet: give it one more round.
     const slept = nowMs - this.#tickAtMs > peerTimeoutMs / 2;
     this.#tickAtMs = nowMs;
-    this.#remarks = 0;
+    this.#remarks.tick();
     for (const peer of this.#peers.values()) {
-      if (peer.up && !slept && nowMs - peer.lastHeardMs >= peerTimeoutMs) this.#down(peer, 'timeout');
+      if (!slept && nowMs - peer.lastHeardMs >= peerTimeoutMs) this.#handshake.down(peer, 'timeout');
       if (!peer.up && !peer.configured && nowMs - peer.downSinceMs >= peerForgetMs) {
-        this.#forget(peer, 'unreachable');
+        this.#forget(peer);
       } else if (peer.outbound !== undefined) {
         if (nowMs - peer.outbox.lastSentMs >= heartbeatMs * 0.75) this.#control(peer, 'beat');
       } else if (peer.connected && nowMs >= peer.helloAtMs) {
-        this.#sayHello(peer);
+        this.#handshake.sayHello(peer);
       }
     }
     this.#tickTimer = this.#clock.setTimer(heartbeatMs / 2, () => this.#tick());
-  }
-
-  #refusedBy(peer: ZmqPeer, code: TransportErrorCode, message: string): void {
-    peer.outbound = undefined;
-    peer.outbox.open = false;
-    if (peer.refusal?.message === message) return;
-    peer.refusal = { code, message };
-    this.#remark('link.refused-by-peer', { peer: peer.node, address: peer.address, code, why: message });
-  }
-
-  #garbage(error: TransportError, peer: NodeId | undefined): void {
-    this.counters.garbage += 1;
-    this.#remark('link.garbage', {
-      code: error.code,
-      why: error.message,
-      ...(peer === undefined ? {} : { peer }),
-    });
-  }
-
-  #forged(peer: ZmqPeer, envelope: Envelope): void {
-    this.counters.forged += 1;
-    this.#record({
-      type: 'drop',
-      id: envelope.id,
-      trace: envelope.trace,
-      kind: envelope.kind,
-      from: `kabuki://${envelope.from}${envelope.fromPath}`,
-      to: `kabuki://${envelope.to}${envelope.toPath}`,
-      reason: 'wrong-identity',
-      detail: { peer: peer.node },
-    });
-  }
-
-  #remark(kind: string, detail: Readonly<Record<string, string>>): void {
-    this.#remarks += 1;
-    if (this.#remarks <= remarksMax) this.#record({ type: 'note', kind, detail });
-  }
-
-  #record(event: Omit<JournalEvent, 'at' | 'lamport' | 'node'>): void {
-    this.#journal.record({ ...event, at: this.#clock.nowMs(), lamport: this.#lamport, node: this.node });
   }
 
   /** In a later turn: whoever sends is never called back from inside `send`. */
@@ -760,10 +454,10 @@ export class ZmqLink implements Link {
   }
 }
 
-function text(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}
-
-function codeOf(error: Error): string {
-  return 'code' in error ? String(error.code) : error.name;
+function dialable(endpoint: string): string {
+  if (!/^tcp:\/\/(0\.0\.0\.0|\[::\]|\*):/.test(endpoint)) return endpoint;
+  throw new TransportError(
+    'bad-option',
+    `bound to ${endpoint}: say with advertise where peers reach this node`,
+  );
 }

@@ -79,6 +79,12 @@ export class ZmqPeer {
     return this.#outbox;
   }
 
+  /** No letter leaves before the peer welcomes us again. */
+  shut(): void {
+    this.outbound = undefined;
+    this.#outbox.open = false;
+  }
+
   redial(address: string): void {
     this.#address = address;
     this.#outbox.close('unreachable');

@@ -18,12 +18,12 @@ export interface CurveKeys {
 export class Doorkeeper {
   readonly #socket: Router;
   readonly #keys: CurveKeys;
-  readonly #refused: (publicKey: string, address: string) => void;
+  readonly #refused: (detail: Readonly<Record<string, string>>) => void;
 
   private constructor(
     socket: Router,
     keys: CurveKeys,
-    refused: (publicKey: string, address: string) => void,
+    refused: (detail: Readonly<Record<string, string>>) => void,
   ) {
     this.#socket = socket;
     this.#keys = keys;
@@ -34,7 +34,7 @@ export class Doorkeeper {
     zmq: typeof import('zeromq'),
     context: Context,
     keys: CurveKeys,
-    refused: (publicKey: string, address: string) => void,
+    refused: (detail: Readonly<Record<string, string>>) => void,
   ): Promise<Doorkeeper> {
     const socket = new zmq.Router({ context, linger: 0 });
     await socket.bind(endpoint);
@@ -55,7 +55,10 @@ export class Doorkeeper {
       const publicKey = key?.length === 32 ? z85(key) : '';
       const known =
         version?.toString() === '1.0' && mechanism?.toString() === 'CURVE' && this.#isKnown(publicKey);
-      if (!known) this.#refused(publicKey, address?.toString() ?? '');
+      if (!known) {
+        const why = 'unknown CURVE key';
+        this.#refused({ code: 'wrong-identity', publicKey, address: address?.toString() ?? '', why });
+      }
       const [code, text] = known ? ['200', 'OK'] : ['400', 'unknown key'];
       await this.#socket.send([routingId, '', '1.0', requestId, code, text, '', '']).catch(() => {
         // The connection that asked is gone, and its answer with it.
