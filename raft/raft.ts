@@ -276,7 +276,12 @@ export class Raft<Result> {
       }
       this.#end();
     }
-    await this.#saving;
+    // A disk that hangs must not hold up the end: what it was writing was never confirmed to anybody.
+    if (this.#saving !== null) await Promise.race([this.#saving, this.#pause(this.#electionTimeoutMs)]);
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => void this.#clock.setTimer(ms, resolve));
   }
 
   // ---- what comes from outside

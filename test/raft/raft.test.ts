@@ -1,5 +1,5 @@
 import { strict as assert } from 'node:assert';
-import { memberId, RaftError, type Observation } from 'raft-consensus';
+import { logIndex, memberId, RaftError, term as asTerm, type Observation } from 'raft-consensus';
 import { bytes, Group } from './group.js';
 
 const names = ['a', 'b', 'c'];
@@ -224,6 +224,71 @@ describe('raft member', () => {
     await group.settled(leader.apply(bytes(1)));
     await group.converged();
     assert.equal(group.seat(away).fsm.total, 101);
+  });
+
+  it('starts when a crash came between saving an installed snapshot and restarting the log', async () => {
+    const group = new Group(['a', 'b', 'c']);
+    const seat = group.seat(a);
+    const term = asTerm(1);
+    const old = { term, index: logIndex(1), type: 'noop', data: new Uint8Array(0) } as const;
+    const hardState = { term, votedFor: null, commit: logIndex(1) };
+    const save = seat.storage.save({ hardState, entries: [old], mustSync: true });
+    await group.settled(save);
+    const configuration = { voters: [a, b, c], learners: [] };
+    const meta = { index: logIndex(50), term: asTerm(3), configuration };
+    await seat.snapshots.save(meta, Buffer.from(JSON.stringify({ total: 7, lastIndex: 50 })));
+    await group.settled(group.start(a));
+    const stats = group.raft(a).stats();
+    assert.deepEqual([stats.firstIndex, stats.lastIndex, stats.appliedIndex, stats.term], [51, 50, 50, 3]);
+    assert.equal(seat.fsm.total, 7);
+    const saved = await seat.storage.load();
+    assert.deepEqual([saved.entries.length, saved.snapshotMeta?.index], [0, 50], 'the log on disk follows');
+  });
+
+  it('does not start from a log whose snapshot is missing, or in another group', async () => {
+    const group = new Group(['a', 'b', 'c']);
+    const [first, second] = [group.seat(a), group.seat(b)];
+    const meta = {
+      index: logIndex(5),
+      term: asTerm(1),
+      configuration: { voters: [a, b, memberId('x')], learners: [] },
+    };
+    await group.settled(first.storage.save({ snapshot: meta, entries: [], mustSync: true }));
+    await assert.rejects(group.settled(group.start(a)), code('Corrupt'));
+    await second.snapshots.save(meta, Buffer.from('{}'));
+    await assert.rejects(group.settled(group.start(b)), code('Corrupt'));
+  });
+
+  it('transfers leadership under load without losing or doubling a write', async () => {
+    // hashicorp/raft #487, GH-581
+    const group = await Group.started(names);
+    let sum = 0;
+    for (let round = 0; round < 10; round++) {
+      const leader = await group.leader();
+      const writes = Array.from({ length: 20 }, () =>
+        leader.apply(bytes(1)).then(
+          () => void sum++,
+          (error: unknown) => assert(error instanceof RaftError && error.definite),
+        ),
+      );
+      await group.settled(leader.leadershipTransfer());
+      await group.settled(Promise.all(writes));
+      assert.notEqual((await group.leader()).id, leader.id);
+    }
+    await group.converged();
+    for (const seat of group.seats.values()) assert.equal(seat.fsm.total, sum);
+    assert.equal(sum, 200);
+  });
+
+  it('stops in bounded time when its disk hangs', async () => {
+    const group = await Group.started(['a']);
+    const leader = await group.leader();
+    group.seat(a).storage.state = 'stalled';
+    const lost = leader.apply(bytes(1));
+    lost.catch(() => undefined);
+    await group.clock.pass(100);
+    await group.settled(leader.stop(), 2_000);
+    await assert.rejects(lost, code('Stopped'));
   });
 
   it('refuses to send a snapshot beyond the limit, and says so', async () => {
