@@ -10,9 +10,11 @@ import {
 } from '../actors/apiserver/index.js';
 import type { ApiServerMessage } from '../actors/apiserver/messages.js';
 import { type ApiClient, createApiClient } from '../actors/client/index.js';
+import { controllerManagerSpec } from '../actors/controllers/index.js';
 import type { KubeletMessage } from '../actors/kubelet/messages.js';
+import { leaderElection } from '../actors/leadership/index.js';
 import { builtinRegistry } from '../actors/objects/index.js';
-import { actorRef, type ActorSystem } from '../actors/runtime/index.js';
+import { actorRef, type ActorSystem, type SupervisorSpec } from '../actors/runtime/index.js';
 import { createStoreClient, type StoreMessage } from '../actors/store/index.js';
 import { nodeId } from '../transport/index.js';
 import { type ClusterSpec, type MachineSpec, mainNode, masters, storeNode } from './cluster-spec.js';
@@ -35,6 +37,7 @@ export interface Machine {
 export function startMachine(parts: MachineParts): Machine {
   const { machine } = parts;
   const apiServer = machine.role === 'master' ? startApiServer(parts) : undefined;
+  if (machine.role === 'master') startLeaders(parts);
   return {
     ...(apiServer && { apiServer }),
     stop: () => apiServer?.stop(),
@@ -64,6 +67,30 @@ function startApiServer({ spec, machine, system, tokens }: MachineParts): ApiSer
     }),
   );
   return server;
+}
+
+/** Scheduler and controllers run on every master and are active on one (DESIGN rule 10). */
+function startLeaders(parts: MachineParts): void {
+  elect(parts, 'kube-controller-manager', (fencing) =>
+    controllerManagerSpec({
+      system: parts.system,
+      client: clientFor(parts, 'kube-controller-manager'),
+      fencing,
+    }),
+  );
+}
+
+function elect(parts: MachineParts, component: string, onLead: (fencing: string) => SupervisorSpec): void {
+  const { machine, system } = parts;
+  system.spawn({
+    ...leaderElection({
+      lockName: component,
+      identity: `${machine.name}_${system.env.uuid()}`,
+      client: clientFor(parts, component),
+      onLead,
+    }),
+    id: component,
+  });
 }
 
 export function clientFor(parts: MachineParts, component: string): ApiClient {

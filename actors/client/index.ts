@@ -31,6 +31,7 @@ export {
   type EventType,
   referenceTo,
 } from './events.js';
+export { fencedClient } from './fenced-client.js';
 export { type Informer, type InformerFactory, type InformerHandlers, keyOf } from './informer.js';
 export { JsonLines } from './json-lines.js';
 export { type ClientLimits, clientLimits, type EventLimits, type QueueLimits } from './limits.js';

@@ -1,0 +1,53 @@
+/**
+ * All controllers under one supervisor, to be run while this machine leads: shared informers first, so that a restart of
+ * theirs restarts everybody who reads from them.
+ */
+import {
+  type ApiClient,
+  createEventRecorder,
+  createInformerFactory,
+  fencedClient,
+  informersChild,
+} from '../client/index.js';
+import type { ActorSystem, ChildSpec, SupervisorSpec } from '../runtime/index.js';
+import type { ControllerContext } from './context.js';
+import { deploymentController } from './deployment.js';
+import { replicaSetController, replicationControllerController } from './replicas.js';
+
+export interface ControllerManagerOptions {
+  readonly system: ActorSystem;
+  readonly client: ApiClient;
+  /** Token of the lease under which the controllers write. */
+  readonly fencing: string;
+}
+
+const controllers: readonly ((context: ControllerContext) => ChildSpec<never>)[] = [
+  deploymentController,
+  replicaSetController,
+  replicationControllerController,
+];
+
+export function controllerManagerSpec({ system, client, fencing }: ControllerManagerOptions): SupervisorSpec {
+  const fenced = fencedClient(client, fencing);
+  const informers = createInformerFactory({ system, client: fenced });
+  const events = createEventRecorder({ system, client: fenced, component: 'controller-manager' });
+  const context: ControllerContext = { env: system.env, client: fenced, informers, events };
+  const backoff = { minMs: 100, maxMs: 10_000, resetAfterMs: 60_000 };
+  const intensity = { maxRestarts: 10, windowMs: 30_000 };
+  return {
+    id: 'controllers',
+    strategy: 'rest-for-one',
+    intensity,
+    backoff,
+    children: [
+      informersChild(informers),
+      {
+        id: 'each',
+        strategy: 'one-for-one',
+        intensity,
+        backoff,
+        children: controllers.map((controller) => controller(context)),
+      },
+    ],
+  };
+}
