@@ -52,6 +52,7 @@ export {
   encodeCommand,
   isReadOnly,
   type Applied,
+  type Change,
   type CommandResult,
   type KvErrorCode,
   type KvListener,

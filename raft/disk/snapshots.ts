@@ -63,6 +63,8 @@ export class DiskSnapshots implements SnapshotStore {
   }
 
   async load(): Promise<StoredSnapshot | null> {
+    // The rename of a process that was killed right after it may not be durable yet; what is found here must be.
+    await this.#options.disk.syncDirectory();
     const names = await this.#names();
     let damage: StorageError | undefined;
     for (const name of names.toReversed()) {

@@ -232,7 +232,8 @@ export class Wal implements LogStorage {
     while (from > 0 && sequences[from - 1] === sequences[from]! - 1) from--;
     const leftOver = sequences.splice(0, Math.max(0, from)).map(segmentName);
     for (const name of [...unfinished, ...leftOver]) await disk.remove(name);
-    if (unfinished.length + leftOver.length > 0) await disk.syncDirectory();
+    // Also when nothing was removed: the last rename of a process that was killed may not be durable yet.
+    await disk.syncDirectory();
     return sequences;
   }
 
@@ -269,11 +270,13 @@ export class Wal implements LogStorage {
     return { hardState: log.hardState, entries, snapshotMeta: log.snapshotMeta };
   }
 
+  /**
+   * Syncs even when nothing is to be repaired: after a process was killed between write and fsync, its last record is
+   * there to be read and yet not durable, and what `load` returns counts as durable.
+   */
   async #continueAt(file: DiskFile, scanned: ScannedSegment): Promise<void> {
-    if (scanned.torn) {
-      await file.truncate(scanned.end);
-      await file.sync();
-    }
+    if (scanned.torn) await file.truncate(scanned.end);
+    await file.sync();
     this.#file = file;
     this.#offset = scanned.end;
     this.#records = scanned.records;

@@ -83,6 +83,7 @@ function readCommand(reader: ByteReader): Command {
   const type = readCode(reader, COMMANDS, 'command');
   const atMs = reader.f64();
   const context = reader.utf8();
+  if (type === 'txn' && context === '') return { type, atMs, txn: readTxn(reader, 0) };
   const head = context === '' ? { atMs } : { atMs, context };
   switch (type) {
     case 'txn':

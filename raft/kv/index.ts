@@ -2,6 +2,7 @@ export { decodeCommand, encodeCommand } from './command-codec.js';
 export { KvError, type KvErrorCode } from './errors.js';
 export { KvFsm } from './kv-fsm.js';
 export { KvStore, type Applied, type CommandResult, type KvListener, type StateHash } from './kv-store.js';
+export type { Change } from './versions.js';
 export { KV_LIMITS } from './limits.js';
 export { KvSnapshot } from './snapshot.js';
 export { isReadOnly } from './txn.js';

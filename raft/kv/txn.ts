@@ -32,6 +32,8 @@ interface Path {
   readonly nested: readonly Path[];
 }
 
+const NONE_NESTED: readonly Path[] = [];
+
 /** `changes` receives what was written; it stays empty when nothing was. The transaction has passed `checkTxn`. */
 export function runTxn(
   versions: Versions,
@@ -69,9 +71,9 @@ export function futureRevision(): KvError {
 function choosePath(versions: Versions, txn: TxnOp): Path {
   const succeeded = txn.compare.every((compare) => holds(versions, compare));
   const ops = succeeded ? txn.success : txn.failure;
-  const nested: Path[] = [];
-  for (const op of ops) if (op.type === 'txn') nested.push(choosePath(versions, op));
-  return { succeeded, ops, nested };
+  let nested: Path[] | undefined;
+  for (const op of ops) if (op.type === 'txn') (nested ??= []).push(choosePath(versions, op));
+  return { succeeded, ops, nested: nested ?? NONE_NESTED };
 }
 
 function holds(versions: Versions, compare: Compare): boolean {

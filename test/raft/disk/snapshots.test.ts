@@ -77,6 +77,18 @@ describe('snapshots on disk', () => {
     }
   });
 
+  it('makes durable what a killed process had renamed and no more', async () => {
+    disk.inject((operation) =>
+      operation === 'syncDirectory' ? new Promise<void>(() => undefined) : undefined,
+    );
+    void store.save(metaAt(7), dataOf(7));
+    for (let turn = 0; turn < 60; turn++) await Promise.resolve();
+    disk.inject(undefined);
+    assert.deepEqual(await new DiskSnapshots({ disk, ...IDENTITY }).latest(), metaAt(7));
+    disk.crash(() => 0.9);
+    assert.deepEqual(await new DiskSnapshots({ disk, ...IDENTITY }).latest(), metaAt(7));
+  });
+
   const title = 'has every snapshot whole that was acknowledged, whenever the power goes';
   it(title, () =>
     forEachSeed(60, title, async (random) => {

@@ -1,7 +1,11 @@
 import { strict as assert } from 'node:assert';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import {
   type Entry,
   type HardState,
+  RealDisk,
   type SavedLog,
   SimDisk,
   type SnapshotMeta,
@@ -191,6 +195,64 @@ describe('write-ahead log', () => {
   });
 });
 
+describe('write-ahead log of a process that was killed', () => {
+  it('makes durable what it finds before it says so', async () => {
+    const disk = new SimDisk();
+    const { wal } = await openWal(disk);
+    disk.inject((operation) => (operation === 'sync' ? new Promise<void>(() => undefined) : undefined));
+    void wal.save({ entries: entries(1, 3, 1), mustSync: true });
+    for (let turn = 0; turn < 20; turn++) await Promise.resolve();
+    disk.inject(undefined);
+    assert.deepEqual(indexes((await openWal(disk)).saved), [1, 2, 3]);
+    disk.crash(() => 0.1);
+    assert.deepEqual(indexes((await openWal(disk)).saved), [1, 2, 3]);
+  });
+
+  it('does so with a segment that was renamed and no more', async () => {
+    const disk = new SimDisk();
+    let renamed = false;
+    disk.inject((operation) => {
+      if (operation === 'rename') renamed = true;
+      return renamed && operation === 'syncDirectory' ? new Promise<void>(() => undefined) : undefined;
+    });
+    void openWal(disk);
+    for (let turn = 0; turn < 60; turn++) await Promise.resolve();
+    disk.inject(undefined);
+    const { wal } = await openWal(disk);
+    await wal.save({ entries: entries(1, 3, 1), mustSync: true });
+    disk.crash(() => 0.9);
+    assert.deepEqual(indexes((await openWal(disk)).saved), [1, 2, 3]);
+  });
+});
+
+describe('write-ahead log on a real disk', () => {
+  it('gives back what was saved, over many segments and a compaction', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'kabuki-wal-'));
+    try {
+      const open = async () => {
+        const options = {
+          disk: await RealDisk.open(folder),
+          ...IDENTITY,
+          segmentBytes: 8192,
+          preallocate: true,
+        };
+        const wal = new Wal(options);
+        return { wal, saved: await wal.load() };
+      };
+      const { wal } = await open();
+      for (const one of entries(1, 60, 1, 1000)) await wal.save({ entries: [one], mustSync: true });
+      await wal.compact(logIndex(50), snapshotAt(55, 1));
+      await wal.close();
+      const again = await open();
+      assert.deepEqual(again.saved.entries, entries(51, 60, 1, 1000));
+      assert.deepEqual(again.saved.snapshotMeta, snapshotAt(55, 1));
+      await again.wal.close();
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+});
+
 describe('write-ahead log, damage', () => {
   it('reports every flipped byte of acknowledged records with file and offset, and repairs none', async () => {
     const disk = new SimDisk();
@@ -315,7 +377,8 @@ describe('write-ahead log under crashes', () => {
           () => undefined,
         );
         for (let turn = 0; turn < 60; turn++) await Promise.resolve();
-        disk.crash(random);
+        const onlyKilled = random() < 0.3;
+        if (!onlyKilled) disk.crash(random);
         disk.inject(undefined);
         if (!acknowledged) {
           const text = describeState((await openWal(disk)).saved);
@@ -328,6 +391,11 @@ describe('write-ahead log under crashes', () => {
             unacknowledgedLost++;
             state = before;
           }
+        }
+        if (onlyKilled && random() < 0.5) {
+          // What the next process has read must outlive the machine.
+          await openWal(disk);
+          disk.crash(random);
         }
       }
     });

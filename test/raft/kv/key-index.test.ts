@@ -37,7 +37,7 @@ function churn(
     } else if (random() < 0.2) {
       const end = String(Number(key) + 20);
       kv.do(del(key, end));
-      for (const one of [...live]) if (one >= key && one < end) live.delete(one);
+      for (const one of live) if (one >= key && one < end) live.delete(one);
     } else {
       kv.do(del(key));
       live.delete(key);

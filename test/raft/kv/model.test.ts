@@ -45,7 +45,7 @@ const rangeOp: fc.Arbitrary<RangeOp> = fc
   )
   .map(dropUndefined) as fc.Arbitrary<RangeOp>;
 
-const newestRange = rangeOp.map(({ revision: _, ...op }): RangeOp => op);
+const newestRange = rangeOp.map((op): RangeOp => ({ ...op, revision: revision(0) }));
 
 const writeOp: fc.Arbitrary<Op> = fc.oneof(
   { weight: 3, arbitrary: fc.record({ type: fc.constant('put' as const), key, value }) },

@@ -64,7 +64,7 @@ export class NaiveStore {
     if (op.type === 'txn') run(op);
     if (op.type === 'range') ranges.push(rangeOf(op.revision ? this.states[op.revision]! : after, op));
     if (op.type === 'delete') {
-      for (const key of [...after.keys()]) if (inRange(op, key)) write(key);
+      for (const key of after.keys()) if (inRange(op, key)) write(key);
     }
     if (op.type === 'put') {
       const prev = after.get(op.key);
