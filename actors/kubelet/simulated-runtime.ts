@@ -4,6 +4,7 @@
  * starts after a moment and runs until it is stopped.
  */
 import type { Clock, Random, Timer } from '../../transport/index.js';
+import { ChunkQueue } from './chunk-queue.js';
 import {
   type ContainerConfig,
   type ContainerRecord,
@@ -189,13 +190,15 @@ export class SimulatedRuntime implements ContainerRuntime {
   async attach(id: string): Promise<ContainerStreams> {
     const container = this.#running(id);
     const { ended } = container;
+    // A simulated container says nothing after its start.
+    const silence = new ChunkQueue<OutputChunk>(1, () => 1, () => {});
+    void ended.then(() => silence.end());
     return {
-      // A simulated container says nothing after its start: the output is the end of the container.
-      output: { [Symbol.asyncIterator]: () => endingWith(ended) },
+      output: silence,
       write: async () => {},
       endInput: () => {},
       exit: ended.then(() => container.record.exitCode ?? 137),
-      cancel: () => {},
+      cancel: () => silence.end(),
     };
   }
 
@@ -300,8 +303,4 @@ function streamsOf(chunks: readonly OutputChunk[], exitCode: number): ContainerS
     exit: Promise.resolve(exitCode),
     cancel: () => {},
   };
-}
-
-async function* endingWith(ended: Promise<void>): AsyncGenerator<OutputChunk, void, void> {
-  await ended;
 }
