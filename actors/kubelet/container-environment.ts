@@ -35,7 +35,10 @@ export class ContainerConfigError extends Error {
 }
 
 /** Names of the ConfigMaps and Secrets that the container's variables come from. */
-export function referencesOf(container: Container): { readonly configMaps: string[]; readonly secrets: string[] } {
+export function referencesOf(container: Container): {
+  readonly configMaps: string[];
+  readonly secrets: string[];
+} {
   const configMaps = new Set<string>();
   const secrets = new Set<string>();
   for (const { configMapRef, secretRef } of container.envFrom ?? []) {
@@ -50,7 +53,11 @@ export function referencesOf(container: Container): { readonly configMaps: strin
 }
 
 /** In order; a later variable replaces an earlier one of the same name. Throws ContainerConfigError. */
-export function environmentOf(pod: Pod, container: Container, sources: EnvironmentSources): Map<string, string> {
+export function environmentOf(
+  pod: Pod,
+  container: Container,
+  sources: EnvironmentSources,
+): Map<string, string> {
   const env = new Map<string, string>([
     ['HOSTNAME', pod.spec?.hostname ?? pod.metadata?.name ?? ''],
     ['POD_IP', sources.podIP],
@@ -72,7 +79,11 @@ export function environmentOf(pod: Pod, container: Container, sources: Environme
 }
 
 /** Program and arguments: `command` replaces the image's entrypoint, `args` its arguments. */
-export function argvOf(container: Container, image: ResolvedImage, env: ReadonlyMap<string, string>): string[] {
+export function argvOf(
+  container: Container,
+  image: ResolvedImage,
+  env: ReadonlyMap<string, string>,
+): string[] {
   const expanded = (words: readonly string[]) => words.map((word) => expand(word, env));
   const command = expanded(container.command ?? []);
   const args = expanded(container.args ?? []);
@@ -152,13 +163,17 @@ type KeyRef = NonNullable<EnvVarSource['configMapKeyRef']>;
 function configMapValue(pod: Pod, sources: EnvironmentSources, ref: KeyRef): string | undefined {
   const value = configMapData(pod, sources, ref)[ref.key];
   if (value !== undefined || ref.optional) return value;
-  throw new ContainerConfigError(`couldn't find key ${ref.key} in ConfigMap ${pod.metadata?.namespace}/${ref.name}`);
+  throw new ContainerConfigError(
+    `couldn't find key ${ref.key} in ConfigMap ${pod.metadata?.namespace}/${ref.name}`,
+  );
 }
 
 function secretValue(pod: Pod, sources: EnvironmentSources, ref: KeyRef): string | undefined {
   const value = secretData(pod, sources, ref)[ref.key];
   if (value !== undefined || ref.optional) return value;
-  throw new ContainerConfigError(`couldn't find key ${ref.key} in Secret ${pod.metadata?.namespace}/${ref.name}`);
+  throw new ContainerConfigError(
+    `couldn't find key ${ref.key} in Secret ${pod.metadata?.namespace}/${ref.name}`,
+  );
 }
 
 interface ObjectRef {
@@ -166,17 +181,28 @@ interface ObjectRef {
   readonly optional?: boolean;
 }
 
-function configMapData(_pod: Pod, sources: EnvironmentSources, ref: ObjectRef): Readonly<Record<string, string>> {
+function configMapData(
+  _pod: Pod,
+  sources: EnvironmentSources,
+  ref: ObjectRef,
+): Readonly<Record<string, string>> {
   const found = sources.configMaps.get(ref.name ?? '');
-  if (found === undefined && !ref.optional) throw new ContainerConfigError(`configmap "${ref.name}" not found`);
+  if (found === undefined && !ref.optional)
+    throw new ContainerConfigError(`configmap "${ref.name}" not found`);
   return found?.data ?? {};
 }
 
-function secretData(_pod: Pod, sources: EnvironmentSources, ref: ObjectRef): Readonly<Record<string, string>> {
+function secretData(
+  _pod: Pod,
+  sources: EnvironmentSources,
+  ref: ObjectRef,
+): Readonly<Record<string, string>> {
   const found = sources.secrets.get(ref.name ?? '');
   if (found === undefined && !ref.optional) throw new ContainerConfigError(`secret "${ref.name}" not found`);
   const entries = Object.entries(found?.data ?? {});
-  return Object.fromEntries(entries.map(([key, value]) => [key, Buffer.from(value, 'base64').toString('utf8')]));
+  return Object.fromEntries(
+    entries.map(([key, value]) => [key, Buffer.from(value, 'base64').toString('utf8')]),
+  );
 }
 
 /** The downward API's fields, for variables and for files. Throws ContainerConfigError on an unknown one. */
@@ -233,7 +259,8 @@ export function resourceValue(
   allocatable: EnvironmentSources['allocatable'],
 ): string {
   const all = [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])];
-  const named = ref.containerName === undefined ? container : all.find(({ name }) => name === ref.containerName);
+  const named =
+    ref.containerName === undefined ? container : all.find(({ name }) => name === ref.containerName);
   const [kind = '', ...rest] = ref.resource.split('.');
   const name = rest.join('.');
   if (named === undefined || (kind !== 'limits' && kind !== 'requests') || name === '') {

@@ -9,6 +9,8 @@ export interface ContainerRuntime {
   /** Scheme of container ids in the API: `process` gives `process://<id>`. */
   readonly name: string;
   readonly version: string;
+  /** What keeps containers apart, in a few words, for the Node's annotation. */
+  readonly isolation: string;
   /** Picks up what an earlier life left behind: ended containers are listed, running ones are ended. */
   start(): Promise<void>;
   /** `listener` hears of every change of a container of any pod. Returns the way to stop listening. */
@@ -41,7 +43,7 @@ export interface ContainerRuntime {
   removePod(podUid: string): Promise<void>;
   /** Pods that left files behind, with or without containers. */
   podUids(): readonly string[];
-  /** Ends every container that this runtime started. */
+  /** Ends every container that this runtime started; `start` opens it again. */
   close(): Promise<void>;
 }
 

@@ -16,3 +16,10 @@ export { type KubeletLimits, kubeletLimits, type RuntimeLimits, runtimeLimits } 
 export type { ContainerSelector, KubeletMessage, KubeletReply, LogOptions } from './messages.js';
 export { endLeftoverContainers, ProcessRuntime, type ProcessRuntimeOptions } from './process-runtime.js';
 export { SimulatedRuntime, type SimulatedRuntimeOptions } from './simulated-runtime.js';
+export { kubeletSpec, type KubeletOptions } from './kubelet-spec.js';
+export { machineFacts } from './machine-facts.js';
+export { kubeletVersion, type NodeFacts } from './node-object.js';
+export { type PodConnection, type PodNetwork, simulatedPodNetwork } from './pod-network.js';
+export { socketPodNetwork } from './socket-pod-network.js';
+export { staticPodFolder } from './static-pod-folder.js';
+export type { StaticManifest, StaticPodSource } from './static-pods.js';

@@ -71,6 +71,8 @@ export interface RuntimeLimits {
   readonly drainAfterExitMs: number;
   /** Processes started by exec in one container at a time. */
   readonly execsPerContainerMax: number;
+  /** Between SIGTERM and SIGKILL when the kubelet itself ends. */
+  readonly closeGraceMs: number;
 }
 
 export const runtimeLimits: RuntimeLimits = {
@@ -80,4 +82,5 @@ export const runtimeLimits: RuntimeLimits = {
   streamChunkBytesMax: 32 * 1024,
   drainAfterExitMs: 500,
   execsPerContainerMax: 32,
+  closeGraceMs: 1000,
 };

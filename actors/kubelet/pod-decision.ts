@@ -175,7 +175,8 @@ class Draft {
     const grace = pod.metadata?.deletionGracePeriodSeconds ?? pod.spec?.terminationGracePeriodSeconds ?? 30;
     const since = memory.endingSinceMs ?? this.#view.nowMs;
     this.#stopAll(since + Math.max(grace * 1000, this.#view.limits.graceMinMs));
-    if (allEnded(this.#view) && memory.cleanup === 'none' && memory.sandbox !== 'preparing') {
+    const leaves = memory.removed || pod.metadata?.deletionTimestamp !== undefined;
+    if (leaves && allEnded(this.#view) && memory.cleanup === 'none' && memory.sandbox !== 'preparing') {
       this.#actions.push({ type: 'CleanUp' });
     }
   }
@@ -191,7 +192,7 @@ class Draft {
     const view = this.#view;
     for (const record of view.records) {
       const kept = latest(view, record.name) === record || previous(view, record.name) === record;
-      if (!kept && record.state === 'exited') this.#actions.push({ type: 'RemoveContainer', id: record.id });
+      if (!kept && record.state !== 'running') this.#actions.push({ type: 'RemoveContainer', id: record.id });
     }
   }
 
@@ -199,7 +200,8 @@ class Draft {
     const { pod, memory, nowMs } = this.#view;
     for (const { name } of allContainers(pod)) {
       this.#waiting[name] = {
-        reason: initContainers(pod).length > 0 && !this.#isInit(name) ? 'PodInitializing' : 'ContainerCreating',
+        reason:
+          initContainers(pod).length > 0 && !this.#isInit(name) ? 'PodInitializing' : 'ContainerCreating',
       };
     }
     if (memory.sandbox === 'preparing') return;
@@ -229,7 +231,7 @@ class Draft {
 
   #runMain(container: Container): void {
     const record = latest(this.#view, container.name);
-    if (isAlive(record) && record?.state === 'running') return;
+    if (isAlive(record)) return;
     if (record?.state === 'exited' && !restarts(this.#view, container, record)) return;
     this.#startOrWait(container, record);
   }
@@ -267,7 +269,8 @@ class Draft {
     for (const { name } of allContainers(pod)) {
       const own = memoryOf(memory, name);
       const record = latest(this.#view, name);
-      if (own.kill === undefined || own.id !== record?.id || !isAlive(record) || own.operation !== 'none') continue;
+      if (own.kill === undefined || own.id !== record?.id || !isAlive(record) || own.operation !== 'none')
+        continue;
       const grace = own.kill.graceSeconds ?? pod.spec?.terminationGracePeriodSeconds ?? 30;
       const { message } = own.kill;
       this.#actions.push({ type: 'StopContainer', name, id: record!.id, graceMs: grace * 1000, message });

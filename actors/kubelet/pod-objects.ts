@@ -75,9 +75,16 @@ export class TokenCache {
     };
     const account = pod.spec?.serviceAccountName ?? 'default';
     const { client, limits } = this.#parts;
-    const answer = (await client.createSubresource(serviceAccounts, namespace, account, 'token', request)) as TokenRequest;
+    const answer = (await client.createSubresource(
+      serviceAccounts,
+      namespace,
+      account,
+      'token',
+      request,
+    )) as TokenRequest;
     const token = answer.status?.token;
-    if (token === undefined) throw new TypeError(`the apiserver issued no token for service account ${account}`);
+    if (token === undefined)
+      throw new TypeError(`the apiserver issued no token for service account ${account}`);
     return { token, renewAtMs: nowMs + expirationSeconds * 1000 * limits.tokenRenewFraction };
   }
 }

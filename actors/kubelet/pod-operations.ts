@@ -5,12 +5,7 @@
 import { ApiError } from '../client/index.js';
 import type { Container, LifecycleHandler, Pod, Probe } from '../objects/types/core.js';
 import type { Clock } from '../../transport/index.js';
-import {
-  argvOf,
-  ContainerConfigError,
-  environmentOf,
-  referencesOf,
-} from './container-environment.js';
+import { argvOf, ContainerConfigError, environmentOf, referencesOf } from './container-environment.js';
 import {
   collect,
   type ContainerConfig,
@@ -33,8 +28,7 @@ export interface Refusal {
 }
 
 export type StartResult =
-  | { readonly type: 'started'; readonly id: string }
-  | { readonly type: 'refused'; readonly refusal: Refusal };
+  { readonly type: 'started'; readonly id: string } | { readonly type: 'refused'; readonly refusal: Refusal };
 
 export class PodOperations {
   readonly #parts: KubeletParts;
@@ -63,7 +57,9 @@ export class PodOperations {
       return {};
     } catch (error) {
       const message = expectedMessage(error);
-      return { failure: name === '' ? message : `MountVolume.SetUp failed for volume "${name}" : ${message}` };
+      return {
+        failure: name === '' ? message : `MountVolume.SetUp failed for volume "${name}" : ${message}`,
+      };
     }
   }
 
@@ -96,7 +92,8 @@ export class PodOperations {
     const hook = container.lifecycle?.preStop;
     if (hook && !shorten && graceMs > 0) {
       const failure = await this.hook(pod, container, id, hook, graceMs);
-      if (failure !== undefined) events.event(pod, 'Warning', 'FailedPreStopHook', `PreStopHook failed: ${failure}`);
+      if (failure !== undefined)
+        events.event(pod, 'Warning', 'FailedPreStopHook', `PreStopHook failed: ${failure}`);
     }
     const leftMs = graceMs - (this.#clock.monotonicMs() - startedAtMs);
     if (runtime.get(id) !== undefined) await runtime.stop(id, Math.max(leftMs, limits.graceMinMs));
@@ -196,7 +193,12 @@ export class PodOperations {
       if (image.standIn === undefined) {
         events.event(pod, 'Normal', 'Pulled', `Container image "${name}" already present on machine`);
       } else {
-        events.event(pod, 'Normal', 'StandIn', `Container ${container.name}, image "${name}": ${image.standIn}`);
+        events.event(
+          pod,
+          'Normal',
+          'StandIn',
+          `Container ${container.name}, image "${name}": ${image.standIn}`,
+        );
       }
       return image;
     } catch (error) {
@@ -243,7 +245,9 @@ export class PodOperations {
       stdinOnce: container.stdinOnce ?? false,
       tty: container.tty ?? false,
       ...this.#user(pod, container),
-      ...(container.lifecycle?.stopSignal === undefined ? {} : { stopSignal: container.lifecycle.stopSignal }),
+      ...(container.lifecycle?.stopSignal === undefined
+        ? {}
+        : { stopSignal: container.lifecycle.stopSignal }),
       terminationMessagePath: container.terminationMessagePath ?? '/dev/termination-log',
     };
   }

@@ -3,8 +3,18 @@ import type { Container } from '../objects/types/core.js';
 import type { ActorContext } from '../runtime/index.js';
 import type { KubeletParts } from './kubelet-parts.js';
 import type { PodOperations } from './pod-operations.js';
-import { regarding, type PodWorkerMessage } from './pod-worker.js';
-import { allContainers, isSidecar, latest, mainContainers, memoryOf, type PodMemory, type PodView, withContainer } from './pod-view.js';
+import type { PodWorkerMessage, ProbeMessage } from './pod-messages.js';
+import {
+  allContainers,
+  isSidecar,
+  latest,
+  mainContainers,
+  memoryOf,
+  type PodMemory,
+  type PodView,
+  regarding,
+  withContainer,
+} from './pod-view.js';
 import {
   newProbe,
   observe,
@@ -12,19 +22,8 @@ import {
   type ProbeKind,
   probeKinds,
   probeOf,
-  type ProbeOutcome,
   type ProbeState,
 } from './probe-state.js';
-
-export type ProbeMessage =
-  | { readonly type: 'ProbeDue'; readonly name: string; readonly id: string; readonly kind: ProbeKind }
-  | {
-      readonly type: 'ProbeDone';
-      readonly name: string;
-      readonly id: string;
-      readonly kind: ProbeKind;
-      readonly outcome: ProbeOutcome;
-    };
 
 export interface Probing {
   readonly parts: KubeletParts;
@@ -64,7 +63,12 @@ export class Probes {
         if (probe === undefined || entries[key]?.id === record.id) continue;
         // After a restart of the worker a container that was up stays up without a startup probe.
         if (kind === 'startup' && own.startupDone) continue;
-        if (kind !== 'startup' && container.startupProbe && !startupPassed(entries, name, record.id, own.startupDone)) continue;
+        if (
+          kind !== 'startup' &&
+          container.startupProbe &&
+          !startupPassed(entries, name, record.id, own.startupDone)
+        )
+          continue;
         entries = { ...entries, [key]: { id: record.id, state: newProbe } };
         const dueAtMs = (record.startedAtMs ?? view.nowMs) + (probe.initialDelaySeconds ?? 0) * 1000;
         ctx.setTimer(key, Math.max(1, dueAtMs - view.nowMs), { type: 'ProbeDue', name, id: record.id, kind });
@@ -80,7 +84,8 @@ export class Probes {
     const record = latest(view, name);
     const container = allContainers(view.pod).find((one) => one.name === name);
     const probe = container && probeOf(container, kind);
-    if (!container || !probe || entry?.id !== id || record?.id !== id || record.state !== 'running') return same;
+    if (!container || !probe || entry?.id !== id || record?.id !== id || record.state !== 'running')
+      return same;
     if (message.type === 'ProbeDue') {
       this.#ask(view, container, message, probing);
       return same;
@@ -92,16 +97,28 @@ export class Probes {
       probing.parts.events.event(regarding(view.pod), 'Warning', 'Unhealthy', told);
     }
     const memory = verdictOf(view.memory, container, kind, state);
-    const over = memoryOf(memory, name).kill !== undefined || (kind === 'startup' && state.verdict === 'success');
+    const over =
+      memoryOf(memory, name).kill !== undefined || (kind === 'startup' && state.verdict === 'success');
     if (!over) {
       probing.ctx.setTimer(`${kind}/${name}`, periodMs(probe), { type: 'ProbeDue', name, id, kind });
     }
     return { probes, memory };
   }
 
-  #ask(view: PodView, container: Container, due: Extract<ProbeMessage, { type: 'ProbeDue' }>, probing: Probing): void {
+  #ask(
+    view: PodView,
+    container: Container,
+    due: Extract<ProbeMessage, { type: 'ProbeDue' }>,
+    probing: Probing,
+  ): void {
     const { name, id, kind } = due;
-    const work = probing.operations.probe(view.pod, container, id, probeOf(container, kind)!, view.memory.podIP);
+    const work = probing.operations.probe(
+      view.pod,
+      container,
+      id,
+      probeOf(container, kind)!,
+      view.memory.podIP,
+    );
     probing.ctx.pipeToSelf(
       work,
       (outcome) => ({ type: 'ProbeDone', name, id, kind, outcome }),

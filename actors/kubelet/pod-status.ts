@@ -2,7 +2,14 @@
  * The status that the kubelet writes for a pod: phase, conditions, container statuses. Pure; what others wrote into the
  * status (PodScheduled, readiness gates, nominatedNodeName) is left to them.
  */
-import type { Container, ContainerState, ContainerStatus, Pod, PodCondition, PodStatus } from '../objects/types/core.js';
+import type {
+  Container,
+  ContainerState,
+  ContainerStatus,
+  Pod,
+  PodCondition,
+  PodStatus,
+} from '../objects/types/core.js';
 import { wholeSecondTime } from '../client/index.js';
 import type { ContainerRecord } from './container-runtime.js';
 import { allEnded, type Decision, initDone, isEnding, outcome, type Waiting } from './pod-decision.js';
@@ -24,7 +31,8 @@ import { qosClass } from './qos-class.js';
 export function podStatus(view: PodView, decision: Decision, scheme: string): PodStatus {
   const { pod, memory } = view;
   const phase = podPhase(view);
-  const statusOf = (container: Container) => containerStatus(view, container, decision.waiting, scheme, phase);
+  const statusOf = (container: Container) =>
+    containerStatus(view, container, decision.waiting, scheme, phase);
   const reason = phase === 'Failed' ? memory.failure : undefined;
   return {
     phase,
@@ -94,7 +102,8 @@ function containerStatus(
   // Behind a wait stands the container that ended last; else it is the state itself.
   const current = wait === undefined ? record : undefined;
   const last = wait === undefined ? before : record;
-  const lastState = last?.state === 'exited' ? { terminated: terminated(container, last, scheme) } : undefined;
+  const lastState =
+    last?.state === 'exited' ? { terminated: terminated(container, last, scheme) } : undefined;
   const done = phase === 'Succeeded' || phase === 'Failed';
   const state = stateOf(container, current, scheme) ??
     (done ? reported?.state : undefined) ?? { waiting: wait ?? { reason: 'ContainerCreating' } };
@@ -135,7 +144,9 @@ function terminated(
 ): NonNullable<ContainerState['terminated']> {
   const exitCode = record.exitCode ?? 137;
   const fallback =
-    container.terminationMessagePolicy === 'FallbackToLogsOnError' && exitCode !== 0 ? record.logTail : undefined;
+    container.terminationMessagePolicy === 'FallbackToLogsOnError' && exitCode !== 0
+      ? record.logTail
+      : undefined;
   const message = record.message ?? fallback;
   return {
     exitCode,
@@ -157,8 +168,8 @@ function conditions(view: PodView, phase: string): PodCondition[] {
     containersReady(view, completed),
   ];
   made.push(ready(pod, made[2]!, completed));
-  const scheduled = pod.status?.conditions?.find(({ type }) => type === 'PodScheduled');
-  if (scheduled === undefined) made.push({ type: 'PodScheduled', holds: true });
+  // The scheduler's, but static pods never met it.
+  made.push({ type: 'PodScheduled', holds: true });
   return made.map((verdict) => conditionOf(view, verdict));
 }
 
@@ -200,7 +211,8 @@ function ready(pod: Pod, containers: Verdict, completed: string | undefined): Ve
   const complaints: string[] = [];
   for (const { conditionType } of pod.spec?.readinessGates ?? []) {
     const gate = pod.status?.conditions?.find(({ type }) => type === conditionType);
-    const problem = gate === undefined ? 'does not exist' : gate.status === 'True' ? undefined : `is not "True"`;
+    const problem =
+      gate === undefined ? 'does not exist' : gate.status === 'True' ? undefined : `is not "True"`;
     if (problem !== undefined) {
       const told = gate === undefined ? problem : `has status "${gate.status}"`;
       complaints.push(`corresponding condition of pod readiness gate "${conditionType}" ${told}.`);

@@ -37,6 +37,8 @@ export interface PodMemory {
 
 export interface ContainerMemory {
   readonly operation: 'none' | 'starting' | 'stopping';
+  /** While `operation` is `starting`: which attempt; its record is not looked at before the start is done. */
+  readonly startingAttempt?: number;
   /** The attempt of a start when the runtime knows no earlier one. */
   readonly firstAttempt: number;
   readonly crash?: Backoff;
@@ -120,7 +122,7 @@ export function allContainers(pod: Pod): readonly Container[] {
 }
 
 export function isAlive(record: ContainerRecord | undefined): boolean {
-  return record !== undefined && record.state !== 'exited';
+  return record?.state === 'running';
 }
 
 /** Running, and as far as startup probe and postStart go, up. */
@@ -132,4 +134,9 @@ export function isStarted(view: PodView, name: string): boolean {
 
 export function isReady(view: PodView, name: string): boolean {
   return isStarted(view, name) && memoryOf(view.memory, name).readiness;
+}
+
+/** Items of lists carry no kind; events need one. */
+export function regarding(pod: Pod): Pod {
+  return { apiVersion: 'v1', kind: 'Pod', ...pod };
 }

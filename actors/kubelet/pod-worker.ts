@@ -6,11 +6,11 @@ import { ApiError, pods } from '../client/index.js';
 import type { Container, Pod, PodStatus } from '../objects/types/core.js';
 import type { Actor, ActorContext, ActorRef, ChildSpec } from '../runtime/index.js';
 import { doubled, nextCrashBackoff } from './backoff.js';
-import type { ShardMessage } from './pod-shard.js';
 import type { KubeletParts } from './kubelet-parts.js';
 import { allEnded, decide, type Decision, isEnding, type PodAction } from './pod-decision.js';
-import { PodOperations, type Refusal, type StartResult } from './pod-operations.js';
-import { type ProbeMessage, Probes } from './pod-probes.js';
+import { PodOperations, type Refusal } from './pod-operations.js';
+import type { PodWorkerMessage, ShardMessage } from './pod-messages.js';
+import { Probes } from './pod-probes.js';
 import { podPhase, podStatus } from './pod-status.js';
 import { statusPatch, withStatus } from './pod-status-patch.js';
 import {
@@ -20,32 +20,10 @@ import {
   memoryOf,
   type PodMemory,
   type PodView,
+  regarding,
   withContainer,
 } from './pod-view.js';
 import { volumeNeeds } from './volume-content.js';
-
-export type PodWorkerMessage =
-  | { readonly type: 'PodChanged'; readonly pod: Pod }
-  /** The API object, or the manifest, is gone. */
-  | { readonly type: 'PodRemoved' }
-  /** Write the status again, whatever was written before (a mirror pod was made anew). */
-  | { readonly type: 'PodRepublish' }
-  | { readonly type: 'PodRuntimeChanged' }
-  | { readonly type: 'PodWake' }
-  | { readonly type: 'VolumesWritten'; readonly failure?: string }
-  | { readonly type: 'RefreshVolumes' }
-  | { readonly type: 'StartDone'; readonly name: string; readonly attempt: number; readonly result: StartResult }
-  | { readonly type: 'HookDone'; readonly name: string; readonly id: string; readonly failure?: string }
-  | { readonly type: 'StopDone'; readonly name: string; readonly shorten: boolean }
-  | { readonly type: 'StatusWritten' }
-  | { readonly type: 'StatusNotWritten'; readonly gone: boolean; readonly why: string }
-  | { readonly type: 'RetryStatus' }
-  | { readonly type: 'CleanedUp' }
-  | { readonly type: 'NotCleanedUp'; readonly why: string }
-  | { readonly type: 'RetryCleanUp' }
-  /** An operation failed in a way that is a fault of ours. */
-  | { readonly type: 'OperationCrashed'; readonly error: unknown }
-  | ProbeMessage;
 
 export interface PodWorkerOptions {
   readonly parts: KubeletParts;
@@ -64,7 +42,11 @@ export interface PodWorkerState {
   /** The status that the API has taken from us, and what is being written. */
   readonly written?: PodStatus;
   readonly writing?: PodStatus;
+  /** resourceVersion of the object after our last write. */
+  readonly writtenVersion: number;
   readonly writeFailures: number;
+  /** After a failure nothing is written until its timer has run out. */
+  readonly writePaused: boolean;
   /** The shard was told that the pod needs no address any more. */
   readonly finished: boolean;
 }
@@ -91,8 +73,17 @@ class PodWorker implements Actor<PodWorkerState, PodWorkerMessage> {
     const { parts, pod } = this.#options;
     this.#operations = new PodOperations(parts, ctx.env.clock);
     const memory = initialMemory(this.#options, ctx.env.clock.nowMs());
-    const state = { pod, memory, probes: Probes.none, writeFailures: 0, finished: false };
-    if (volumeNeeds(pod).refreshed) ctx.setTimer('refresh', parts.limits.volumeRefreshMs, { type: 'RefreshVolumes' });
+    const state = {
+      pod,
+      memory,
+      probes: Probes.none,
+      writtenVersion: 0,
+      writeFailures: 0,
+      writePaused: false,
+      finished: false,
+    };
+    if (volumeNeeds(pod).refreshed)
+      ctx.setTimer('refresh', parts.limits.volumeRefreshMs, { type: 'RefreshVolumes' });
     return this.#step(state, ctx);
   }
 
@@ -106,8 +97,9 @@ class PodWorker implements Actor<PodWorkerState, PodWorkerMessage> {
     switch (message.type) {
       case 'PodRuntimeChanged':
       case 'PodWake':
-      case 'RetryStatus':
         return state;
+      case 'RetryStatus':
+        return { ...state, writePaused: false };
       case 'PodChanged':
         return this.#changed(state, message.pod, ctx);
       case 'PodRemoved':
@@ -128,7 +120,11 @@ class PodWorker implements Actor<PodWorkerState, PodWorkerMessage> {
         return message.shorten ? state : update(state, message.name, { operation: 'none' });
       case 'StatusWritten': {
         const { writing, ...rest } = state;
-        return { ...rest, ...(writing === undefined ? {} : { written: writing }), writeFailures: 0 };
+        const written = {
+          ...(writing === undefined ? {} : { written: writing }),
+          writtenVersion: message.version,
+        };
+        return forgetOverwritten({ ...rest, ...written, writeFailures: 0 });
       }
       case 'StatusNotWritten':
         return this.#statusNotWritten(state, message, ctx);
@@ -203,7 +199,8 @@ class PodWorker implements Actor<PodWorkerState, PodWorkerMessage> {
     const work = this.#operations.start(this.#effective(state), container, attempt, memory.podIP);
     this.#run(ctx, work, (result) => ({ type: 'StartDone', name, attempt, result }));
     const own = memoryOf(memory, name);
-    if (record === undefined || own.startFailure) return update(state, name, { operation: 'starting' });
+    if (record === undefined || own.startFailure)
+      return update(state, name, { operation: 'starting', startingAttempt: attempt });
     const { parts } = this.#options;
     const { delayMs } = own.crash ?? { delayMs: 0 };
     if (own.crash && delayMs > 0) {
@@ -211,7 +208,7 @@ class PodWorker implements Actor<PodWorkerState, PodWorkerMessage> {
       parts.events.event(regarding(pod), 'Warning', 'BackOff', message);
     }
     const crash = nextCrashBackoff(own.crash, ctx.env.clock.nowMs(), parts.limits);
-    return update(state, name, { operation: 'starting', crash });
+    return update(state, name, { operation: 'starting', startingAttempt: attempt, crash });
   }
 
   #startDone(
@@ -227,7 +224,12 @@ class PodWorker implements Actor<PodWorkerState, PodWorkerMessage> {
     }
     const container = containerOf(state.pod, name);
     const hook = container.lifecycle?.postStart;
-    const { startFailure: _gone, kill: _old, stopDeadlineMs: _passed, ...kept } = memoryOf(state.memory, name);
+    const {
+      startFailure: _gone,
+      kill: _old,
+      stopDeadlineMs: _passed,
+      ...kept
+    } = memoryOf(state.memory, name);
     const started = {
       ...kept,
       operation: 'none' as const,
@@ -313,16 +315,12 @@ class PodWorker implements Actor<PodWorkerState, PodWorkerMessage> {
   #changed(state: PodWorkerState, pod: Pod, ctx: Context): PodWorkerState {
     const old = state.pod.metadata;
     const relabelled =
-      JSON.stringify([old?.labels, old?.annotations]) !== JSON.stringify([pod.metadata?.labels, pod.metadata?.annotations]);
+      JSON.stringify([old?.labels, old?.annotations]) !==
+      JSON.stringify([pod.metadata?.labels, pod.metadata?.annotations]);
     if (relabelled && state.memory.sandbox === 'ready' && volumeNeeds(pod).refreshed) {
       this.#writeVolumes({ ...state, pod }, ctx);
     }
-    // Somebody else (a node controller) may have written over our conditions.
-    const overwritten =
-      state.written?.conditions?.some(({ type, status }) =>
-        pod.status?.conditions?.some((other) => other.type === type && other.status !== status),
-      ) ?? false;
-    return { ...state, pod, ...(overwritten ? { written: {} } : {}) };
+    return forgetOverwritten({ ...state, pod });
   }
 
   #cleanUp(state: PodWorkerState, ctx: Context): PodWorkerState {
@@ -336,7 +334,9 @@ class PodWorker implements Actor<PodWorkerState, PodWorkerMessage> {
     const finalWrite = async () => {
       if (state.memory.removed || this.#options.isStatic) return;
       const patch = statusPatch(state.pod, state.written, status, uid);
-      await ignoreGone(client.patch(pods, metadata.namespace, metadata.name ?? '', 'strategic', patch, subresource));
+      await ignoreGone(
+        client.patch(pods, metadata.namespace, metadata.name ?? '', 'strategic', patch, subresource),
+      );
     };
     const work = async (): Promise<PodWorkerMessage> => {
       try {
@@ -358,7 +358,8 @@ class PodWorker implements Actor<PodWorkerState, PodWorkerMessage> {
 
   #publish(state: PodWorkerState, decision: Decision, ctx: Context): PodWorkerState {
     const { memory, writing, written, pod } = state;
-    if (writing !== undefined || memory.removed || memory.cleanup !== 'none' || state.writeFailures > 0) return state;
+    if (writing !== undefined || memory.removed || memory.cleanup !== 'none' || state.writePaused)
+      return state;
     const { runtime, client } = this.#options.parts;
     const status = podStatus(this.#view(state, ctx), decision, runtime.name);
     if (JSON.stringify(status) === JSON.stringify(written)) return state;
@@ -366,7 +367,7 @@ class PodWorker implements Actor<PodWorkerState, PodWorkerMessage> {
     const patch = statusPatch(pod, written, status, this.#options.isStatic ? undefined : uid);
     ctx.pipeToSelf(
       client.patch(pods, namespace, name, 'strategic', patch, subresource),
-      () => ({ type: 'StatusWritten' }),
+      (object) => ({ type: 'StatusWritten', version: Number(object.metadata?.resourceVersion ?? 0) }),
       (error) => {
         if (!(error instanceof ApiError)) return { type: 'OperationCrashed', error };
         return { type: 'StatusNotWritten', gone: isGone(error), why: error.message };
@@ -387,7 +388,7 @@ class PodWorker implements Actor<PodWorkerState, PodWorkerMessage> {
     const delayMs = Math.min(limits.retryBaseMs * 2 ** state.writeFailures, limits.retryMaxMs);
     ctx.note('status not written', { why: message.why });
     ctx.setTimer('status', delayMs * (0.5 + ctx.env.random.next() / 2), { type: 'RetryStatus' });
-    return { ...rest, writeFailures: state.writeFailures + 1 };
+    return { ...rest, writeFailures: state.writeFailures + 1, writePaused: true };
   }
 
   /** A pod that has ended needs its address no more, though its object and logs stay. */
@@ -413,7 +414,10 @@ class PodWorker implements Actor<PodWorkerState, PodWorkerMessage> {
     const { runtime, limits } = this.#options.parts;
     return {
       pod: this.#effective(state),
-      records: runtime.list(state.pod.metadata?.uid ?? ''),
+      records: runtime.list(state.pod.metadata?.uid ?? '').filter(({ name, attempt }) => {
+        const own = memoryOf(state.memory, name);
+        return own.operation !== 'starting' || attempt !== own.startingAttempt;
+      }),
       memory: state.memory,
       nowMs: ctx.env.clock.nowMs(),
       limits,
@@ -468,7 +472,8 @@ function initialMemory(options: PodWorkerOptions, nowMs: number): PodMemory {
     hostIP: parts.hostIP,
     acceptedAtMs: Number.isNaN(startTimeMs) ? nowMs : startTimeMs,
     sandbox: records.some(isAlive) ? 'ready' : 'none',
-    initialised: status?.conditions?.some(({ type, status: is }) => type === 'Initialized' && is === 'True') ?? false,
+    initialised:
+      status?.conditions?.some(({ type, status: is }) => type === 'Initialized' && is === 'True') ?? false,
     removed: false,
     cleanup: 'none',
     containers,
@@ -483,6 +488,18 @@ function update(
   return { ...state, memory: withContainer(state.memory, name, change) };
 }
 
+/** Somebody else (a node controller) wrote over our conditions after us: write them again. */
+function forgetOverwritten(state: PodWorkerState): PodWorkerState {
+  const { pod, written } = state;
+  // Resource versions are decimal and comparable (KEP-5504); an older one only shows what we know already.
+  if (state.writing !== undefined || Number(pod.metadata?.resourceVersion ?? 0) <= state.writtenVersion)
+    return state;
+  const overwritten = written?.conditions?.some(({ type, status }) =>
+    pod.status?.conditions?.some((other) => other.type === type && other.status !== status),
+  );
+  return overwritten ? { ...state, written: {} } : state;
+}
+
 function containerOf(pod: Pod, name: string): Container {
   const found = allContainers(pod).find((container) => container.name === name);
   if (found === undefined) throw new TypeError(`pod ${podName(pod)} has no container ${name}`);
@@ -491,11 +508,6 @@ function containerOf(pod: Pod, name: string): Container {
 
 function podName(pod: Pod): string {
   return `${pod.metadata?.name}_${pod.metadata?.namespace}(${pod.metadata?.uid})`;
-}
-
-/** Items of lists carry no kind; events need one. */
-export function regarding(pod: Pod): Pod {
-  return { apiVersion: 'v1', kind: 'Pod', ...pod };
 }
 
 function isGone(error: ApiError): boolean {

@@ -38,12 +38,14 @@ export interface ProcessRuntimeOptions {
 export class ProcessRuntime implements ContainerRuntime {
   readonly name = 'process';
   readonly version = process.versions.node;
+  readonly isolation = 'none: host processes with a folder of their own';
   readonly #podsDir: string;
   readonly #options: ProcessRuntimeOptions;
   readonly #limits: RuntimeLimits;
   readonly #containers = new Map<string, ProcessContainer>();
   readonly #listeners = new Set<(podUid: string) => void>();
   #closing = false;
+  #started = false;
 
   constructor(options: ProcessRuntimeOptions) {
     this.#options = options;
@@ -52,6 +54,9 @@ export class ProcessRuntime implements ContainerRuntime {
   }
 
   async start(): Promise<void> {
+    this.#closing = false;
+    if (this.#started) return;
+    this.#started = true;
     await mkdir(this.#podsDir, { recursive: true, mode: 0o700 });
     const leftovers = readRecords(this.#podsDir);
     endLeftovers(leftovers.map(({ stored }) => stored));
@@ -184,7 +189,7 @@ export class ProcessRuntime implements ContainerRuntime {
   async close(): Promise<void> {
     this.#closing = true;
     const running = [...this.#containers.values()].filter(({ record }) => record.state === 'running');
-    await Promise.all(running.map((container) => container.stop(0)));
+    await Promise.all(running.map((container) => container.stop(this.#limits.closeGraceMs)));
   }
 
   #container(record: ContainerRecord, folder: string, config: ContainerConfig | undefined): ProcessContainer {

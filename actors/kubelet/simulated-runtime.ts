@@ -56,6 +56,7 @@ const images = /^(?!.*(does-not-exist|invalid))/;
 export class SimulatedRuntime implements ContainerRuntime {
   readonly name = 'simulated';
   readonly version = '1.0';
+  readonly isolation = 'simulated';
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #startDelayMs: number;
@@ -191,7 +192,11 @@ export class SimulatedRuntime implements ContainerRuntime {
     const container = this.#running(id);
     const { ended } = container;
     // A simulated container says nothing after its start.
-    const silence = new ChunkQueue<OutputChunk>(1, () => 1, () => {});
+    const silence = new ChunkQueue<OutputChunk>(
+      1,
+      () => 1,
+      () => {},
+    );
     void ended.then(() => silence.end());
     return {
       output: silence,

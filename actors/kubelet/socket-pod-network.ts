@@ -28,7 +28,9 @@ function http(wish: HttpRequest): Promise<{ status: number; body: string }> {
     });
     const failed = (error: Error) => {
       const late = error.name === 'TimeoutError' || error.name === 'AbortError';
-      const why = late ? 'context deadline exceeded (Client.Timeout exceeded while awaiting headers)' : error.message;
+      const why = late
+        ? 'context deadline exceeded (Client.Timeout exceeded while awaiting headers)'
+        : error.message;
       reject(new Error(`Get "${url}": ${why}`, { cause: error }));
     };
     request.on('error', failed);

@@ -50,7 +50,8 @@ export function volumeNeeds(pod: Pod): VolumeNeeds {
     for (const part of parts) {
       if (part.configMap?.name) configMaps.add(part.configMap.name);
       const secret = part.secret;
-      const secretName = secret && ('secretName' in secret ? secret.secretName : 'name' in secret ? secret.name : '');
+      const secretName =
+        secret && ('secretName' in secret ? secret.secretName : 'name' in secret ? secret.name : '');
       if (secretName) secrets.add(secretName);
       if ('serviceAccountToken' in part && part.serviceAccountToken) tokens.push(part.serviceAccountToken);
       if (part.configMap || part.secret || part.downwardAPI || tokens.length > 0) refreshed = true;
@@ -67,7 +68,8 @@ export function tokenKey(projection: ServiceAccountTokenProjection): string {
 export function volumeContent(pod: Pod, volume: Volume, sources: VolumeSources): VolumeContent {
   const { name } = volume;
   if (volume.emptyDir) return { type: 'empty', name };
-  if (volume.hostPath) return { type: 'host', name, path: volume.hostPath.path, check: volume.hostPath.type ?? '' };
+  if (volume.hostPath)
+    return { type: 'host', name, path: volume.hostPath.path, check: volume.hostPath.type ?? '' };
   const kind = Object.keys(volume).find((key) => key !== 'name') ?? 'emptyDir';
   switch (kind) {
     case 'configMap': {
@@ -80,10 +82,16 @@ export function volumeContent(pod: Pod, volume: Volume, sources: VolumeSources):
       return { type: 'files', name, files: secretFiles(ref, sources, defaultMode) };
     }
     case 'downwardAPI':
-      return { type: 'files', name, files: downwardFiles(pod, volume.downwardAPI!, sources, volume.downwardAPI?.defaultMode) };
+      return {
+        type: 'files',
+        name,
+        files: downwardFiles(pod, volume.downwardAPI!, sources, volume.downwardAPI?.defaultMode),
+      };
     case 'projected': {
       const mode = volume.projected?.defaultMode;
-      const files = (volume.projected?.sources ?? []).flatMap((part) => projectedFiles(pod, part, sources, mode));
+      const files = (volume.projected?.sources ?? []).flatMap((part) =>
+        projectedFiles(pod, part, sources, mode),
+      );
       return { type: 'files', name, files };
     }
     case 'emptyDir':
@@ -96,14 +104,21 @@ export function volumeContent(pod: Pod, volume: Volume, sources: VolumeSources):
   }
 }
 
-function projectedFiles(pod: Pod, part: VolumeProjection, sources: VolumeSources, mode: number | undefined): VolumeFile[] {
+function projectedFiles(
+  pod: Pod,
+  part: VolumeProjection,
+  sources: VolumeSources,
+  mode: number | undefined,
+): VolumeFile[] {
   if (part.configMap) return configMapFiles(part.configMap, sources, mode);
   if (part.secret) return secretFiles(part.secret, sources, mode);
   if (part.downwardAPI) return downwardFiles(pod, part.downwardAPI, sources, mode);
   if (part.serviceAccountToken) {
     const token = sources.tokens.get(tokenKey(part.serviceAccountToken));
     if (token === undefined) throw new VolumeError('the service account token has not been issued yet');
-    return [{ path: part.serviceAccountToken.path, bytes: Buffer.from(token), mode: mode ?? defaultFileMode }];
+    return [
+      { path: part.serviceAccountToken.path, bytes: Buffer.from(token), mode: mode ?? defaultFileMode },
+    ];
   }
   throw new VolumeError(`projected volumes cannot take ${Object.keys(part).join(', ')} on this node`);
 }
@@ -119,7 +134,8 @@ function configMapFiles(ref: KeyedRef, sources: VolumeSources, mode: number | un
   if (object === undefined && !ref.optional) throw new VolumeError(`configmap "${ref.name}" not found`);
   const data = new Map<string, Uint8Array>();
   for (const [key, text] of Object.entries(object?.data ?? {})) data.set(key, Buffer.from(text));
-  for (const [key, text] of Object.entries(object?.binaryData ?? {})) data.set(key, Buffer.from(text, 'base64'));
+  for (const [key, text] of Object.entries(object?.binaryData ?? {}))
+    data.set(key, Buffer.from(text, 'base64'));
   return keyedFiles(data, ref, mode, `configmap "${ref.name}"`);
 }
 
