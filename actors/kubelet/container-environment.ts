@@ -13,7 +13,7 @@ import type {
   Service,
 } from '../objects/types/core.js';
 import type { ResolvedImage } from './container-runtime.js';
-import { quantityValue } from './quantity.js';
+import { parseQuantity } from '../objects/index.js';
 
 export interface EnvironmentSources {
   readonly podIP: string;
@@ -269,6 +269,6 @@ export function resourceValue(
   const { limits, requests } = named.resources ?? {};
   const limit = limits?.[name] ?? allocatable?.[name] ?? '0';
   const quantity = kind === 'limits' ? limit : (requests?.[name] ?? limits?.[name] ?? '0');
-  const divisor = quantityValue(ref.divisor ?? '1') || 1;
-  return String(Math.ceil(quantityValue(quantity) / divisor - 1e-9));
+  const divisor = parseQuantity(ref.divisor ?? '1').nanos || parseQuantity('1').nanos;
+  return String((parseQuantity(quantity).nanos + divisor - 1n) / divisor);
 }

@@ -1,5 +1,5 @@
 /** The Node object and its Lease as the kubelet writes them; pure. */
-import { microTime, wholeSecondTime } from '../client/index.js';
+import { formatMicroTime, formatTime } from '../objects/index.js';
 import type { Lease } from '../objects/types/coordination.js';
 import type { Node, NodeCondition, NodeStatus, Taint } from '../objects/types/core.js';
 
@@ -110,7 +110,7 @@ const healthy: readonly (readonly [type: string, status: string, reason: string,
 ];
 
 function conditions(known: Node | undefined, nowMs: number): NodeCondition[] {
-  const now = wholeSecondTime(nowMs);
+  const now = formatTime(nowMs);
   return healthy.map(([type, status, reason, message]) => {
     const old = known?.status?.conditions?.find((condition) => condition.type === type);
     const lastTransitionTime = old?.status === status ? (old.lastTransitionTime ?? now) : now;
@@ -163,7 +163,7 @@ export function nodeLease(
       ...known?.spec,
       holderIdentity: nodeName,
       leaseDurationSeconds: durationSeconds,
-      renewTime: microTime(nowMs),
+      renewTime: formatMicroTime(nowMs),
     },
   };
 }

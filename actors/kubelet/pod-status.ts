@@ -10,7 +10,7 @@ import type {
   PodCondition,
   PodStatus,
 } from '../objects/types/core.js';
-import { wholeSecondTime } from '../client/index.js';
+import { formatTime, qosClassOf } from '../objects/index.js';
 import type { ContainerRecord } from './container-runtime.js';
 import { allEnded, type Decision, initDone, isEnding, outcome, type Waiting } from './pod-decision.js';
 import {
@@ -25,7 +25,6 @@ import {
   type PodView,
   previous,
 } from './pod-view.js';
-import { qosClass } from './qos-class.js';
 
 /** `scheme`: of container ids, `process`. */
 export function podStatus(view: PodView, decision: Decision, scheme: string): PodStatus {
@@ -42,8 +41,8 @@ export function podStatus(view: PodView, decision: Decision, scheme: string): Po
     hostIPs: [{ ip: memory.hostIP }],
     podIP: memory.podIP,
     podIPs: [{ ip: memory.podIP }],
-    startTime: wholeSecondTime(memory.acceptedAtMs),
-    qosClass: qosClass(pod),
+    startTime: formatTime(memory.acceptedAtMs),
+    qosClass: qosClassOf({ ...pod.spec }),
     ...(pod.metadata?.generation === undefined ? {} : { observedGeneration: pod.metadata.generation }),
     ...(initContainers(pod).length === 0 ? {} : { initContainerStatuses: initContainers(pod).map(statusOf) }),
     containerStatuses: mainContainers(pod).map(statusOf),
@@ -52,7 +51,13 @@ export function podStatus(view: PodView, decision: Decision, scheme: string): Po
 
 /** The status of a pod that this node does not take. */
 export function rejectedStatus(pod: Pod, reason: string, message: string, nowMs: number): PodStatus {
-  return { phase: 'Failed', reason, message, startTime: wholeSecondTime(nowMs), qosClass: qosClass(pod) };
+  return {
+    phase: 'Failed',
+    reason,
+    message,
+    startTime: formatTime(nowMs),
+    qosClass: qosClassOf({ ...pod.spec }),
+  };
 }
 
 export function podPhase(view: PodView): string {
@@ -134,7 +139,7 @@ function stateOf(
 ): ContainerState | undefined {
   if (record === undefined || record.state === 'created') return undefined;
   if (record.state === 'exited') return { terminated: terminated(container, record, scheme) };
-  return { running: { startedAt: wholeSecondTime(record.startedAtMs!) } };
+  return { running: { startedAt: formatTime(record.startedAtMs!) } };
 }
 
 function terminated(
@@ -152,8 +157,8 @@ function terminated(
     exitCode,
     reason: record.reason ?? (exitCode === 0 ? 'Completed' : 'Error'),
     ...(message === undefined ? {} : { message }),
-    ...(record.startedAtMs === undefined ? {} : { startedAt: wholeSecondTime(record.startedAtMs) }),
-    finishedAt: wholeSecondTime(record.finishedAtMs ?? record.createdAtMs),
+    ...(record.startedAtMs === undefined ? {} : { startedAt: formatTime(record.startedAtMs) }),
+    finishedAt: formatTime(record.finishedAtMs ?? record.createdAtMs),
     containerID: `${scheme}://${record.id}`,
   };
 }
@@ -233,7 +238,7 @@ function conditionOf(view: PodView, verdict: Verdict): PodCondition {
     lastTransitionTime:
       old?.status === status && old.lastTransitionTime !== undefined
         ? old.lastTransitionTime
-        : wholeSecondTime(view.nowMs),
+        : formatTime(view.nowMs),
     ...(verdict.reason === undefined ? {} : { reason: verdict.reason }),
     ...(verdict.message === undefined ? {} : { message: verdict.message }),
   };

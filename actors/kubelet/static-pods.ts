@@ -1,7 +1,7 @@
 /** Pods from manifests of the node, and the mirror pods that show them in the API; pure. */
 import { createHash } from 'node:crypto';
 import type { Pod } from '../objects/types/core.js';
-import { wholeSecondTime } from '../client/index.js';
+import { formatTime } from '../objects/index.js';
 
 export interface StaticManifest {
   readonly file: string;
@@ -67,7 +67,7 @@ export function mirrorOf(pod: Pod, nodeName: string, nodeUid: string | undefined
       annotations: {
         ...metadata.annotations,
         [mirrorAnnotation]: hash,
-        [seenAnnotation]: wholeSecondTime(nowMs),
+        [seenAnnotation]: formatTime(nowMs),
       },
       ...(nodeUid === undefined ? {} : { ownerReferences: [owner] }),
     },
