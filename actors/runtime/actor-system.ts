@@ -23,6 +23,7 @@ import type { Endpoint } from './endpoint.js';
 import type { Engine } from './engine.js';
 import type { Env } from './env.js';
 import { Frame, frames } from './frame.js';
+import { recordFaults } from './fault-record.js';
 import type { Host, UndeliverableReason } from './host.js';
 import { limits } from './limits.js';
 import { Recorder } from './recorder.js';
@@ -73,6 +74,7 @@ class LocalSystem implements RunningActorSystem, Host, LinkEvents {
   readonly recorder: Recorder;
   readonly started: Promise<void>;
   readonly whenFailed: Promise<Error>;
+  readonly #forgetFaults: () => void;
   readonly #root: Root;
   readonly #asks: Asks;
   readonly #callbacks: Callbacks;
@@ -98,6 +100,7 @@ class LocalSystem implements RunningActorSystem, Host, LinkEvents {
     this.faults = faults;
     this.engine = engine;
     this.recorder = new Recorder(node, incarnation, journal, env.clock, env.random);
+    this.#forgetFaults = recordFaults(faults, this.recorder);
     this.#callbacks = new Callbacks(this);
     this.#asks = new Asks(this, {
       find: (path) => this.#endpoints.get(path),
@@ -210,6 +213,7 @@ class LocalSystem implements RunningActorSystem, Host, LinkEvents {
       this.#callbacks.close();
       this.engine.close();
       await this.link.close();
+      this.#forgetFaults();
       await this.journal.flush();
     });
     return this.#stopping;
@@ -267,7 +271,7 @@ class LocalSystem implements RunningActorSystem, Host, LinkEvents {
   }
 
   family(path: string, onFailed: (error: Error) => void): Supervisor {
-    return Supervisor.family(this, path, onFailed);
+    return Supervisor.family(this, path, { onFailed, onEmpty: () => {} });
   }
 
   undeliverable(envelope: Envelope, reason: UndeliverableReason): void {

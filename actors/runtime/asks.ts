@@ -157,7 +157,16 @@ class Pending implements Endpoint {
   /** The asked actor is gone; what it had done before nobody knows. */
   lost(reason: TerminationReason): void {
     if (reason === 'unreachable') this.fail('Unreachable', 'its node is lost', false);
+    else if (reason === 'not-found' && this.asked !== this.#host.system.node) this.#expectDeadLetter();
     else this.fail('Dead', reason === 'crash' ? 'it crashed' : `it is gone (${reason})`, false);
+  }
+
+  /** The request came behind the watch: its dead letter is on the way, and knows that nothing was handled. */
+  #expectDeadLetter(): void {
+    const timer = this.#host.system.env.clock.setTimer(limits.deadLetterGraceMs, () => {
+      this.fail('Dead', 'it is gone (not-found)', false);
+    });
+    this.onEnd.add(() => timer.cancel());
   }
 
   #settle(): boolean {

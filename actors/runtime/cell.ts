@@ -205,7 +205,9 @@ export class Cell implements Supervised, Endpoint {
     const life = this.#current;
     switch (item.type) {
       case 'start':
-        this.#begin();
+        // Stopped again before it had its first turn: nothing has begun that could end.
+        if (this.#supervisorStops) this.#settle();
+        else this.#begin();
         break;
       case 'stop':
         if (life) this.#end(life, 'shutdown', undefined);
@@ -351,14 +353,21 @@ export class Cell implements Supervised, Endpoint {
         });
       }
     }
+    life.context.gone();
     recorder.lifecycle('stop', this.path, { reason });
+    this.#settle();
+    if (!this.#supervisorStops) this.#parent.ended(this, reason, error);
+  }
+
+  /** Down: whoever waits for the start or for the end goes on. */
+  #settle(): void {
     const gone = this.#gone;
     this.#gone = undefined;
     this.#ending = false;
+    this.#state = 'stopped';
     this.#starting?.resolve();
     this.#starting = undefined;
     gone?.resolve();
-    if (!this.#supervisorStops) this.#parent.ended(this, reason, error);
   }
 }
 

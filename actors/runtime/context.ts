@@ -2,6 +2,7 @@
 import { strict as assert } from 'node:assert';
 import type { Timer } from '../../transport/index.js';
 import type { ActorContext, ChildSpec, SupervisorSpec, TerminationReason } from './actor.js';
+import { AskError } from './ask-error.js';
 import type { Cell } from './cell.js';
 import type { Env } from './env.js';
 import type { Host } from './host.js';
@@ -20,7 +21,10 @@ export class Context implements ActorContext<Message> {
   readonly #cell: Cell;
   readonly #timers = new Map<string, Timer>();
   readonly #watches = new Map<string, { cancel(): void }>();
+  /** No message is handled any more. */
   #ended = false;
+  /** The `stopped` hook, which may still speak, is done too. */
+  #gone = false;
 
   constructor(host: Host, cell: Cell) {
     this.#host = host;
@@ -31,6 +35,11 @@ export class Context implements ActorContext<Message> {
   }
 
   tell<T extends Message>(ref: ActorRef<T>, message: T): void {
+    if (this.#gone) {
+      // A handler that was abandoned in the middle goes on as a ghost beside the next life: it has no voice.
+      this.note('told-after-end', { kind: message.type, to: addressOf(ref) });
+      return;
+    }
     this.#host.sendFrom(this.#cell.path, ref, message);
   }
 
@@ -39,6 +48,10 @@ export class Context implements ActorContext<Message> {
     request: (replyTo: ActorRef<R>) => T,
     options: { readonly timeoutMs: number },
   ): Promise<R> {
+    if (this.#gone) {
+      const why = `ask of ${addressOf(ref)}: the asking ${this.#cell.path} has ended`;
+      return Promise.reject(new AskError('Dead', why, true));
+    }
     return this.#host.askFrom(this.#cell.path, ref, request, options.timeoutMs);
   }
 
@@ -140,6 +153,11 @@ export class Context implements ActorContext<Message> {
     assert(!this.#ended, `${this.#cell.path} has ended and cannot start ${child}`);
     this.family ??= this.#host.family(this.#cell.path, (error) => this.#cell.crash(error));
     return this.family;
+  }
+
+  /** Children and the `stopped` hook are done as well. */
+  gone(): void {
+    this.#gone = true;
   }
 
   /** Runs the actor's code outside its handler; a throw there is a crash all the same. */

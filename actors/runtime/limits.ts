@@ -18,6 +18,8 @@ export const limits = {
   watchLeaseMs: 30_000,
   /** Watches in one control envelope. */
   watchesPerEnvelopeMax: 256,
+  /** After the news that an asked actor does not exist, how long an ask waits to learn that it was not handled. */
+  deadLetterGraceMs: 100,
   /** An ask's watch on a remote actor is kept this long for the next ask. */
   askWatchIdleMs: 30_000,
   /** Supervision of actors that have no SupervisorSpec above them. */

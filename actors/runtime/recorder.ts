@@ -6,6 +6,7 @@ import {
   type Clock,
   type Envelope,
   type EnvelopeId,
+  type FaultRule,
   type Incarnation,
   type Journal,
   type JournalEvent,
@@ -131,6 +132,26 @@ export class Recorder {
       ...(during?.cause !== undefined && { cause: during.cause }),
       reason: error.message,
       detail: { error: error.name, ...(where && { where }) },
+    });
+  }
+
+  fault(kind: 'applied' | 'healed', rule: FaultRule): void {
+    this.#lamport += 1;
+    if (!this.enabled) return;
+    const { action } = rule;
+    this.#journal.record({
+      ...this.#base('fault'),
+      kind,
+      reason: action.type,
+      detail: {
+        rule: rule.id,
+        from: rule.from.join(','),
+        to: rule.to.join(','),
+        ...(rule.kinds && { kinds: rule.kinds.join(',') }),
+        ...('probability' in action && { probability: action.probability }),
+        ...('minMs' in action && { minMs: action.minMs, maxMs: action.maxMs }),
+        ...('windowMs' in action && { windowMs: action.windowMs }),
+      },
     });
   }
 

@@ -19,7 +19,13 @@ export class Root implements SupervisedParent {
   }
 
   spawn(spec: ChildSpec<never>): string {
-    const family = Supervisor.family(this.#host, '', this.#onFailed);
+    const family = Supervisor.family(this.#host, '', {
+      onFailed: this.#onFailed,
+      onEmpty: () => {
+        this.#families.delete(family);
+        this.#tops.splice(this.#tops.indexOf(family), 1);
+      },
+    });
     const ref = family.spawn(spec);
     this.#families.add(family);
     this.#tops.push(family);

@@ -31,6 +31,7 @@ export class Supervisor implements Supervised, SupervisedParent {
   readonly #dynamic: boolean;
   #declared: SupervisorSpec['children'] = [];
   #children: Supervised[] = [];
+  #onEmpty: () => void = () => {};
   #state: TreeNode['state'] = 'starting';
   #alive = false;
   #stopping: Promise<void> | undefined;
@@ -39,6 +40,8 @@ export class Supervisor implements Supervised, SupervisedParent {
   #restartsMs: number[] = [];
   readonly #histories = new Map<Supervised, History>();
   readonly #epochs = new Map<Supervised, number>();
+  /** What the current run over all or the rest of the children is going to start. */
+  #toStart = new Set<Supervised>();
   readonly #sleeps = new Set<{ readonly timer: Timer; readonly wake: () => void }>();
 
   private constructor(
@@ -75,16 +78,15 @@ export class Supervisor implements Supervised, SupervisedParent {
   }
 
   /** Supervises what is spawned by hand under `path`, one for one; always alive. */
-  static family(host: Host, path: string, onFailed: (error: Error) => void): Supervisor {
+  static family(
+    host: Host,
+    path: string,
+    { onFailed, onEmpty }: { onFailed(error: Error): void; onEmpty(): void },
+  ): Supervisor {
     const policy = { strategy: 'one-for-one', ...limits.implicitSupervision } as const;
-    const family = new Supervisor(
-      host,
-      path.slice(path.lastIndexOf('/') + 1),
-      path,
-      policy,
-      true,
-      (_, error) => onFailed(error),
-    );
+    const id = path.slice(path.lastIndexOf('/') + 1);
+    const family = new Supervisor(host, id, path, policy, true, (_, error) => onFailed(error));
+    family.#onEmpty = onEmpty;
     family.#alive = true;
     family.#state = 'running';
     return family;
@@ -200,10 +202,10 @@ export class Supervisor implements Supervised, SupervisedParent {
         void this.#run(child, [child], delayMs);
         break;
       case 'rest-for-one':
-        void this.#run(this, this.#children.slice(this.#children.indexOf(child)), delayMs);
+        this.#restartGroup(this.#children.slice(this.#children.indexOf(child)), delayMs);
         break;
       case 'all-for-one':
-        void this.#run(this, this.#children, delayMs);
+        this.#restartGroup(this.#children, delayMs);
         break;
       default:
         strategy satisfies never;
@@ -246,9 +248,16 @@ export class Supervisor implements Supervised, SupervisedParent {
     });
   }
 
+  /** Overtakes a run under way, and takes over what that one has stopped, or was about to, and not started again. */
+  #restartGroup(group: readonly Supervised[], delayMs: number): void {
+    const children = this.#children.filter((child) => group.includes(child) || this.#toStart.has(child));
+    void this.#run(this, children, delayMs);
+  }
+
   /** Stops what still runs of `children` (last first), waits, starts them (first first), unless overtaken. */
   async #run(key: Supervised, children: readonly Supervised[], delayMs: number): Promise<void> {
     const epoch = this.#nextEpoch(key);
+    if (key === this) this.#toStart = new Set(children);
     const overtaken = () => this.#stopping !== undefined || this.#epochs.get(key) !== epoch;
     for (const child of children.toReversed()) {
       if (child.alive) {
@@ -263,6 +272,7 @@ export class Supervisor implements Supervised, SupervisedParent {
       if (overtaken()) return;
     }
     for (const child of children) {
+      if (key === this) this.#toStart.delete(child);
       if (child.alive || !this.#children.includes(child)) continue;
       await child.start();
       if (overtaken()) return;
@@ -323,6 +333,7 @@ export class Supervisor implements Supervised, SupervisedParent {
     this.#histories.delete(child);
     this.#epochs.delete(child);
     child.retire();
+    if (this.#children.length === 0) this.#onEmpty();
   }
 
   #nextEpoch(key: Supervised): number {

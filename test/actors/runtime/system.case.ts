@@ -99,7 +99,7 @@ export function systemSuite(name: string, make: WorldMaker): void {
       for (const node of [a.node, b.node]) {
         const ref = actorRef<Get>(node, '/nobody');
         const error = await rejection(world.settled(a.ask(ref, get, { timeoutMs: 60_000 })));
-        assert.equal(error.code, 'Dead');
+        assert.deepEqual([error.code, error.definite], ['Dead', true]);
       }
       assert.equal(a.deadLetters[0]?.envelope.kind, 'Get');
       assert(world.journal.events.some((e) => e.type === 'dead' && e.node === b.node));
