@@ -9,6 +9,7 @@ import {
   type TokenSigner,
 } from '../actors/apiserver/index.js';
 import type { ApiServerMessage } from '../actors/apiserver/messages.js';
+import type { Identity } from '../actors/apiserver/request.js';
 import { type ApiClient, createApiClient } from '../actors/client/index.js';
 import { controllerManagerSpec } from '../actors/controllers/index.js';
 import type { KubeletMessage } from '../actors/kubelet/messages.js';
@@ -16,7 +17,7 @@ import { leaderElection } from '../actors/leadership/index.js';
 import { builtinRegistry } from '../actors/objects/index.js';
 import { actorRef, type ActorSystem, type SupervisorSpec } from '../actors/runtime/index.js';
 import { createStoreClient, type StoreMessage } from '../actors/store/index.js';
-import { nodeId } from '../transport/index.js';
+import { type NodeId, nodeId } from '../transport/index.js';
 import { type ClusterSpec, type MachineSpec, mainNode, masters, storeNode } from './cluster-spec.js';
 import { identifyComponent } from './identity.js';
 import { versionInfo } from './version.js';
@@ -26,6 +27,8 @@ export interface MachineParts {
   readonly machine: MachineSpec;
   readonly system: ActorSystem;
   readonly tokens?: TokenSigner;
+  /** Who else may speak through the actor door, besides the cluster's own components; for harnesses. */
+  readonly identifyGuest?: (node: NodeId) => Identity | undefined;
 }
 
 export interface Machine {
@@ -44,7 +47,7 @@ export function startMachine(parts: MachineParts): Machine {
   };
 }
 
-function startApiServer({ spec, machine, system, tokens }: MachineParts): ApiServer {
+function startApiServer({ spec, machine, system, tokens, identifyGuest }: MachineParts): ApiServer {
   const members = ownFirst(spec, machine).map((master) => ({
     name: master.name,
     ref: actorRef<StoreMessage>(storeNode(master), '/store'),
@@ -60,12 +63,9 @@ function startApiServer({ spec, machine, system, tokens }: MachineParts): ApiSer
     ...(tokens && { tokens }),
   });
   server.start();
-  system.spawn(
-    apiserverActor({
-      handler: server,
-      identify: (node, userAgent) => identifyComponent(spec, node, userAgent),
-    }),
-  );
+  const identify = (node: NodeId, userAgent: string) =>
+    identifyComponent(spec, node, userAgent) ?? identifyGuest?.(node);
+  system.spawn(apiserverActor({ handler: server, identify }));
   return server;
 }
 
