@@ -1,6 +1,12 @@
-/** The reading half of `ByteWriter`: every read is checked, a short or malformed input throws `MalformedBytes`. */
+/**
+ * The reading half of `ByteWriter`: every read is checked, a short or malformed input throws
+ * `MalformedBytes`.
+ */
 
-/** The input ended early or holds an impossible value; whoever knows what was being read says so in its own error. */
+/**
+ * The input ended early or holds an impossible value; whoever knows what was being read says so in its own
+ * error.
+ */
 export class MalformedBytes extends Error {
   readonly code = 'MalformedBytes';
   readonly definite = true;

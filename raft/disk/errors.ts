@@ -1,4 +1,7 @@
-/** What can be wrong with a member's disk. None of these is retried: the member ends, an operator or a peer helps. */
+/**
+ * What can be wrong with a member's disk. None of these is retried: the member ends, an operator or a peer
+ * helps.
+ */
 export type StorageErrorCode =
   | 'WalCorrupt' // bytes that were acknowledged no longer read back
   | 'SnapshotCorrupt'

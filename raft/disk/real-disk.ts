@@ -1,6 +1,7 @@
 /**
- * The disk of a real machine: node:fs on one folder. An edge (DESIGN rule 2): the only file of raft/ that touches
- * the outside. Writes are pwritev, durability is fdatasync for a file and fsync for the folder (fsync(2), NOTES).
+ * The disk of a real machine: node:fs on one folder. An edge (DESIGN rule 2): the only file of raft/ that
+ * touches the outside. Writes are pwritev, durability is fdatasync for a file and fsync for the folder
+ * (fsync(2), NOTES).
  */
 import { constants } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, rename, rm } from 'node:fs/promises';

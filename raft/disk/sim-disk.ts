@@ -1,8 +1,8 @@
 /**
- * A disk in memory that forgets as real ones do. What was written but not synced is kept apart, sector by sector,
- * and `crash` decides for each piece whether it had reached the platter: so writes are lost or torn at 512 bytes,
- * and creations, renames and removals vanish unless `syncDirectory` came after. Errors and stalls come from a hook.
- * Deterministic: same calls and same random function, same disk.
+ * A disk in memory that forgets as real ones do. What was written but not synced is kept apart, sector by
+ * sector, and `crash` decides for each piece whether it had reached the platter: so writes are lost or torn
+ * at 512 bytes, and creations, renames and removals vanish unless `syncDirectory` came after. Errors and
+ * stalls come from a hook. Deterministic: same calls and same random function, same disk.
  */
 import { strict as assert } from 'node:assert';
 import type { Disk, DiskFile } from './disk.js';

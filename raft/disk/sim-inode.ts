@@ -1,6 +1,7 @@
 /**
- * The bytes of one simulated file: what is durable, what a reader sees now, and the unsynced operations between the
- * two. A crash replays each of those onto the durable bytes whole, in part (sector by sector) or not at all.
+ * The bytes of one simulated file: what is durable, what a reader sees now, and the unsynced operations
+ * between the two. A crash replays each of those onto the durable bytes whole, in part (sector by sector)
+ * or not at all.
  */
 import { DISK_LIMITS } from './limits.js';
 

@@ -1,7 +1,8 @@
 /**
- * Snapshots on disk: `snapshot-<index>-<term>.snap`, written under a temporary name, synced, renamed, and the folder
- * synced, so that a name that counts always holds a whole snapshot. The newest two are kept. Header and data are each
- * guarded by a CRC-32C; a snapshot that does not check is passed over for an older one and named in `damaged`.
+ * Snapshots on disk: `snapshot-<index>-<term>.snap`, written under a temporary name, synced, renamed, and
+ * the folder synced, so that a name that counts always holds a whole snapshot. The newest two are kept.
+ * Header and data are each guarded by a CRC-32C; a snapshot that does not check is passed over for an older
+ * one and named in `damaged`.
  */
 import type { SnapshotMeta } from '../core/types.js';
 import type { SnapshotStore, StoredSnapshot } from '../storage.js';
@@ -63,7 +64,7 @@ export class DiskSnapshots implements SnapshotStore {
   }
 
   async load(): Promise<StoredSnapshot | null> {
-    // The rename of a process that was killed right after it may not be durable yet; what is found here must be.
+    // The rename of a process that was killed right after it may not be durable yet; what is found must be.
     await this.#options.disk.syncDirectory();
     const names = await this.#names();
     let damage: StorageError | undefined;

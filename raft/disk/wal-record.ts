@@ -1,8 +1,10 @@
 /**
  * Bytes of the write-ahead log. A segment is a row of records, each on an 8-byte boundary:
- *   magic u32 | payload length u32 | number in segment u32 | payload crc u32 | header crc u32 | 0 u32 | payload | padding
- * Both sums are CRC-32C seeded with the segment's sequence number, so that a record never passes for one of another
- * segment. Record 0 is the segment's header; every other one is a batch that is applied whole or not at all.
+ *   magic u32 | payload length u32 | number in segment u32 | payload crc u32 |
+ *   header crc u32 | 0 u32 | payload | padding
+ * Both sums are CRC-32C seeded with the segment's sequence number, so that a record never passes for one of
+ * another segment. Record 0 is the segment's header; every other one is a batch that is applied whole or
+ * not at all.
  */
 import { strict as assert } from 'node:assert';
 import type { Entry, EntryType, HardState, LogIndex, SnapshotMeta } from '../core/types.js';

@@ -39,7 +39,9 @@ export function boundsAfter(bounds: LogBounds, change: LogChange): LogBounds | s
   }
 }
 
-/** Entries whose first index is not behind the last replace the tail (Raft figure 2, AppendEntries step 3). */
+/**
+ * Entries whose first index is not behind the last replace the tail (Raft figure 2, AppendEntries step 3).
+ */
 function boundsAfterAppend(bounds: LogBounds, entries: readonly Entry[]): LogBounds | string {
   const first = entries[0];
   if (first === undefined) return bounds;

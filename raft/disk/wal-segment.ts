@@ -1,8 +1,9 @@
 /**
- * Reads one segment and tells a torn tail from damage. The log writes a record only after the fsync of the one before,
- * so a crash can spoil the last record of the last segment and nothing else. Such a record shows what a lost write
- * leaves: it ends beyond the end of the file, or one of its 512-byte sectors is still all zeros. Anything else that
- * does not check is damage to acknowledged bytes, and is never repaired by forgetting it.
+ * Reads one segment and tells a torn tail from damage. The log writes a record only after the fsync of the
+ * one before, so a crash can spoil the last record of the last segment and nothing else. Such a record
+ * shows what a lost write leaves: it ends beyond the end of the file, or one of its 512-byte sectors is
+ * still all zeros. Anything else that does not check is damage to acknowledged bytes, and is never repaired
+ * by forgetting it.
  */
 import { ByteReader, MalformedBytes } from './byte-reader.js';
 import { StorageError } from './errors.js';

@@ -1,8 +1,8 @@
 /**
- * The write-ahead log: hard state and entries of one member, durable before `save` resolves. Batches that arrive while
- * an fsync runs are merged into the next record, so that one write and one fdatasync serve them all (group commit).
- * Segments `wal-<sequence>.log` are begun under a temporary name and renamed when whole; old ones go with `compact`.
- * Formats: wal-record.ts; repair after a crash: wal-segment.ts.
+ * The write-ahead log: hard state and entries of one member, durable before `save` resolves. Batches that
+ * arrive while an fsync runs are merged into the next record, so that one write and one fdatasync serve
+ * them all (group commit). Segments `wal-<sequence>.log` are begun under a temporary name and renamed when
+ * whole; old ones go with `compact`. Formats: wal-record.ts; repair after a crash: wal-segment.ts.
  */
 import { strict as assert } from 'node:assert';
 import type { HardState, LogIndex, SnapshotMeta } from '../core/types.js';
@@ -271,8 +271,8 @@ export class Wal implements LogStorage {
   }
 
   /**
-   * Syncs even when nothing is to be repaired: after a process was killed between write and fsync, its last record is
-   * there to be read and yet not durable, and what `load` returns counts as durable.
+   * Syncs even when nothing is to be repaired: after a process was killed between write and fsync, its last
+   * record is there to be read and yet not durable, and what `load` returns counts as durable.
    */
   async #continueAt(file: DiskFile, scanned: ScannedSegment): Promise<void> {
     if (scanned.torn) await file.truncate(scanned.end);
@@ -287,7 +287,9 @@ export class Wal implements LogStorage {
     assert(this.#file !== undefined, 'load comes first');
   }
 
-  /** The first failure is the last operation: the kernel may have dropped the pages that it could not write. */
+  /**
+   * The first failure is the last operation: the kernel may have dropped the pages that it could not write.
+   */
   async #orFail(run: () => Promise<void>): Promise<void> {
     try {
       if (this.#failure !== undefined) throw this.#failure;

@@ -1,9 +1,9 @@
 /**
- * Commands as the bytes of a Raft entry. Binary and versioned by its first byte; every command of a group passes here
- * twice on every member, so it writes into one reused buffer and reads without intermediate objects. Decoded values are
- * views of the entry's bytes, since a copy costs more than all the rest; but a value never keeps alive much more than
- * itself: a command in a larger buffer (a network frame) is copied out of it first, and so is a small value in a large
- * command.
+ * Commands as the bytes of a Raft entry. Binary and versioned by its first byte; every command of a group
+ * passes here twice on every member, so it writes into one reused buffer and reads without intermediate
+ * objects. Decoded values are views of the entry's bytes, since a copy costs more than all the rest; but a
+ * value never keeps alive much more than itself: a command in a larger buffer (a network frame) is copied
+ * out of it first, and so is a small value in a large command.
  */
 import { ByteReader, ByteWriter, MalformedBytes } from '../disk/index.js';
 import { KvError } from './errors.js';
@@ -60,8 +60,8 @@ export function encodeCommand(command: Command): Uint8Array {
 }
 
 /**
- * Throws `KvError` InvalidArgument, naming the byte, when the bytes are not a command. The caller leaves the bytes
- * unchanged from here on.
+ * Throws `KvError` InvalidArgument, naming the byte, when the bytes are not a command. The caller leaves
+ * the bytes unchanged from here on.
  */
 export function decodeCommand(bytes: Uint8Array): Command {
   try {

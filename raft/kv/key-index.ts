@@ -1,7 +1,8 @@
 /**
- * All keys in byte order: a B+ tree with order statistics. Every node knows how many live keys (newest version is not a
- * tombstone) lie below it, so that counting a range costs O(log n) however long the range is; etcd walks it
- * (etcd-io/etcd #16510). Leaves are chained for scans. Nodes that run empty are merged, others are left part full.
+ * All keys in byte order: a B+ tree with order statistics. Every node knows how many live keys (newest
+ * version is not a tombstone) lie below it, so that counting a range costs O(log n) however long the range
+ * is; etcd walks it (etcd-io/etcd #16510). Leaves are chained for scans. Nodes that run empty are merged,
+ * others are left part full.
  */
 import type { Key, KeyValue } from './types.js';
 

@@ -1,7 +1,8 @@
 /**
- * The key-value state machine: etcd v3's data model as a pure function of the commands applied. Same commands in the
- * same order, same state and same replies on every member; a refused command is a reply too, never an exception.
- * The applied index is part of the state, so that a snapshot can never disagree with it (etcd-io/etcd #13766).
+ * The key-value state machine: etcd v3's data model as a pure function of the commands applied. Same
+ * commands in the same order, same state and same replies on every member; a refused command is a reply
+ * too, never an exception. The applied index is part of the state, so that a snapshot can never disagree
+ * with it (etcd-io/etcd #13766).
  */
 import { strict as assert } from 'node:assert';
 import { KvError } from './errors.js';
@@ -74,7 +75,9 @@ export class KvStore {
     return this.#versions.bytes;
   }
 
-  /** The latest `atMs` applied. A new leader proposes no lower one: lease time then goes on where it stood. */
+  /**
+   * The latest `atMs` applied. A new leader proposes no lower one: lease time then goes on where it stood.
+   */
   get clockMs(): number {
     return this.#leases.clockMs;
   }
@@ -134,8 +137,8 @@ export class KvStore {
   }
 
   /**
-   * Frees memory that compaction gave up, looking at no more than `recordsMax` changes; true while there is more.
-   * Nothing that a client or another member could see depends on when it runs.
+   * Frees memory that compaction gave up, looking at no more than `recordsMax` changes; true while there is
+   * more. Nothing that a client or another member could see depends on when it runs.
    */
   compactStep(recordsMax: number): boolean {
     return this.#versions.compactStep(recordsMax);
@@ -145,7 +148,10 @@ export class KvStore {
     return this.#versions.compactionPending;
   }
 
-  /** Of all versions up to `at` (0 or absent: the newest) that are not compacted; equal on members that agree. */
+  /**
+   * Of all versions up to `at` (0 or absent: the newest) that are not compacted; equal on members that
+   * agree.
+   */
   hash(at?: Revision): StateHash | KvError {
     const upTo = at === undefined || at === 0 ? this.revision : at;
     if (upTo > this.revision) return futureRevision();
@@ -158,7 +164,10 @@ export class KvStore {
     return new KvSnapshot(this.#versions, this.#leases, this.#appliedIndex);
   }
 
-  /** Replaces the whole state; throws `KvError` InvalidArgument when the bytes are damaged, with the state unchanged. */
+  /**
+   * Replaces the whole state; throws `KvError` InvalidArgument when the bytes are damaged, with the state
+   * unchanged.
+   */
   restore(bytes: Uint8Array): void {
     const versions = new Versions();
     const leases = new Leases();
@@ -194,7 +203,9 @@ export class KvStore {
     return { type: 'compact', compactRevision: at };
   }
 
-  /** All keys go at one revision, in key order. A lease renewed after its revocation was proposed lives on. */
+  /**
+   * All keys go at one revision, in key order. A lease renewed after its revocation was proposed lives on.
+   */
   #revoke(id: LeaseId, onlyIfExpired: boolean, changes: Change[]): CommandResult | KvError {
     const status = this.#leases.status(id);
     if (status instanceof KvError) return status;

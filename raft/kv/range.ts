@@ -1,7 +1,8 @@
 /**
- * Reads a range at the newest or an old revision. Without sorting and filters it stops at the limit, O(log n + k).
- * The count ignores limit and filters, as etcd's does: at the newest revision it comes from the tree in O(log n); at an
- * old one from there too, corrected for the keys that changed since, when those are fewer than the keys in the range.
+ * Reads a range at the newest or an old revision. Without sorting and filters it stops at the limit, O(log
+ * n + k). The count ignores limit and filters, as etcd's does: at the newest revision it comes from the
+ * tree in O(log n); at an old one from there too, corrected for the keys that changed since, when those are
+ * fewer than the keys in the range.
  */
 import type { KeyEntry } from './key-index.js';
 import { isLive } from './key-index.js';

@@ -1,6 +1,7 @@
 /**
- * Every change since the last compaction in the order it happened: what watchers replay and what compaction walks.
- * A queue in chunks: appended at the tail, dropped from the head. Positions only grow and name a record for good.
+ * Every change since the last compaction in the order it happened: what watchers replay and what compaction
+ * walks. A queue in chunks: appended at the tail, dropped from the head. Positions only grow and name a
+ * record for good.
  */
 import { strict as assert } from 'node:assert';
 import type { KeyValue, Revision } from './types.js';

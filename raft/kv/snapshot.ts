@@ -1,7 +1,8 @@
 /**
- * The whole state as bytes, and its hash. First what compaction left behind (one version a key, in key order), then
- * every change since, in order: a reader rebuilds tree and log in one pass. Only what the compaction revision leaves
- * visible is written, so the bytes do not depend on how far `compactStep` has come. Frames of about 64 KiB, each:
+ * The whole state as bytes, and its hash. First what compaction left behind (one version a key, in key
+ * order), then every change since, in order: a reader rebuilds tree and log in one pass. Only what the
+ * compaction revision leaves visible is written, so the bytes do not depend on how far `compactStep` has
+ * come. Frames of about 64 KiB, each:
  *   payload length u32 | CRC-32C of the payload u32, continued from the frame before | payload
  */
 import { ByteReader, ByteWriter, MalformedBytes, crc32c } from '../disk/index.js';
@@ -61,7 +62,9 @@ export class KvSnapshot {
   }
 }
 
-/** Fills empty versions and leases; returns the applied index. Throws `KvError` when the bytes are damaged. */
+/**
+ * Fills empty versions and leases; returns the applied index. Throws `KvError` when the bytes are damaged.
+ */
 export function restoreInto(versions: Versions, leases: Leases, bytes: Uint8Array): number {
   try {
     return decodeInto(versions, leases, new ByteReader(unframe(bytes)));

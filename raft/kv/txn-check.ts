@@ -1,8 +1,9 @@
 /**
- * Which transactions are refused whatever the state of the store: limits, empty keys, contradictory options, and two
- * writes to one key (etcd: "duplicate key given in txn request"). Branches of a nested transaction exclude each other,
- * so the same key may be written in both. Stricter than etcd in one point: a delete and a put of the same key in two
- * nested transactions side by side are refused in either order, since a revision holds at most one change of a key.
+ * Which transactions are refused whatever the state of the store: limits, empty keys, contradictory
+ * options, and two writes to one key (etcd: "duplicate key given in txn request"). Branches of a nested
+ * transaction exclude each other, so the same key may be written in both. Stricter than etcd in one point:
+ * a delete and a put of the same key in two nested transactions side by side are refused in either order,
+ * since a revision holds at most one change of a key.
  */
 import { KvError } from './errors.js';
 import { KV_LIMITS } from './limits.js';

@@ -1,7 +1,7 @@
 /**
- * Runs a transaction: first chooses the path through all compares, nested ones too, against the state before any write
- * (as etcd does); then checks everything that could refuse an operation on that path; only then writes. So a refused
- * transaction has changed nothing, on every member alike (etcd-io/etcd #18667).
+ * Runs a transaction: first chooses the path through all compares, nested ones too, against the state
+ * before any write (as etcd does); then checks everything that could refuse an operation on that path; only
+ * then writes. So a refused transaction has changed nothing, on every member alike (etcd-io/etcd #18667).
  */
 import { KvError } from './errors.js';
 import { isLive } from './key-index.js';
@@ -34,7 +34,10 @@ interface Path {
 
 const NONE_NESTED: readonly Path[] = [];
 
-/** `changes` receives what was written; it stays empty when nothing was. The transaction has passed `checkTxn`. */
+/**
+ * `changes` receives what was written; it stays empty when nothing was. The transaction has passed
+ * `checkTxn`.
+ */
 export function runTxn(
   versions: Versions,
   leases: Leases,

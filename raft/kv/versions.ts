@@ -1,11 +1,13 @@
 /**
- * The versions of all keys: the newest ones in a tree, superseded ones beside them until compaction takes them, and
- * all changes since the last compaction in a log. Versions are `KeyValue`s, shared and never changed after they are
- * written. Within one revision a key changes at most once (txn-check.ts sees to that).
+ * The versions of all keys: the newest ones in a tree, superseded ones beside them until compaction takes
+ * them, and all changes since the last compaction in a log. Versions are `KeyValue`s, shared and never
+ * changed after they are written. Within one revision a key changes at most once (txn-check.ts sees to
+ * that).
  *
- * Compaction at C takes effect at once for every reader: of each key, only the version visible at C and later ones
- * count, and a tombstone counts only if it was written at C or later (etcd-io/etcd #18089: a watch from C on must still
- * see it). The memory is freed later, by `compactStep`, which walks the log and not the tree.
+ * Compaction at C takes effect at once for every reader: of each key, only the version visible at C and
+ * later ones count, and a tombstone counts only if it was written at C or later (etcd-io/etcd #18089: a
+ * watch from C on must still see it). The memory is freed later, by `compactStep`, which walks the log and
+ * not the tree.
  */
 import type { Key, KeyValue, LeaseId, Revision } from './types.js';
 import { leaseId, revision } from './types.js';
@@ -94,7 +96,10 @@ export class Versions {
     return this.#compactCursor >= 0;
   }
 
-  /** Frees what compaction made unreachable, looking at no more than `recordsMax` changes; true while there is more. */
+  /**
+   * Frees what compaction made unreachable, looking at no more than `recordsMax` changes; true while there
+   * is more.
+   */
   compactStep(recordsMax: number): boolean {
     if (this.#compactCursor < 0) return false;
     for (let left = recordsMax; left > 0; left--) {

@@ -1,9 +1,10 @@
 /**
- * Watches over a `KvStore`. Consumers pull: each watcher holds a bounded queue of live events, and one that is not
- * emptied in time is switched to reading the store's log from where it stood, in bounded batches and at its own pace.
- * So a slow watcher costs the others nothing and never loses an event: either it catches up or it is told that
- * compaction has overtaken it (etcd-io/etcd #17529). Guarantees, as etcd's: ordered, unique, reliable, atomic
- * (a revision is never split), resumable (from the last revision + 1), bookmarkable (progress).
+ * Watches over a `KvStore`. Consumers pull: each watcher holds a bounded queue of live events, and one that
+ * is not emptied in time is switched to reading the store's log from where it stood, in bounded batches and
+ * at its own pace. So a slow watcher costs the others nothing and never loses an event: either it catches
+ * up or it is told that compaction has overtaken it (etcd-io/etcd #17529). Guarantees, as etcd's: ordered,
+ * unique, reliable, atomic (a revision is never split), resumable (from the last revision + 1),
+ * bookmarkable (progress).
  */
 import type { KvStore } from './kv-store.js';
 import { KV_LIMITS } from './limits.js';
@@ -65,8 +66,8 @@ export class WatchHub {
   }
 
   /**
-   * Pull with `next` right away and then whenever `onReady` was called, each time until it answers `idle`. `onReady`
-   * is called from within `KvStore.apply`: it may take note, not pull.
+   * Pull with `next` right away and then whenever `onReady` was called, each time until it answers `idle`.
+   * `onReady` is called from within `KvStore.apply`: it may take note, not pull.
    */
   watch(request: WatchRequest, onReady: () => void): Watcher {
     const watcher = new Watcher(this.#store, request, this.#limits, onReady, () => {
@@ -88,7 +89,10 @@ export class WatchHub {
   }
 }
 
-/** One change, made into the events that watchers ask for: at most one with and one without the previous version. */
+/**
+ * One change, made into the events that watchers ask for: at most one with and one without the previous
+ * version.
+ */
 class LiveEvent {
   readonly change: Change;
   readonly #context: string | undefined;
@@ -121,7 +125,10 @@ interface QueuedRevision {
 
 export class Watcher {
   readonly request: WatchRequest;
-  /** The first revision whose events it sees; a watcher that is interrupted before any batch resumes from here. */
+  /**
+   * The first revision whose events it sees; a watcher that is interrupted before any batch resumes from
+   * here.
+   */
   readonly startRevision: Revision;
   readonly #store: KvStore;
   readonly #limits: WatcherLimits;
@@ -162,8 +169,8 @@ export class Watcher {
   }
 
   /**
-   * An empty batch at the store's revision when everything up to it was delivered; null while something is pending or
-   * the start revision lies ahead (etcd-io/etcd #15220, #17507, #20221).
+   * An empty batch at the store's revision when everything up to it was delivered; null while something is
+   * pending or the start revision lies ahead (etcd-io/etcd #15220, #17507, #20221).
    */
   progress(): WatchBatch | null {
     const { revision: at } = this.#store;
@@ -194,8 +201,8 @@ export class Watcher {
   }
 
   /**
-   * Of the hub: the store's state was replaced by a later one. What came after `seen` is in its log or compacted; a
-   * watch never goes back in time (etcd-io/etcd #15271).
+   * Of the hub: the store's state was replaced by a later one. What came after `seen` is in its log or
+   * compacted; a watch never goes back in time (etcd-io/etcd #15271).
    */
   restored(seen: Revision): void {
     if (this.#mode === 'live') {

@@ -1,7 +1,7 @@
 /**
- * Which watchers a key concerns. Watchers of single keys are found in a map; watchers of ranges are grouped by equal
- * range, and the groups form an implicit interval tree: an array sorted by start, each subtree knowing its furthest
- * end. It is rebuilt on the first look-up after the set of ranges has changed.
+ * Which watchers a key concerns. Watchers of single keys are found in a map; watchers of ranges are grouped
+ * by equal range, and the groups form an implicit interval tree: an array sorted by start, each subtree
+ * knowing its furthest end. It is rebuilt on the first look-up after the set of ranges has changed.
  */
 import { endOf } from './txn-check.js';
 import type { Key, KeyRange } from './types.js';

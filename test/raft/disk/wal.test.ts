@@ -72,7 +72,7 @@ describe('write-ahead log', () => {
     assert.deepEqual(saved, { hardState: hardState(2, 1), entries: written, snapshotMeta: null });
   });
 
-  it('replaces the tail by entries that conflict with it, with and without being told from where', async () => {
+  it('replaces the tail by entries that conflict with it, told from where or not', async () => {
     const { wal } = await openWal(disk);
     await wal.save({ entries: entries(1, 9, 1), mustSync: true });
     await wal.save({ entries: entries(5, 6, 2), mustSync: true });
@@ -254,7 +254,7 @@ describe('write-ahead log on a real disk', () => {
 });
 
 describe('write-ahead log, damage', () => {
-  it('reports every flipped byte of acknowledged records with file and offset, and repairs none', async () => {
+  it('reports every flipped byte of acknowledged records by file and offset, repairs none', async () => {
     const disk = new SimDisk();
     const { wal } = await openWal(disk);
     for (const one of entries(1, 14, 1, 700)) await wal.save({ entries: [one], mustSync: true });
@@ -320,7 +320,7 @@ const copyOf = (state: Expected): Expected => ({ ...state, entries: [...state.en
 function describeState(saved: SavedLog): string {
   const log = saved.entries.map((one) => `${one.index}/${one.term}/${one.data.length}`).join(' ');
   const { hardState: hard } = saved;
-  return `${hard?.term}/${hard?.commit}/${hard?.votedFor} ${JSON.stringify(saved.snapshotMeta?.index)} ${log}`;
+  return `${hard?.term}/${hard?.commit}/${hard?.votedFor} ${saved.snapshotMeta?.index} ${log}`;
 }
 
 function expectedText(state: Expected): string {

@@ -86,7 +86,7 @@ describe('leases', () => {
     assert.equal(kv.store.clockMs, 100_000);
   });
 
-  it('keep their deadline over a snapshot: a new leader neither restarts nor shortens it (etcd #9395)', () => {
+  it('keep their deadline over a snapshot, neither restarted nor shortened (etcd #9395)', () => {
     const lease = kv.grant(7, 60_000);
     kv.do(put('b', '1', { lease }), put('a', '1', { lease }), put('c', '1'));
     kv.atMs = 50_000;

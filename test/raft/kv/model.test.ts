@@ -1,4 +1,7 @@
-/** The store against `NaiveStore` under random programs; fast-check shrinks what differs and prints the seed. */
+/**
+ * The store against `NaiveStore` under random programs; fast-check shrinks what differs and prints the
+ * seed.
+ */
 import { strict as assert } from 'node:assert';
 import fc from 'fast-check';
 import {

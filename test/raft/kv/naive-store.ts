@@ -1,6 +1,6 @@
 /**
- * What the key-value store should do, written for obviousness: a whole copy of all keys for each revision, every
- * question answered by going through one of them.
+ * What the key-value store should do, written for obviousness: a whole copy of all keys for each revision,
+ * every question answered by going through one of them.
  */
 import type { Compare, KeyRange, KeyValue, Op, RangeOp, TxnOp } from 'raft-consensus';
 import { leaseId, revision } from 'raft-consensus';
@@ -34,7 +34,10 @@ export class NaiveStore {
     return rangeOf(this.states[at === 0 ? this.revision : at]!, op);
   }
 
-  /** Only well-formed transactions whose paths are all accepted. Returns the results of its ranges, in order. */
+  /**
+   * Only well-formed transactions whose paths are all accepted. Returns the results of its ranges, in
+   * order.
+   */
   txn(txn: TxnOp): readonly NaiveRange[] {
     const before = this.states.at(-1)!;
     const after = new Map(before);

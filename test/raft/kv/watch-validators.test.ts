@@ -1,7 +1,7 @@
 /**
- * Watches under random interleavings of writes, compaction, slow and interrupted consumers, and snapshots installed
- * under them. What they saw is judged as etcd's robustness tests do: ordered, unique, atomic, reliable, resumable,
- * bookmarkable, filter, previous versions.
+ * Watches under random interleavings of writes, compaction, slow and interrupted consumers, and snapshots
+ * installed under them. What they saw is judged as etcd's robustness tests do: ordered, unique, atomic,
+ * reliable, resumable, bookmarkable, filter, previous versions.
  */
 import { strict as assert } from 'node:assert';
 import {
