@@ -55,6 +55,7 @@ export class ProcessContainer {
   #startMark: string | undefined;
   #killTimer: Timer | undefined;
   #killAtMs = Number.POSITIVE_INFINITY;
+  #storing: Promise<void> = Promise.resolve();
   readonly #execs = new Set<ChildProcess>();
   readonly #listeners = new Set<OutputListener>();
   readonly #ended: Promise<void>;
@@ -81,12 +82,16 @@ export class ProcessContainer {
     return `${this.#setting.path}.root`;
   }
 
-  store(): Promise<void> {
-    return this.#setting.store({
-      record: this.#record,
+  /** One write at a time, in the order of the calls. */
+  store(record = this.#record): Promise<void> {
+    const stored: StoredRecord = {
+      record,
       ...(this.#groupId === undefined ? {} : { groupId: this.#groupId }),
       ...(this.#startMark === undefined ? {} : { startMark: this.#startMark }),
-    });
+    };
+    const turn = this.#storing.then(() => this.#setting.store(stored));
+    this.#storing = turn.catch(() => {});
+    return turn;
   }
 
   async start(): Promise<void> {
@@ -112,18 +117,15 @@ export class ProcessContainer {
     this.#startMark = startMark(child.pid!);
     this.#record = { ...this.#record, state: 'running', startedAtMs: clock.nowMs() };
     this.#wire(child);
-    await this.store();
     this.#setting.changed();
+    await this.store();
   }
 
   async stop(graceMs: number): Promise<void> {
     if (this.#record.state === 'created') {
-      this.#record = { ...this.#record, state: 'exited', exitCode: 137, reason: 'Error' };
-      this.#record = { ...this.#record, finishedAtMs: this.#setting.clock.nowMs() };
-      this.#end();
       await this.#setting.log.close();
-      await this.store();
-      this.#setting.changed();
+      const finishedAtMs = this.#setting.clock.nowMs();
+      await this.#finish({ ...this.#record, state: 'exited', exitCode: 137, reason: 'Error', finishedAtMs });
     }
     if (this.#record.state === 'running') this.#signal(graceMs);
     await this.#ended;
@@ -229,17 +231,14 @@ export class ProcessContainer {
     );
     const written = await readMessage(join(this.root, config!.terminationMessagePath));
     const message = written ?? logFailure;
-    this.#record = {
+    await this.#finish({
       ...this.#record,
       state: 'exited',
       finishedAtMs: clock.nowMs(),
       exitCode,
       ...(message === undefined ? {} : { message }),
       ...(exitCode === 0 ? {} : { logTail: await log.tail(logTailLines, logTailBytesMax) }),
-    };
-    await this.store();
-    this.#end();
-    this.#setting.changed();
+    });
   }
 
   #signal(graceMs: number): void {
@@ -260,7 +259,7 @@ export class ProcessContainer {
     const { clock, log } = this.#setting;
     await log.close();
     const nowMs = clock.nowMs();
-    this.#record = {
+    await this.#finish({
       ...this.#record,
       state: 'exited',
       startedAtMs: nowMs,
@@ -268,8 +267,16 @@ export class ProcessContainer {
       exitCode: 128,
       reason: 'StartError',
       message: `failed to start container ${JSON.stringify(this.#record.name)}: ${why}`,
-    };
-    await this.store();
+    });
+  }
+
+  /** On disk first, then seen and told in one step. */
+  async #finish(ended: ContainerRecord): Promise<void> {
+    const failure = await this.store(ended).then(
+      () => undefined,
+      (error: Error) => `its record could not be written: ${error.message}`,
+    );
+    this.#record = failure === undefined ? ended : { ...ended, message: ended.message ?? failure };
     this.#end();
     this.#setting.changed();
   }

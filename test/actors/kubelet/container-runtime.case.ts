@@ -73,7 +73,7 @@ export function runtimeCases(name: string, harness: RuntimeHarness): void {
       const told: string[] = [];
       runtime.onChange((uid) => told.push(uid));
       const id = await begin({ type: 'exits', code: 0 });
-      await until('exited', () => runtime.get(id)?.state === 'exited');
+      await until('exited', () => runtime.get(id)?.state === 'exited' && told.length > 1);
       assert.deepEqual(told, ['uid-1', 'uid-1']);
     });
 
