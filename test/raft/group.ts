@@ -18,6 +18,7 @@ import {
   type RaftLimits,
   type SaveBatch,
   type SavedLog,
+  type SnapshotStore,
 } from 'raft-consensus';
 
 export const seeded = (seed: number): (() => number) => {
@@ -157,6 +158,9 @@ export interface Seat {
   fatal: unknown;
 }
 
+/** Where the members of a group keep their things, opened anew for each life; absent: in the seat's own memory. */
+export type OpenDisk = (id: MemberId) => { readonly storage: LogStorage; readonly snapshots: SnapshotStore };
+
 export class Group {
   readonly clock = new VirtualClock();
   readonly seats = new Map<MemberId, Seat>();
@@ -165,10 +169,12 @@ export class Group {
   readonly cut = new Set<string>();
   readonly #random: () => number;
   readonly #limits: Partial<RaftLimits>;
+  readonly #openDisk: OpenDisk | undefined;
 
-  constructor(names: readonly string[], seed = 1, limits: Partial<RaftLimits> = {}) {
+  constructor(names: readonly string[], seed = 1, limits: Partial<RaftLimits> = {}, openDisk?: OpenDisk) {
     this.#random = seeded(seed);
     this.#limits = limits;
+    this.#openDisk = openDisk;
     for (const name of names) {
       const id = memberId(name);
       this.seats.set(id, {
@@ -203,12 +209,13 @@ export class Group {
   async start(id: MemberId): Promise<void> {
     const seat = this.seat(id);
     seat.fsm = new Counter();
+    const { storage, snapshots } = this.#openDisk?.(id) ?? seat;
     seat.raft = await Raft.start({
       id,
       configuration: { voters: [...this.seats.keys()], learners: [] },
       fsm: seat.fsm,
-      storage: seat.storage,
-      snapshots: seat.snapshots,
+      storage,
+      snapshots,
       transport: { send: (to, message) => this.#carry(id, to, message) },
       clock: this.clock,
       random: this.#random,
