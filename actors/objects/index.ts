@@ -54,3 +54,15 @@ export type { PodSummary } from './table/pod-status.js';
 export { applyDefaults } from './defaults/defaults.js';
 export { prepareForCreate, qosClassOf } from './defaults/prepare.js';
 export { applyStrategicMergePatch } from './patch/strategic-merge-patch.js';
+export {
+  aggregatedDiscovery,
+  aggregatedDiscoveryType,
+  etagOf,
+  groupDocument,
+  groupList,
+  legacyVersions,
+  resourceList,
+  storageVersionHash,
+} from './discovery.js';
+export { OpenApi, kubernetesVersion } from './openapi.js';
+export type { OpenApiDocument } from './openapi.js';
