@@ -1,6 +1,7 @@
 /**
- * An actor of the client's own that keeps death watch over apiserver actors, so that a stream of one that crashed
- * ends at once and not after a long silence. (A stream has only a callback, and callbacks cannot watch.)
+ * An actor of the client's own that keeps death watch over apiserver actors, so that a stream of one that
+ * crashed ends at once and not after a long silence. (A stream has only a callback, and callbacks cannot
+ * watch.)
  */
 import type { ActorContext, ActorRef, ActorSystem, ChildSpec, TerminationReason } from '../runtime/index.js';
 import { addressOf } from '../runtime/index.js';

@@ -1,7 +1,8 @@
 /**
- * The frame of every controller (DESIGN rule 9): informers name keys, the actor reconciles them, a few at a time and
- * never the same one twice at once. What went wrong is noted and tried again with a growing pause; a conflict is
- * everyday and quiet; only a programmer error crashes the actor, and its supervisor starts it from scratch.
+ * The frame of every controller (DESIGN rule 9): informers name keys, the actor reconciles them, a few at a
+ * time and never the same one twice at once. What went wrong is noted and tried again with a growing pause; a
+ * conflict is everyday and quiet; only a programmer error crashes the actor, and its supervisor starts it
+ * from scratch.
  */
 import { AssertionError } from 'node:assert';
 import type { KubeObject } from '../objects/meta.js';
@@ -31,7 +32,10 @@ export interface ControllerOptions {
   /** Keys in work at once. */
   readonly workers: number;
   readonly sources: readonly ControllerSource[];
-  /** Moves what `key` names one step closer to what is desired. Reads informers afresh; may be called at any time. */
+  /**
+   * Moves what `key` names one step closer to what is desired. Reads informers afresh; may be called at any
+   * time.
+   */
   reconcile(key: string, tools: ReconcileTools): Promise<ReconcileResult | void>;
   /** Looks at every key of every source again this often; absent means never. */
   readonly resyncMs?: number;
@@ -62,7 +66,9 @@ export interface SourceSink {
   failed(error: unknown): void;
 }
 
-/** `keys` names what to reconcile when an object came, went or changed; both versions of a change are asked. */
+/**
+ * `keys` names what to reconcile when an object came, went or changed; both versions of a change are asked.
+ */
 export function keysOf<T extends KubeObject>(
   informer: Informer<T>,
   keys: (object: T) => readonly string[],

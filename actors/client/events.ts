@@ -1,7 +1,7 @@
 /**
- * Writes core/v1 Events: what `kubectl describe` and `kubectl get events` show (client-go `tools/record`).
- * A repetition raises the count of the event that is there; one object cannot flood the rest; and since events are
- * best effort, a failure is noted in the trace and never stops anybody.
+ * Writes core/v1 Events: what `kubectl describe` and `kubectl get events` show (client-go `tools/record`). A
+ * repetition raises the count of the event that is there; one object cannot flood the rest; and since events
+ * are best effort, a failure is noted in the trace and never stops anybody.
  */
 import type { KubeObject, ObjectMeta } from '../objects/meta.js';
 import { formatTime } from '../objects/index.js';

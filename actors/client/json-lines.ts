@@ -1,6 +1,6 @@
 /**
- * Cuts a watch stream into JSON values: one object per line, chunks cut anywhere, also inside a UTF-8 character
- * (Kubernetes API concepts: efficient detection of changes).
+ * Cuts a watch stream into JSON values: one object per line, chunks cut anywhere, also inside a UTF-8
+ * character (Kubernetes API concepts: efficient detection of changes).
  */
 const newline = 0x0a;
 

@@ -1,4 +1,7 @@
-/** What the client side of the Kubernetes API may use at most. Units last; every number can be overridden in tests. */
+/**
+ * What the client side of the Kubernetes API may use at most. Units last; every number can be overridden in
+ * tests.
+ */
 export interface ClientLimits {
   /** From the call to its answer, over all attempts. */
   readonly requestTimeoutMs: number;

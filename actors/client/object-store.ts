@@ -1,6 +1,7 @@
 /**
  * The objects that an informer holds, by key and by namespace, and the difference that a fresh list makes
- * (client-go: ThreadSafeStore, DeltaFIFO's Replace). Iteration follows the order of insertion: the same in every replay.
+ * (client-go: ThreadSafeStore, DeltaFIFO's Replace). Iteration follows the order of insertion: the same in
+ * every replay.
  */
 import type { KubeObject } from '../objects/meta.js';
 import { keyOf } from './informer.js';

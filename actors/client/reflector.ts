@@ -1,7 +1,7 @@
 /**
- * Keeps one informer in step with the apiserver (client-go `tools/cache/reflector.go`): a consistent list, then a
- * watch from its resourceVersion; a lost watch resumes where it stood, and only `410 Expired` lists again.
- * Changes are reported under the cause of the message that brought them.
+ * Keeps one informer in step with the apiserver (client-go `tools/cache/reflector.go`): a consistent list,
+ * then a watch from its resourceVersion; a lost watch resumes where it stood, and only `410 Expired` lists
+ * again. Changes are reported under the cause of the message that brought them.
  */
 import type { Timer } from '../../transport/index.js';
 import type { KubeObject } from '../objects/meta.js';
@@ -140,7 +140,9 @@ export class Reflector<T extends KubeObject> {
     else sink.changed(type, object, resourceVersion);
   }
 
-  /** A stream that ended by itself: resume, at once when it had lived, with a pause when streams die young. */
+  /**
+   * A stream that ended by itself: resume, at once when it had lived, with a pause when streams die young.
+   */
   #closed(): void {
     this.#closeWatch = undefined;
     const { limits, system } = this.#options;

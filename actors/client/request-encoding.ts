@@ -1,4 +1,7 @@
-/** How a typed verb becomes a request: paths, queries and bodies of the Kubernetes REST API, always in the same order. */
+/**
+ * How a typed verb becomes a request: paths, queries and bodies of the Kubernetes REST API, always in the
+ * same order.
+ */
 import type { KubeObject } from '../objects/meta.js';
 import type { DeleteOptions, ListOptions, PatchType, Resource, WriteOptions } from './api-client.js';
 
@@ -54,7 +57,9 @@ export function typed<T extends KubeObject>(resource: Resource<T>, object: T): T
   return { ...object, apiVersion: groupVersionOf(resource), kind: resource.kind };
 }
 
-/** List items carry no type of their own (API conventions); given one, they look like objects from a watch. */
+/**
+ * List items carry no type of their own (API conventions); given one, they look like objects from a watch.
+ */
 export function withType<T extends KubeObject>(resource: Resource<T>, item: T): T {
   return { apiVersion: groupVersionOf(resource), kind: resource.kind, ...item };
 }

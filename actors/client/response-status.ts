@@ -1,4 +1,7 @@
-/** Turns an answer that is not 2xx into an ApiError, from the Status in its body (API conventions: response status). */
+/**
+ * Turns an answer that is not 2xx into an ApiError, from the Status in its body (API conventions: response
+ * status).
+ */
 import type { Status } from '../objects/types/meta.js';
 import { ApiError } from './api-client.js';
 

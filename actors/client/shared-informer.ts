@@ -13,10 +13,15 @@ type Scope = Pick<ListOptions, 'namespace' | 'labelSelector' | 'fieldSelector'>;
 export interface InformerFactoryOptions {
   readonly system: ActorSystem;
   readonly client: ApiClient;
+  /** Nothing is asked for until `start`; default false. */
+  readonly startPaused?: boolean;
   readonly limits?: Partial<ClientLimits>;
 }
 
-/** Runs from the start; `stop` ends all its streams and `start` begins again with fresh lists. */
+/**
+ * Runs from the start unless `startPaused`; `stop` ends all its streams and `start` begins again with fresh
+ * lists.
+ */
 export interface SharedInformerFactory extends InformerFactory {
   start(): void;
 }
@@ -25,7 +30,10 @@ export function createInformerFactory(options: InformerFactoryOptions): SharedIn
   return new Factory(options);
 }
 
-/** A child that ties a factory to a supervisor: informers run while it does. Put it first under `rest-for-one`. */
+/**
+ * A child that ties a factory to a supervisor: informers run while it does. Put it first under
+ * `rest-for-one`.
+ */
 export function informersChild(factory: SharedInformerFactory): ChildSpec<never> {
   return {
     id: 'informers',
@@ -40,10 +48,11 @@ export function informersChild(factory: SharedInformerFactory): ChildSpec<never>
 class Factory implements SharedInformerFactory {
   readonly #options: InformerFactoryOptions;
   readonly #informers = new Map<string, SharedInformer<KubeObject>>();
-  #running = true;
+  #running: boolean;
 
   constructor(options: InformerFactoryOptions) {
     this.#options = options;
+    this.#running = !options.startPaused;
   }
 
   informer<T extends KubeObject>(resource: Resource<T>, scope: Scope = {}): Informer<T> {

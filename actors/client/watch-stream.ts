@@ -1,7 +1,7 @@
 /**
- * One watch over actor messages: the request, its head, then chunks under credit. A chunk out of sequence, a lost
- * node, a dead apiserver actor or a long silence end it: the informer resumes from the last resourceVersion it saw,
- * so nothing is lost by giving up early, and much by trusting a stream with a hole.
+ * One watch over actor messages: the request, its head, then chunks under credit. A chunk out of sequence, a
+ * lost node, a dead apiserver actor or a long silence end it: the informer resumes from the last
+ * resourceVersion it saw, so nothing is lost by giving up early, and much by trusting a stream with a hole.
  */
 import type { Timer } from '../../transport/index.js';
 import type { ApiReply } from '../apiserver/messages.js';

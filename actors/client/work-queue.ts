@@ -1,7 +1,7 @@
 /**
- * A queue of keys for one controller (client-go `util/workqueue`): a key waits at most once, is never handed to two
- * workers at a time, and comes back after a failure with an exponentially growing pause. It remembers the cause of
- * the last `add` of a key, so that the work is traced to the newest change that asked for it.
+ * A queue of keys for one controller (client-go `util/workqueue`): a key waits at most once, is never handed
+ * to two workers at a time, and comes back after a failure with an exponentially growing pause. It remembers
+ * the cause of the last `add` of a key, so that the work is traced to the newest change that asked for it.
  */
 import { strict as assert } from 'node:assert';
 import type { Clock, Timer } from '../../transport/index.js';
@@ -91,7 +91,9 @@ export class WorkQueue {
     this.#delayed.set(key, { timer, atMs });
   }
 
-  /** Adds the key after the pause that its failures in a row have earned; returns that pause in milliseconds. */
+  /**
+   * Adds the key after the pause that its failures in a row have earned; returns that pause in milliseconds.
+   */
   addRateLimited(key: string): number {
     const failures = this.#failures.get(key) ?? 0;
     this.#failures.set(key, failures + 1);

@@ -1,7 +1,7 @@
 /**
- * Shows the live Lease in the annotation that older clusters used as the lock itself, on Endpoints of the same name:
- * `kubectl get endpoints kube-scheduler -n kube-system -o yaml`. An emulation for people; nobody decides by it, so a
- * failure is noted and the next renewal tries again.
+ * Shows the live Lease in the annotation that older clusters used as the lock itself, on Endpoints of the
+ * same name: `kubectl get endpoints kube-scheduler -n kube-system -o yaml`. An emulation for people; nobody
+ * decides by it, so a failure is noted and the next renewal tries again.
  */
 import { type ApiClient, endpoints, isNotFound } from '../client/index.js';
 import type { Lease } from '../objects/types/coordination.js';

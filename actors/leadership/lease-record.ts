@@ -1,7 +1,7 @@
 /**
- * The pure part of leader election (client-go `tools/leaderelection`): what a Lease says, whether it may be taken,
- * and what is written next. Expiry is judged on the local monotonic clock since the record was last seen to change:
- * clocks may differ, only their rates must agree.
+ * The pure part of leader election (client-go `tools/leaderelection`): what a Lease says, whether it may be
+ * taken, and what is written next. Expiry is judged on the local monotonic clock since the record was last
+ * seen to change: clocks may differ, only their rates must agree.
  */
 import { formatMicroTime, formatTime, parseTime } from '../objects/index.js';
 import type { Lease, LeaseSpec } from '../objects/types/coordination.js';
@@ -79,7 +79,9 @@ export function releasedLease(held: Lease, nowMs: number): Lease {
   };
 }
 
-/** `<namespace>/<name>=<holderIdentity>/<leaseTransitions>`: a write with it succeeds only while this holds. */
+/**
+ * `<namespace>/<name>=<holderIdentity>/<leaseTransitions>`: a write with it succeeds only while this holds.
+ */
 export function fencingToken(lease: Lease): string {
   const { namespace, name } = lease.metadata ?? {};
   const { holderIdentity, leaseTransitions } = lease.spec ?? {};

@@ -1,8 +1,13 @@
 /** How leadership is timed. Shorter than client-go's 15/10/2 s: a failover must be over within 3 s. */
 export interface LeadershipLimits {
-  /** A record that has not changed for so long is anybody's. Whole seconds, because the Lease says it in seconds. */
+  /**
+   * A record that has not changed for so long is anybody's. Whole seconds, because the Lease says it in
+   * seconds.
+   */
   readonly leaseDurationMs: number;
-  /** A leader that could not renew for so long stops; must be shorter than the lease, the rest is its margin. */
+  /**
+   * A leader that could not renew for so long stops; must be shorter than the lease, the rest is its margin.
+   */
   readonly renewDeadlineMs: number;
   /** Pause between two attempts, jittered by a fifth each way. */
   readonly retryPeriodMs: number;

@@ -1,4 +1,7 @@
-/** A clock that moves only when told to, a seeded random and the few parts of an ActorSystem that pure pieces touch. */
+/**
+ * A clock that moves only when told to, a seeded random and the few parts of an ActorSystem that pure pieces
+ * touch.
+ */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { ActorSystem, Cause, Env } from '../../../actors/runtime/index.js';
 import type { Clock, Random, Timer, TraceParent } from '../../../transport/index.js';

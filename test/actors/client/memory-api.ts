@@ -1,6 +1,7 @@
 /**
- * An apiserver's behaviour in a few lines, for tests of what stands on ApiClient: versions, conflicts, merge patches,
- * watches, fencing, bindings. Each client of it can be cut off, and every call takes a little virtual time.
+ * An apiserver's behaviour in a few lines, for tests of what stands on ApiClient: versions, conflicts, merge
+ * patches, watches, fencing, bindings. Each client of it can be cut off, and every call takes a little
+ * virtual time.
  */
 import {
   type ApiClient,

@@ -1,4 +1,7 @@
-/** The clock of a node that can be stopped like a process by SIGSTOP: what falls due meanwhile happens at once afterwards. */
+/**
+ * The clock of a node that can be stopped like a process by SIGSTOP: what falls due meanwhile happens at once
+ * afterwards.
+ */
 import type { Clock, Timer } from '../../../transport/index.js';
 
 export class PausableClock implements Clock {

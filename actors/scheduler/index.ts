@@ -1,0 +1,11 @@
+export type { ClusterEvent, NodeAspect, NodeFilter, NodeScorer, Plugin, Refusal } from './framework.js';
+export { type SchedulerLimits, schedulerLimits } from './limits.js';
+export { NodeInfo } from './node-info.js';
+export { type PodInfo, podInfo } from './pod-info.js';
+export { defaultProfile, type ProfileEntry } from './profile.js';
+export { type QueuedPod, type QueueState, SchedulingQueue } from './queue.js';
+export { amountsOf, podRequests } from './resource-amounts.js';
+export { type Decision, nodesToFind, schedulePod } from './schedule-pod.js';
+export { type SchedulerMessage, type SchedulerOptions, schedulerSpec } from './scheduler.js';
+export { Snapshot } from './snapshot.js';
+export { isTolerated, tolerates, untoleratedTaint } from './tolerations.js';
