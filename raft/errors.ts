@@ -4,7 +4,9 @@ import type { MemberId } from './core/types.js';
 export type RaftErrorCode =
   /** Ask the member named in `leader`, if one is. */
   | 'NotLeader'
-  /** Refused before it was appended: too much is waiting, or leadership is being handed over. Try again later. */
+  /**
+   * Refused before it was appended: too much is waiting, or leadership is being handed over. Try again later.
+   */
   | 'Dropped'
   /** Appended, then this member stopped leading. Definite when the entry is known to be gone. */
   | 'LeadershipLost'

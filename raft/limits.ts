@@ -3,7 +3,10 @@
 export const tickMs = 100;
 /** A leader's heartbeat every 200 ms. */
 export const heartbeatTicks = 2;
-/** A follower campaigns after 0.8 to 1.6 s without a word from a leader; a leader without a quorum for 0.8 s steps down. */
+/**
+ * A follower campaigns after 0.8 to 1.6 s without a word from a leader; a leader without a quorum for 0.8
+ * s steps down.
+ */
 export const electionTicks = 8;
 /** A snapshot to a peer that shows no effect for so long is sent again. */
 export const snapshotRetryTicks = 50;

@@ -1,6 +1,6 @@
 /**
- * Storage that lives as long as the object (hashicorp/raft: InmemStore): for tests, demos and members that may forget.
- * It keeps to the contract of `LogStorage` and asserts that its caller does.
+ * Storage that lives as long as the object (hashicorp/raft: InmemStore): for tests, demos and members that
+ * may forget. It keeps to the contract of `LogStorage` and asserts that its caller does.
  */
 import { strict as assert } from 'node:assert';
 import type { Entry, HardState, LogIndex, SnapshotMeta } from './core/types.js';

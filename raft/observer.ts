@@ -1,4 +1,6 @@
-/** What `Raft` tells those who watch it (hashicorp/raft: observers). Called at once, in order; must not throw. */
+/**
+ * What `Raft` tells those who watch it (hashicorp/raft: observers). Called at once, in order; must not throw.
+ */
 import type { Role } from './core/ready.js';
 import type { LogIndex, MemberId, Term } from './core/types.js';
 

@@ -1,6 +1,7 @@
 /**
- * Calls that wait for their entries to be applied. A queue, not a map with a timer each: entries are applied in log
- * order, and a log's terms never decrease, so only the front ever needs a look; deadlines are checked once per tick.
+ * Calls that wait for their entries to be applied. A queue, not a map with a timer each: entries are
+ * applied in log order, and a log's terms never decrease, so only the front ever needs a look; deadlines
+ * are checked once per tick.
  */
 import { RaftError } from './errors.js';
 import type { Entry, LogIndex, MemberId, Term } from './core/types.js';
@@ -27,7 +28,9 @@ export class ProposalQueue<Result> {
     this.#queue.push(proposal);
   }
 
-  /** An entry was applied; `result` is what the state machine gave, undefined for entries that are not for it. */
+  /**
+   * An entry was applied; `result` is what the state machine gave, undefined for entries that are not for it.
+   */
   applied(entry: Entry, result: Result | undefined): void {
     for (;;) {
       const proposal = this.#queue[this.#head];

@@ -1,8 +1,8 @@
 /**
  * One member of a group, complete: the core, a disk, a state machine and a clock put together. The face is
- * hashicorp/raft's (apply, barrier, verifyLeader, leadershipTransfer, stats, observers). Inside runs one loop: whatever
- * came in during a turn of the event loop becomes one `Ready`; messages leave, one save runs at a time, and all that
- * arrives while it runs goes into the next (group commit). Membership is fixed.
+ * hashicorp/raft's (apply, barrier, verifyLeader, leadershipTransfer, stats, observers). Inside runs one
+ * loop: whatever came in during a turn of the event loop becomes one `Ready`; messages leave, one save
+ * runs at a time, and all that arrives while it runs goes into the next (group commit). Membership is fixed.
  */
 import { strict as assert } from 'node:assert';
 import * as limits from './limits.js';
@@ -110,7 +110,8 @@ export class Raft<Result> {
     if (snapshot !== null) {
       await fsm.restore(snapshot.data);
       const savedEnd = saved.entries.at(-1)?.index ?? saved.snapshotMeta?.index ?? 0;
-      // A crash between the snapshot's save and the log's left a log that does not reach it, or contradicts it.
+      // A crash between the snapshot's save and the log's left a log that does not reach it, or
+      // contradicts it.
       if (savedEnd < from || log.lastIndex !== savedEnd) {
         await storage.save({ snapshot: snapshot.meta, entries: [], mustSync: true });
       }
@@ -286,7 +287,10 @@ export class Raft<Result> {
 
   // ---- what comes from outside
 
-  /** A letter from a peer, as it came off the wire. Throws RaftError `BadMessage`, and then nothing has changed. */
+  /**
+   * A letter from a peer, as it came off the wire. Throws RaftError `BadMessage`, and then nothing has
+   * changed.
+   */
   receive(from: MemberId, value: unknown): void {
     if (this.#state === 'ended') return;
     const message = checkMessage(value, from, this.id, this.#options.configuration);
@@ -301,7 +305,10 @@ export class Raft<Result> {
     this.#schedule();
   }
 
-  /** After a hand-over the new leader commits what this one appended: waits for it, so that fewer outcomes stay open. */
+  /**
+   * After a hand-over the new leader commits what this one appended: waits for it, so that fewer outcomes
+   * stay open.
+   */
   #drain(): Promise<void> {
     if (this.#proposals.size === 0 || this.#state === 'ended') return Promise.resolve();
     return new Promise((resolve) => {

@@ -1,6 +1,6 @@
 /**
- * Reads of this member that wait to be linearizable. All that come while a round is on its way share the next one;
- * a round that has an index waits until the state machine has got there.
+ * Reads of this member that wait to be linearizable. All that come while a round is on its way share the
+ * next one; a round that has an index waits until the state machine has got there.
  */
 import { RaftError } from './errors.js';
 import type { LogIndex, MemberId } from './core/types.js';
@@ -43,7 +43,9 @@ export class ReadWaiters {
     return this.#asking;
   }
 
-  /** The context to ask for once more, since its question or answer was lost; at most once per `everyTicks`. */
+  /**
+   * The context to ask for once more, since its question or answer was lost; at most once per `everyTicks`.
+   */
   tick(everyTicks: number): number | null {
     if (this.#asking === null) return null;
     const round = this.#rounds.get(this.#asking)!;

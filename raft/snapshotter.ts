@@ -1,7 +1,8 @@
 /**
- * Snapshots of the state machine: when to take one, and how one reaches a peer that is too far behind. All writes go
- * through one lane, in order, so an older snapshot never lands on a newer. A snapshot travels as one message; sending
- * and installing it in pieces would change `send` and `install` here, and nothing in the core.
+ * Snapshots of the state machine: when to take one, and how one reaches a peer that is too far behind. All
+ * writes go through one lane, in order, so an older snapshot never lands on a newer. A snapshot travels as
+ * one message; sending and installing it in pieces would change `send` and `install` here, and nothing in
+ * the core.
  */
 import { RaftError } from './errors.js';
 import type { RaftCore } from './core/core.js';
@@ -62,7 +63,8 @@ export class Snapshotter<Result> {
     const { core, fsm, store, configuration, limits, observe } = this.#options;
     const index = core.appliedIndex;
     const term = core.log.term(index);
-    // Without a term: the log already begins behind a snapshot that the state machine is about to be restored from.
+    // Without a term: the log already begins behind a snapshot that the state machine is about to be
+    // restored from.
     if (this.#installing > 0 || this.#taking || index === 0 || term === null) {
       throw new RaftError('Dropped', 'no snapshot can be taken now', { definite: true });
     }

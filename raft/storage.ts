@@ -1,14 +1,18 @@
 /**
- * What a member keeps on disk, as `Raft` sees it: one log (entries and hard state, saved together) and a store of
- * snapshots. hashicorp/raft has LogStore and StableStore apart; here both are one, because an entry and the term it was
- * taken in must become durable in the same write. `raft/disk` implements both on files.
+ * What a member keeps on disk, as `Raft` sees it: one log (entries and hard state, saved together) and a
+ * store of snapshots. hashicorp/raft has LogStore and StableStore apart; here both are one, because an
+ * entry and the term it was taken in must become durable in the same write. `raft/disk` implements both on
+ * files.
  */
 import type { Entry, HardState, LogIndex, SnapshotMeta } from './core/types.js';
 
 export interface SaveBatch {
   /** Replaces the saved hard state; absent: unchanged. */
   readonly hardState?: HardState;
-  /** The log restarts behind this snapshot (already in the snapshot store): all earlier entries are forgotten first. */
+  /**
+   * The log restarts behind this snapshot (already in the snapshot store): all earlier entries are
+   * forgotten first.
+   */
   readonly snapshot?: SnapshotMeta;
   /** Entries from here on are forgotten before `entries` is appended; absent: `entries` continues the log. */
   readonly truncateFrom?: LogIndex;
@@ -21,9 +25,13 @@ export interface SaveBatch {
 export interface SavedLog {
   /** Null: a fresh member. */
   readonly hardState: HardState | null;
-  /** Consecutive. May begin at or before `snapshotMeta.index` (trailing entries), never behind its successor. */
+  /**
+   * Consecutive. May begin at or before `snapshotMeta.index` (trailing entries), never behind its successor.
+   */
   readonly entries: readonly Entry[];
-  /** The newest snapshot that the log was told of, by `save` or `compact`; null: the log begins at index 1. */
+  /**
+   * The newest snapshot that the log was told of, by `save` or `compact`; null: the log begins at index 1.
+   */
   readonly snapshotMeta: SnapshotMeta | null;
 }
 
@@ -31,13 +39,13 @@ export interface LogStorage {
   /** Called once, before anything else. A torn tail is repaired; damage elsewhere rejects. */
   load(): Promise<SavedLog>;
   /**
-   * Resolves when the batch is durable, whole. One call at a time. A rejection ends the member: an fsync is never
-   * tried again, since the kernel may have dropped the pages.
+   * Resolves when the batch is durable, whole. One call at a time. A rejection ends the member: an fsync
+   * is never tried again, since the kernel may have dropped the pages.
    */
   save(batch: SaveBatch): Promise<void>;
   /**
-   * Entries up to and with `toIndex` may be dropped; `snapshot` (index >= toIndex) is durable in the snapshot store.
-   * Never called while a `save` runs.
+   * Entries up to and with `toIndex` may be dropped; `snapshot` (index >= toIndex) is durable in the
+   * snapshot store. Never called while a `save` runs.
    */
   compact(toIndex: LogIndex, snapshot: SnapshotMeta): Promise<void>;
 }

@@ -1,9 +1,10 @@
 /**
- * The consensus core of one member: a pure function of its inputs. Messages, ticks and proposals go in; `ready()` says
- * what to save, send and apply. No clock, no I/O, no promise; time is the number of ticks. Shaped like etcd-io/raft's
- * RawNode. Follows Ongaro's dissertation: election §3.4, replication §3.5, safety §3.6, transfer §3.10, PreVote §9.6,
- * CheckQuorum §6.2, ReadIndex §6.4. Departure: a vote request leaves only after the candidate's own vote is durable, so
- * that no reply to it can meet a restarted candidate whose log is shorter than the one it promised.
+ * The consensus core of one member: a pure function of its inputs. Messages, ticks and proposals go in;
+ * `ready()` says what to save, send and apply. No clock, no I/O, no promise; time is the number of ticks.
+ * Shaped like etcd-io/raft's RawNode. Follows Ongaro's dissertation: election §3.4, replication §3.5,
+ * safety §3.6, transfer §3.10, PreVote §9.6, CheckQuorum §6.2, ReadIndex §6.4. Departure: a vote request
+ * leaves only after the candidate's own vote is durable, so that no reply to it can meet a restarted
+ * candidate whose log is shorter than the one it promised.
  */
 import { strict as assert } from 'node:assert';
 import { Leader, type LeaderContext } from './leader.js';
@@ -83,7 +84,8 @@ export class RaftCore implements LeaderContext {
     this.#commit = logIndex(
       Math.min(Math.max(state.hardState?.commit ?? 0, state.applied), this.log.lastIndex),
     );
-    // An installed snapshot is durable before the hard state that was saved for it: a crash between leaves this.
+    // An installed snapshot is durable before the hard state that was saved for it: a crash between leaves
+    // this.
     if (this.log.lastTerm > this.#term) {
       this.#term = this.log.lastTerm;
       this.#votedFor = null;
@@ -135,7 +137,9 @@ export class RaftCore implements LeaderContext {
     this.#campaign('pre-vote');
   }
 
-  /** Appends to the leader's log; the entries' outcome shows in `Ready.committed` at their indexes and term. */
+  /**
+   * Appends to the leader's log; the entries' outcome shows in `Ready.committed` at their indexes and term.
+   */
   propose(data: readonly Uint8Array[], type: EntryType = 'normal'): ProposeResult {
     const leader = this.#leader;
     if (leader === null) return { type: 'dropped', reason: 'not-leader' };
@@ -155,7 +159,9 @@ export class RaftCore implements LeaderContext {
     return ++this.#nextReadContext;
   }
 
-  /** Asks for a linearizable read; answered in `Ready.readStates`, refused in `Ready.droppedReads`, or lost. */
+  /**
+   * Asks for a linearizable read; answered in `Ready.readStates`, refused in `Ready.droppedReads`, or lost.
+   */
   readIndex(context: number): void {
     if (this.#leader !== null) {
       if (!this.#leader.reads.add({ context, from: this.id })) this.#droppedReads.push(context);
@@ -288,7 +294,9 @@ export class RaftCore implements LeaderContext {
     if (ready.persist?.snapshot) this.applied(ready.persist.snapshot.meta.index);
   }
 
-  /** A snapshot of the state machine at `meta` is durable. Returns the index up to which the log is now gone. */
+  /**
+   * A snapshot of the state machine at `meta` is durable. Returns the index up to which the log is now gone.
+   */
   compact(meta: SnapshotMeta, trailingEntriesMax: number, trailingBytesMax: number): LogIndex {
     assert(meta.index <= this.#applied, 'a snapshot must not be ahead of the state machine');
     return this.log.compactTo(meta, trailingEntriesMax, trailingBytesMax);
@@ -431,7 +439,10 @@ export class RaftCore implements LeaderContext {
     this.#electionTimeout = electionTicks + Math.floor(random() * electionTicks);
   }
 
-  /** A campaign waits for answers only, not for a leader's lease to end; pre-votes make an early retry harmless. */
+  /**
+   * A campaign waits for answers only, not for a leader's lease to end; pre-votes make an early retry
+   * harmless.
+   */
   #resetCampaignTimer(): void {
     const { electionTicks, random } = this.options;
     const ticksMin = Math.ceil(electionTicks / 2);
@@ -462,8 +473,9 @@ export class RaftCore implements LeaderContext {
   }
 
   /**
-   * Two members that campaign at once would split the vote and lose another timeout. The one with the shorter log, or
-   * the later name, gives way. Not in the paper; it concerns only how fast somebody is elected, never who may be.
+   * Two members that campaign at once would split the vote and lose another timeout. The one with the
+   * shorter log, or the later name, gives way. Not in the paper; it concerns only how fast somebody is
+   * elected, never who may be.
    */
   #yieldTo(rival: VoteRequest): void {
     const level = rival.lastTerm === this.log.lastTerm && rival.lastIndex === this.log.lastIndex;
@@ -592,7 +604,8 @@ export class RaftCore implements LeaderContext {
   #takeCommitted(): readonly Entry[] {
     if (this.#restoring !== null) return [];
     const from = this.#handedToApply + 1;
-    // Never ahead of the own disk: a snapshot of the state must not cover entries that a crash could take back.
+    // Never ahead of the own disk: a snapshot of the state must not cover entries that a crash could take
+    // back.
     const to = Math.min(
       this.#commit,
       this.log.stableIndex,

@@ -1,7 +1,7 @@
 /**
- * What a member holds only while it leads: the peers' progress, its read rounds, a transfer under way. Made when the
- * election is won and thrown away when it steps down, so nothing of one leadership leaks into the next.
- * It never decides to step down: it tells (`hasQuorum`), the core acts.
+ * What a member holds only while it leads: the peers' progress, its read rounds, a transfer under way.
+ * Made when the election is won and thrown away when it steps down, so nothing of one leadership leaks
+ * into the next. It never decides to step down: it tells (`hasQuorum`), the core acts.
  */
 import { Progress } from './progress.js';
 import { ReadQueue } from './reads.js';
@@ -56,7 +56,9 @@ export class Leader {
     if (type === 'normal') this.uncommittedBytes += entryBytes(entry);
   }
 
-  /** Sends whatever may be sent now; called once per `Ready`, so proposals of one turn share their appends. */
+  /**
+   * Sends whatever may be sent now; called once per `Ready`, so proposals of one turn share their appends.
+   */
   flush(): void {
     this.#startReadRound();
     for (const [id, peer] of this.peers) this.#sendAppends(id, peer);
@@ -171,7 +173,8 @@ export class Leader {
 
   #startReadRound(): void {
     const { log, commit } = this.#context;
-    // Before a commit in its own term a leader does not know how far the last leader's commits went (etcd #7331).
+    // Before a commit in its own term a leader does not know how far the last leader's commits went (etcd
+    // #7331).
     if (!this.reads.hasWaiting || this.reads.round !== null || log.term(commit) !== this.term) return;
     this.reads.start(commit);
     if (this.peers.size > 0) this.heartbeat();

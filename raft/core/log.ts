@@ -1,7 +1,8 @@
 /**
- * The log of a member in memory: everything behind the base, durable or not. Older entries live only in a snapshot.
- * Three marks move along it: `stableIndex` (durable), `handedIndex` (given to the disk, at most one batch ahead) and
- * `lastIndex`. The storage on disk holds the same entries; this class decides, the disk follows.
+ * The log of a member in memory: everything behind the base, durable or not. Older entries live only in a
+ * snapshot. Three marks move along it: `stableIndex` (durable), `handedIndex` (given to the disk, at most
+ * one batch ahead) and `lastIndex`. The storage on disk holds the same entries; this class decides, the
+ * disk follows.
  */
 import { strict as assert } from 'node:assert';
 import { logIndex, term as asTerm } from './types.js';
@@ -35,7 +36,10 @@ export class MemoryLog implements LogReader {
   /** The highest index that storage was ever given: an append at or below it replaces entries there. */
   #written = 0;
 
-  /** From storage; everything in it is durable. `entries` may begin before the snapshot's end, never behind it. */
+  /**
+   * From storage; everything in it is durable. `entries` may begin before the snapshot's end, never behind
+   * it.
+   */
   static load(snapshot: SnapshotMeta | null, entries: readonly Entry[]): MemoryLog {
     const log = new MemoryLog();
     const from = snapshot?.index ?? 0;
@@ -139,8 +143,8 @@ export class MemoryLog implements LogReader {
   }
 
   /**
-   * A snapshot up to `meta.index` is durable: drops what is before it except for trailing entries. Returns the index
-   * up to which entries are gone, which storage may drop too.
+   * A snapshot up to `meta.index` is durable: drops what is before it except for trailing entries. Returns
+   * the index up to which entries are gone, which storage may drop too.
    */
   compactTo(meta: SnapshotMeta, trailingEntriesMax: number, trailingBytesMax: number): LogIndex {
     assert(this.matches(meta.index, meta.term), `snapshot at ${meta.index} is not in the log`);
@@ -168,7 +172,10 @@ export class MemoryLog implements LogReader {
     this.#snapshot = meta;
   }
 
-  /** What the disk has not been given yet; marks it as given. `truncateFrom` when it replaces what the disk has. */
+  /**
+   * What the disk has not been given yet; marks it as given. `truncateFrom` when it replaces what the disk
+   * has.
+   */
   hand(): { readonly entries: readonly Entry[]; readonly truncateFrom: LogIndex | null } {
     const from = this.#handed + 1;
     if (from > this.lastIndex) return { entries: [], truncateFrom: null };

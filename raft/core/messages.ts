@@ -1,14 +1,17 @@
 /**
- * The letters that members of a group write to each other: plain data, so that any codec can carry them. Shapes follow
- * figure 2 of the Raft paper, plus PreVote (dissertation §9.6), ReadIndex (§6.4) and leadership transfer (§3.10).
- * Each may be lost, doubled, reordered or arrive long after it was sent: handling it twice or late does no harm.
+ * The letters that members of a group write to each other: plain data, so that any codec can carry them.
+ * Shapes follow figure 2 of the Raft paper, plus PreVote (dissertation §9.6), ReadIndex (§6.4) and
+ * leadership transfer (§3.10). Each may be lost, doubled, reordered or arrive long after it was sent:
+ * handling it twice or late does no harm.
  */
 import type { Entry, LogIndex, MemberId, SnapshotMeta, Term } from './types.js';
 
 interface Letter {
   readonly from: MemberId;
   readonly to: MemberId;
-  /** The sender's term; of a pre-vote and its granted reply: the term that the candidate would campaign in. */
+  /**
+   * The sender's term; of a pre-vote and its granted reply: the term that the candidate would campaign in.
+   */
   readonly term: Term;
 }
 
@@ -40,8 +43,8 @@ export interface AppendAccepted extends Letter {
 }
 
 /**
- * The log does not contain (`index`, its term). The follower's log can agree with the leader's at `hintIndex` at
- * most, where it has `hintTerm`: the leader skips a whole term per round trip.
+ * The log does not contain (`index`, its term). The follower's log can agree with the leader's at
+ * `hintIndex` at most, where it has `hintTerm`: the leader skips a whole term per round trip.
  */
 export interface AppendRejected extends Letter {
   readonly type: 'append-rejected';

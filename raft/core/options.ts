@@ -4,7 +4,10 @@ import type { MemoryLog } from './log.js';
 import type { Configuration, HardState, LogIndex, MemberId } from './types.js';
 
 export interface CoreLimits {
-  /** Ticks without a leader's word before a campaign; drawn anew each time from [electionTicks, 2 * electionTicks). */
+  /**
+   * Ticks without a leader's word before a campaign; drawn anew each time from [electionTicks, 2 *
+   * electionTicks).
+   */
   readonly electionTicks: number;
   /** Must be well below `electionTicks`. */
   readonly heartbeatTicks: number;

@@ -105,7 +105,8 @@ export class Progress {
 
   /** Returns false for a rejection that an older append earned and that says nothing any more. */
   rejected(index: number, agreedAt: number): boolean {
-    // At or below `match` it is old news, or a peer that lost what it had confirmed: no answer will help that one.
+    // At or below `match` it is old news, or a peer that lost what it had confirmed: no answer will help
+    // that one.
     if (index <= this.match) return false;
     if (this.state === 'replicate') {
       this.becomeProbe();

@@ -1,4 +1,7 @@
-/** Majorities over a fixed set of voters: pure maths. Joint consensus will need two such sets at once (Raft §6). */
+/**
+ * Majorities over a fixed set of voters: pure maths. Joint consensus will need two such sets at once (Raft
+ * §6).
+ */
 import type { MemberId } from './types.js';
 
 export class Quorum {

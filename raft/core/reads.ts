@@ -1,8 +1,8 @@
 /**
- * Reads that wait for a leader to learn that it still is one (ReadIndex, dissertation §6.4). All reads that wait when
- * a round starts share it: one heartbeat exchange, however many reads. Rounds of a term count upwards and replies carry
- * term and round, and no term has two leaders: so no late or doubled reply can pass for an answer to a newer round
- * (etcd #20418).
+ * Reads that wait for a leader to learn that it still is one (ReadIndex, dissertation §6.4). All reads
+ * that wait when a round starts share it: one heartbeat exchange, however many reads. Rounds of a term
+ * count upwards and replies carry term and round, and no term has two leaders: so no late or doubled reply
+ * can pass for an answer to a newer round (etcd #20418).
  */
 import type { LogIndex, MemberId } from './types.js';
 

@@ -1,10 +1,12 @@
 /**
- * What the core wants done, and in which order. The host may ask for a `Ready` at any time, also while it saves the
- * last one's `persist`: then the new one holds only work that does not depend on the disk. The order:
+ * What the core wants done, and in which order. The host may ask for a `Ready` at any time, also while it
+ * saves the last one's `persist`: then the new one holds only work that does not depend on the disk. The
+ * order:
  *
  *   1. `softState`, `readStates`, `droppedReads`: tell whoever waits.
  *   2. `messages`: send. A leader's appends are here, so they travel while its own fsync runs.
- *   3. `persist`: save, then call `core.persisted()`, then send its `messages`. Nothing in them is true before.
+ *   3. `persist`: save, then call `core.persisted()`, then send its `messages`. Nothing in them is true
+ *      before.
  *   4. `committed`: apply in order, then call `core.applied(index)`. They are durable on this member already.
  *
  * At most one `persist` is outstanding; what the core decides meanwhile makes up the next one (group commit).
@@ -35,7 +37,10 @@ export interface InstalledSnapshot {
 export interface Persist {
   /** Null: unchanged. */
   readonly hardState: HardState | null;
-  /** Save it, drop the whole log, and after `persisted` restore the state machine from it, then `applied(meta.index)`. */
+  /**
+   * Save it, drop the whole log, and after `persisted` restore the state machine from it, then
+   * `applied(meta.index)`.
+   */
   readonly snapshot: InstalledSnapshot | null;
   /** Drop entries from here on before `entries` are appended; null: they continue the log. */
   readonly truncateFrom: LogIndex | null;

@@ -1,6 +1,6 @@
 /**
- * A whole group of `Raft` members in one thread and virtual time: seeded letters with delays and cuts, storage that
- * survives a crash and takes time to sync, a log of what each state machine was given.
+ * A whole group of `Raft` members in one thread and virtual time: seeded letters with delays and cuts,
+ * storage that survives a crash and takes time to sync, a log of what each state machine was given.
  */
 import { strict as assert } from 'node:assert';
 import {
@@ -158,7 +158,10 @@ export interface Seat {
   fatal: unknown;
 }
 
-/** Where the members of a group keep their things, opened anew for each life; absent: in the seat's own memory. */
+/**
+ * Where the members of a group keep their things, opened anew for each life; absent: in the seat's own
+ * memory.
+ */
 export type OpenDisk = (id: MemberId) => { readonly storage: LogStorage; readonly snapshots: SnapshotStore };
 
 export class Group {

@@ -1,6 +1,7 @@
 /**
- * Whole members on the write-ahead log and the snapshot store, on disks that forget what was not synced. The power of
- * one member, or of all at once, fails in the middle of whatever they do; what was acknowledged must be there afterwards.
+ * Whole members on the write-ahead log and the snapshot store, on disks that forget what was not synced.
+ * The power of one member, or of all at once, fails in the middle of whatever they do; what was
+ * acknowledged must be there afterwards.
  *
  * Replay one: SEED=123 npx mocha --no-config dist/test/raft/raft-disk.test.js
  */

@@ -1,7 +1,7 @@
 /**
- * Whole members under random kills, cuts and disk stalls in virtual time, with clients that write and read. What was
- * acknowledged is in every state machine in the end, exactly once; what definitely failed is in none; a read shows
- * everything that was acknowledged before it began.
+ * Whole members under random kills, cuts and disk stalls in virtual time, with clients that write and
+ * read. What was acknowledged is in every state machine in the end, exactly once; what definitely failed
+ * is in none; a read shows everything that was acknowledged before it began.
  *
  * Replay one: SEED=123 npx mocha --no-config dist/test/raft/raft-schedules.test.js
  */

@@ -120,7 +120,7 @@ describe('raft member', () => {
     assert.equal(leader.isLeader(), false);
   });
 
-  it('steps down when cut off from the majority, and its entry is definitely lost after the heal', async () => {
+  it('steps down when cut off from the majority; its entry is definitely lost after the heal', async () => {
     const group = await Group.started(names);
     const old = await group.leader();
     await group.settled(old.barrier());

@@ -1,6 +1,7 @@
 /**
- * Cores without a host: each with a disk of its own that a crash leaves as it was last saved, a state machine that is
- * the list of what it was given, and a network that is a list of letters. Nothing happens unless a test says so.
+ * Cores without a host: each with a disk of its own that a crash leaves as it was last saved, a state
+ * machine that is the list of what it was given, and a network that is a list of letters. Nothing happens
+ * unless a test says so.
  */
 import { strict as assert } from 'node:assert';
 import {
@@ -31,7 +32,9 @@ export interface Node {
   hardState: HardState | null;
   entries: Entry[];
   snapshot: { readonly meta: SnapshotMeta; readonly state: readonly string[] } | null;
-  /** What the state machine was given since the beginning of time, `index:term:data`, each entry in its place. */
+  /**
+   * What the state machine was given since the beginning of time, `index:term:data`, each entry in its place.
+   */
   applied: string[];
   readonly answered: { readonly context: number; readonly index: number }[];
   readonly dropped: number[];

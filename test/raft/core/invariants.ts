@@ -1,6 +1,7 @@
 /**
- * The five properties of figure 3 of the Raft paper, checked after every step of a group, and two more that clients
- * rely on: what was acknowledged stays, and a read sees everything that was acknowledged before it was asked.
+ * The five properties of figure 3 of the Raft paper, checked after every step of a group, and two more
+ * that clients rely on: what was acknowledged stays, and a read sees everything that was acknowledged
+ * before it was asked.
  */
 import { strict as assert } from 'node:assert';
 import type { Cluster, Node } from './cluster.js';
@@ -130,7 +131,8 @@ export class Invariants {
       assert(core.term >= before.term, `${id} went back in terms`);
       if (before.core === core) assert(core.commit >= before.commit, `${id} took a commit back`);
     }
-    // A restart may forget the last term it never acted on, but not one it voted or acknowledged in: others check that.
+    // A restart may forget the last term it never acted on, but not one it voted or acknowledged in:
+    // others check that.
     if (before === undefined || before.core === core) {
       this.#seen.set(id, { term: core.term, commit: core.commit, core });
     }

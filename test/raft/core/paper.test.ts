@@ -1,6 +1,7 @@
 /**
- * The sentences of the Raft paper (Ongaro and Ousterhout, "In Search of an Understandable Consensus Algorithm", extended
- * version) and of Ongaro's dissertation, one test each. The idea is etcd-io/raft's raft_paper_test.go.
+ * The sentences of the Raft paper (Ongaro and Ousterhout, "In Search of an Understandable Consensus
+ * Algorithm", extended version) and of Ongaro's dissertation, one test each. The idea is etcd-io/raft's
+ * raft_paper_test.go.
  */
 import { strict as assert } from 'node:assert';
 import { logIndex, memberId, term as asTerm, type Entry, type Message } from 'raft-consensus';
@@ -164,7 +165,7 @@ describe('raft paper §5.2, leader election', () => {
 });
 
 describe('raft paper §5.3, log replication', () => {
-  it('a leader appends a proposal, sends it to all in parallel, and applies it when a majority has it', () => {
+  it('a leader appends a proposal, sends it to all at once, applies it when a majority has it', () => {
     const cluster = three();
     cluster.elect('1');
     cluster.propose('1', 'x');
@@ -230,7 +231,8 @@ describe('raft paper §5.3, log replication', () => {
   it('a follower commits no further than what the leader is known to share with it', () => {
     const cluster = three();
     cluster.core('1').step(append(1, [0, 0], [entry(1, 1), entry(2, 1, 'a'), entry(3, 1, 'b')]));
-    // Entry 3 may be a leftover: this append vouches for entries up to 2 only, whatever is committed elsewhere.
+    // Entry 3 may be a leftover: this append vouches for entries up to 2 only, whatever is committed
+    // elsewhere.
     cluster.core('1').step(append(2, [1, 1], [entry(2, 1, 'a')], 3, '3'));
     assert.equal(cluster.core('1').commit, 2);
   });
@@ -446,7 +448,7 @@ describe('dissertation §3.10, §6.2, §6.4 and §9.6', () => {
     assert.equal(cluster.core('3').term, 1);
   });
 
-  it('the lease: who hears a leader ignores both votes and pre-votes, unless the leader asked for them', () => {
+  it('the lease: who hears a leader ignores votes and pre-votes, unless the leader asked for them', () => {
     for (const type of ['vote', 'pre-vote'] as const) {
       const cluster = three();
       cluster.elect('2');

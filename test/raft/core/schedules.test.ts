@@ -1,8 +1,8 @@
 /**
- * Random schedules over whole groups of cores: letters dropped, doubled, reordered and delivered long after they were
- * sent, one-way cuts, slow disks, crashes in the middle of a save, snapshots; all properties checked after each step. Each
- * seed draws its own fault rates, so that some schedules are calm in one respect and wild in another. In the end all
- * heals, and the group must agree within a bounded time.
+ * Random schedules over whole groups of cores: letters dropped, doubled, reordered and delivered long
+ * after they were sent, one-way cuts, slow disks, crashes in the middle of a save, snapshots; all
+ * properties checked after each step. Each seed draws its own fault rates, so that some schedules are calm
+ * in one respect and wild in another. In the end all heals, and the group must agree within a bounded time.
  *
  * Replay one: SEED=123 npx mocha --no-config dist/test/raft/core/schedules.test.js
  */

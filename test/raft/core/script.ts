@@ -165,7 +165,8 @@ export class Script {
 
   #status(): void {
     for (const { id, core, up } of this.#all.nodes.values()) {
-      const state = `${core.role} term ${core.term} commit ${core.commit} last ${core.log.lastIndex}/${core.log.lastTerm}`;
+      const { lastIndex, lastTerm } = core.log;
+      const state = `${core.role} term ${core.term} commit ${core.commit} last ${lastIndex}/${lastTerm}`;
       this.#trace.push(`${id}: ${up ? state : 'down'}`);
       for (const [peer, { match, next, state: how }] of core.leader?.peers ?? []) {
         this.#trace.push(`  ${peer}: ${how} match ${match} next ${next}`);
@@ -200,14 +201,17 @@ function showMessage(message: Message): string {
 function showDetails(message: Message): string {
   switch (message.type) {
     case 'vote':
-    case 'pre-vote':
-      return ` last ${message.lastIndex}/${message.lastTerm}${message.reason === 'transfer' ? ' (transfer)' : ''}`;
+    case 'pre-vote': {
+      const last = `${message.lastIndex}/${message.lastTerm}`;
+      return ` last ${last}${message.reason === 'transfer' ? ' (transfer)' : ''}`;
+    }
     case 'vote-reply':
     case 'pre-vote-reply':
       return message.granted ? ' granted' : ' refused';
     case 'append': {
       const entries = message.entries.map(showEntry).join(' ');
-      return ` after ${message.prevIndex}/${message.prevTerm} commit ${message.commit}${entries && ` [${entries}]`}`;
+      const after = `${message.prevIndex}/${message.prevTerm}`;
+      return ` after ${after} commit ${message.commit}${entries && ` [${entries}]`}`;
     }
     case 'append-accepted':
       return ` up to ${message.index}`;

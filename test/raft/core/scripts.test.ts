@@ -1,6 +1,6 @@
 /**
- * Golden scripts: each file in `scripts/` is a play in plain words. A command, `----`, and everything that happens then.
- * Run with REWRITE=1 to write what happens now into the files, then read the difference.
+ * Golden scripts: each file in `scripts/` is a play in plain words. A command, `----`, and everything that
+ * happens then. Run with REWRITE=1 to write what happens now into the files, then read the difference.
  */
 import { strict as assert } from 'node:assert';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
