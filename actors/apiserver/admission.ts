@@ -8,13 +8,12 @@ import type { PriorityClass } from '../objects/types/scheduling.js';
 import { CacheEntry } from './resource-cache.js';
 import type { RequestContext } from './server-context.js';
 import { forbidden, notFound } from './status.js';
-import { objectKey, resourcePrefix } from './storage.js';
+import { objectKey, type Requirement, resourcePrefix } from './storage.js';
 
 type Admission = (context: RequestContext, object: KubeObject) => void | Promise<void>;
 
 /** By `group/resource`; '*' is for all. */
 const onCreate: readonly (readonly [string, Admission])[] = [
-  ['*', namespaceLifecycle],
   ['/pods', serviceAccount],
   ['/pods', priority],
   ['/pods', defaultTolerations],
@@ -52,12 +51,24 @@ async function lookUp<T extends KubeObject>(
 
 const namespaces = { group: '', resource: 'namespaces' };
 
-async function namespaceLifecycle(context: RequestContext, object: KubeObject): Promise<void> {
-  const { resource } = context;
-  const { namespace = '', name = '' } = object.metadata!;
-  if (!resource.namespaced) return;
-  const found = await lookUp<Namespace>(context, namespaces, '', namespace);
-  if (!found) throw notFound(namespaces, namespace);
+/**
+ * NamespaceLifecycle: nothing is created in a namespace that is absent or going. What was read of the namespace
+ * becomes a condition of the write, so that no create slips past a deletion that this server has not seen yet.
+ * `stale`: keys whose cached version turned out to be old.
+ */
+export async function requireNamespace(
+  context: RequestContext,
+  { metadata = {} }: KubeObject,
+  stale: ReadonlySet<string>,
+): Promise<readonly Requirement[]> {
+  const { resource, server } = context;
+  const { namespace = '', name = '' } = metadata;
+  if (!resource.namespaced) return [];
+  const key = objectKey(namespaces, '', namespace);
+  const cached = stale.has(key) ? undefined : server.cache.resource(resourcePrefix(namespaces)).get(key);
+  const entry = cached ?? (await server.storage.read(key));
+  if (!entry) throw notFound(namespaces, namespace);
+  const found = entry.object as Namespace;
   if (found.metadata?.deletionTimestamp || found.status?.phase === 'Terminating') {
     throw forbidden(
       resource,
@@ -72,6 +83,7 @@ async function namespaceLifecycle(context: RequestContext, object: KubeObject): 
       ],
     );
   }
+  return [{ key, revision: entry.revision }];
 }
 
 const serviceAccounts = { group: '', resource: 'serviceaccounts' };

@@ -238,11 +238,14 @@ class Core implements ApiServer {
     const resource = this.context.registry.find(info.group, info.version, info.resource);
     if (!resource) throw noSuchPath();
     if (info.subresource !== '' && !resource.subresources.has(info.subresource)) throw noSuchPath();
+    const onItem = info.subresource !== '' || itemVerbs.has(info.verb);
+    if (onItem && resource.namespaced && info.namespace === '' && info.name !== '') throw noSuchPath();
     const { query } = info;
     return {
       server: this.context,
       request,
-      info,
+      // A namespace's own path says that it is in itself; its object is in none.
+      info: resource.namespaced ? info : { ...info, namespace: '' },
       identity,
       resource,
       form: formOf(request, info, resource),
@@ -263,6 +266,8 @@ class Core implements ApiServer {
     throw forbidden(attributes, attributes.name, text);
   }
 }
+
+const itemVerbs = new Set(['get', 'update', 'patch', 'delete']);
 
 function authorizerOf(choice: ApiServerOptions['authorizer'], cache: WatchCache): Authorizer {
   if (choice === undefined || choice === 'rbac') return new RbacAuthorizer(cache);

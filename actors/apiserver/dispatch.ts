@@ -30,7 +30,8 @@ export async function dispatch(context: RequestContext): Promise<ApiResponse> {
     const review = reviewHandlers[`${resource.group}/${resource.resource}`];
     if (review && verb === 'create') return await review(context);
     const handler = verbs[verb];
-    if (!handler || !resource.verbs.includes(verb)) throw methodNotAllowed(resource, verb);
+    const nameless = info.name === '' && (verb === 'update' || verb === 'patch');
+    if (!handler || nameless || !resource.verbs.includes(verb)) throw methodNotAllowed(resource, verb);
     return await handler(context);
   }
   const described = resource.subresources.get(subresource)!;

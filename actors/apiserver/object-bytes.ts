@@ -26,7 +26,7 @@ export function decodeStored<T extends KubeObject = KubeObject>(
   type?: { readonly apiVersion: string; readonly kind: string },
 ): T {
   const object = JSON.parse(textOf(bytes)) as KubeObject;
-  object.metadata = { ...object.metadata, resourceVersion: String(revision) };
+  object.metadata = { ...object.metadata, ...(revision > 0 && { resourceVersion: String(revision) }) };
   if (type === undefined) return object as T;
   return { kind: type.kind, apiVersion: type.apiVersion, ...object } as T;
 }
@@ -38,8 +38,12 @@ export function singlePrefix(apiVersion: string, kind: string): string {
 
 const itemPrefix = '{"metadata":{"resourceVersion":"';
 
-/** The object as a response of its own. */
+/** The object as a response of its own. Revision 0, of a create that was a dry run, is not shown. */
 export function spliceSingle(prefix: string, bytes: Uint8Array, revision: number): Buffer {
+  if (revision === 0) {
+    const type = prefix.slice(1, prefix.length - itemPrefix.length + 1);
+    return Buffer.concat([Buffer.from(`{${type}`), bytes.subarray(1)]);
+  }
   return Buffer.concat([Buffer.from(`${prefix}${revision}",`), bytes.subarray(openingBytes)]);
 }
 

@@ -62,6 +62,12 @@ export interface Reservation {
   readonly owner: string;
 }
 
+/** Another key that must not have changed since it was read. */
+export interface Requirement {
+  readonly key: string;
+  readonly revision: number;
+}
+
 export interface Write {
   readonly key: string;
   /** Revision that the key must have; 0: it must not exist. */
@@ -70,6 +76,7 @@ export interface Write {
   readonly value?: Uint8Array;
   readonly fence?: Fence | undefined;
   readonly reserve?: readonly Reservation[];
+  readonly require?: readonly Requirement[];
   readonly release?: readonly string[];
   /** Written along with it (the fence that a Lease sets). */
   readonly also?: readonly Op[];
@@ -80,7 +87,7 @@ export type WriteResult =
   /** The key has another revision; `current` is what stands there now. */
   | { readonly type: 'changed'; readonly current: CacheEntry | undefined }
   | { readonly type: 'fenced' }
-  /** Keys of reservations that another object holds. */
+  /** Keys of reservations that another object holds, and of requirements that do not hold. */
   | { readonly type: 'taken'; readonly keys: readonly string[] };
 
 export class Storage {
@@ -92,7 +99,7 @@ export class Storage {
 
   /** Rejects with a StatusError when the store gives no answer; 504 when the outcome is unknown. */
   async write(write: Write): Promise<WriteResult> {
-    const { key, expected, value, fence, reserve = [], release = [], also = [] } = write;
+    const { key, expected, value, fence, reserve = [], require = [], release = [], also = [] } = write;
     const compare: Compare[] = [{ key, target: 'mod', result: '=', operand: expected }];
     const success: Op[] = [value === undefined ? { type: 'delete', key } : { type: 'put', key, value }];
     const failure: Op[] = [{ type: 'range', key }];
@@ -104,6 +111,10 @@ export class Storage {
       compare.push({ key: reserved, target: 'create', result: '=', operand: 0 });
       success.push({ type: 'put', key: reserved, value: Buffer.from(owner) });
       failure.push({ type: 'range', key: reserved, keysOnly: true });
+    }
+    for (const { key: required, revision } of require) {
+      compare.push({ key: required, target: 'mod', result: '=', operand: revision });
+      failure.push({ type: 'range', key: required, keysOnly: true });
     }
     for (const released of release) success.push({ type: 'delete', key: released });
     success.push(...also);
@@ -118,10 +129,12 @@ export class Storage {
       if (!holder || Buffer.from(holder.value).toString() !== fence.value) return { type: 'fenced' };
     }
     if ((current?.modRevision ?? 0) !== expected) return { type: 'changed', current: entryOf(current) };
-    return {
-      type: 'taken',
-      keys: found.slice(fence ? 2 : 1).flatMap((kv) => (kv ? [kv.key] : [])),
-    };
+    const first = fence ? 2 : 1;
+    const taken = reserve.flatMap(({ key: reserved }, index) => (found[first + index] ? [reserved] : []));
+    const stale = require.flatMap(({ key: required, revision: read }, index) =>
+      found[first + reserve.length + index]?.modRevision === read ? [] : [required],
+    );
+    return { type: 'taken', keys: [...taken, ...stale] };
   }
 
   /** The newest version, linearizable. */

@@ -11,10 +11,11 @@ import { limits } from './limits.js';
 import { CacheEntry } from './resource-cache.js';
 import type { RequestContext } from './server-context.js';
 import { conflict, fenced, type GroupResource, internalError } from './status.js';
-import type { Reservation } from './storage.js';
+import type { Requirement, Reservation } from './storage.js';
 import { prefixOfKey } from './storage.js';
 
 export interface Companions {
+  readonly require?: readonly Requirement[];
   readonly reserve?: readonly Reservation[];
   readonly release?: readonly string[];
   readonly also?: readonly Op[];
@@ -29,7 +30,7 @@ export type Outcome =
 export interface Change {
   /**
    * Says what becomes of the current version; throws a StatusError to refuse. Called again when the version was not
-   * the newest. `taken`: keys of reservations that turned out to be another's.
+   * the newest. `taken`: keys of reservations that turned out to be another's, and of requirements that were old.
    */
   (current: CacheEntry | undefined, taken: ReadonlySet<string>): Outcome | Promise<Outcome>;
 }
@@ -86,6 +87,7 @@ export async function transact(
       ...(value && { value }),
       fence: context.fence,
       ...(outcome.reserve && { reserve: outcome.reserve }),
+      ...(outcome.require && { require: outcome.require }),
       ...(outcome.release && { release: outcome.release }),
       ...(outcome.also && { also: outcome.also }),
     });

@@ -1,6 +1,6 @@
 /** POST to a collection: a new object, from body to store. */
 import type { KubeObject, ObjectMeta } from '../../objects/meta.js';
-import { admitCreate } from '../admission.js';
+import { admitCreate, requireNamespace } from '../admission.js';
 import { limits } from '../limits.js';
 import { applyDefaults, convertToStored, prepareNew, trackUpdate, validateObject } from '../machinery.js';
 import { companionsFor } from '../companions.js';
@@ -95,8 +95,9 @@ export async function writeNew(context: RequestContext, object: KubeObject): Pro
   return await transact(context, { ...resource, name }, key, async (current, taken) => {
     if (current) throw alreadyExists(resource, name);
     const candidate = structuredClone(object);
+    const require = await requireNamespace(context, candidate, taken);
     const companions = await companionsFor(context, candidate, undefined, taken);
-    return { type: 'write', object: convertToStored(resource, candidate), ...companions };
+    return { type: 'write', object: convertToStored(resource, candidate), ...companions, require };
   });
 }
 
