@@ -177,7 +177,7 @@ class Door implements HttpsDoor {
   }
 
   async #deliver(incoming: Incoming, outgoing: Outgoing, answer: ApiResponse): Promise<void> {
-    const headers = { ...answer.headers, ...this.#headers() };
+    const headers = { ...this.#headers(), ...answer.headers };
     if (this.#closing && incoming.httpVersionMajor === 1) headers['connection'] = 'close';
     if (answer.body instanceof Uint8Array) {
       await sendBytes(incoming, outgoing, answer.status, headers, answer.body);
@@ -336,7 +336,7 @@ async function sendBytes(
     headers['content-encoding'] = 'gzip';
     headers['vary'] = 'Accept-Encoding';
   }
-  headers['content-length'] = String(bytes.length);
+  if (status !== 304) headers['content-length'] = String(bytes.length);
   outgoing.writeHead(status, headers);
   if (incoming.method === 'HEAD') outgoing.end();
   else outgoing.end(bytes);

@@ -4,6 +4,7 @@
  */
 import {
   applyDefaults as fillDefaults,
+  applyStrategicMergePatch,
   bodyFormatOf,
   decodeObject,
   decodeProtobufAs,
@@ -134,8 +135,10 @@ export function trackUpdate(
   _by: FieldManager,
 ): void {}
 
-export function strategicMerge(_info: ResourceInfo, _object: KubeObject, _patch: unknown): KubeObject {
-  throw notImplemented('strategic merge patch');
+export function strategicMerge(kind: ExpectedKind, object: KubeObject, patch: unknown): KubeObject {
+  const { definition } = kind;
+  if (!definition) throw unsupportedMediaType(['application/json-patch+json', 'application/merge-patch+json']);
+  return applyStrategicMergePatch(object as JsonObject, patch, definition) as KubeObject;
 }
 
 export interface AppliedConfiguration {
