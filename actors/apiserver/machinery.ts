@@ -137,7 +137,8 @@ export function trackUpdate(
 
 export function strategicMerge(kind: ExpectedKind, object: KubeObject, patch: unknown): KubeObject {
   const { definition } = kind;
-  if (!definition) throw unsupportedMediaType(['application/json-patch+json', 'application/merge-patch+json']);
+  if (!definition)
+    throw unsupportedMediaType(['application/json-patch+json', 'application/merge-patch+json']);
   return applyStrategicMergePatch(object as JsonObject, patch, definition) as KubeObject;
 }
 

@@ -84,7 +84,11 @@ function wantsAggregated(request: ApiRequest): boolean {
     if (type !== 'application/json') continue;
     const as = parameters['as'];
     if (as === undefined) return false;
-    if (as === 'APIGroupDiscoveryList' && parameters['g'] === 'apidiscovery.k8s.io' && parameters['v'] === 'v2') {
+    if (
+      as === 'APIGroupDiscoveryList' &&
+      parameters['g'] === 'apidiscovery.k8s.io' &&
+      parameters['v'] === 'v2'
+    ) {
       return true;
     }
   }
