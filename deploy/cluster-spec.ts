@@ -66,3 +66,8 @@ export const clustersPerMachineMax = 32;
 export function nodePodCidr(podCidr: string, ordinal: number): string {
   return podCidr.replace(/\.0\.0\/16$/, `.${ordinal}.0/24`);
 }
+
+/** The loopback address of the machine with this pod range: 127.64.3.0/24 gives 127.64.255.3, which no pod has. */
+export function nodeAddress(podCidr: string): string {
+  return podCidr.replace(/\.(\d+)\.0\/24$/, '.255.$1');
+}

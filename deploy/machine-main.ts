@@ -3,6 +3,7 @@
  * a control socket. Ends on SIGTERM, and by itself when its launcher is gone.
  */
 import { openHttpsDoor } from '../actors/apiserver/index.js';
+import { machineFacts, ProcessRuntime, socketPodNetwork } from '../actors/kubelet/index.js';
 import { ControlServer } from '../transport/index.js';
 import { machineNamed, mainNode } from './cluster-spec.js';
 import { DataDir } from './data-dir.js';
@@ -28,7 +29,18 @@ const store =
 const system = createNodeSystem(dir, spec, machine, mainNode(machine));
 await system.started;
 void system.whenFailed.then(fail);
-const running = startMachine({ spec, machine, system });
+const running = startMachine({
+  spec,
+  machine,
+  system,
+  runtime: new ProcessRuntime({
+    dataDir: dir.machineDir(name),
+    clock: system.env.clock,
+    random: system.env.random,
+  }),
+  podNetwork: socketPodNetwork,
+  facts: machineFacts(dir.machineDir(name)),
+});
 const door =
   running.apiServer &&
   (await openHttpsDoor({

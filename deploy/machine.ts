@@ -10,15 +10,34 @@ import {
 } from '../actors/apiserver/index.js';
 import type { ApiServerMessage } from '../actors/apiserver/messages.js';
 import type { Identity } from '../actors/apiserver/request.js';
-import { type ApiClient, createApiClient } from '../actors/client/index.js';
+import {
+  type ApiClient,
+  createApiClient,
+  createInformerFactory,
+  informersChild,
+} from '../actors/client/index.js';
 import { controllerManagerSpec } from '../actors/controllers/index.js';
-import type { KubeletMessage } from '../actors/kubelet/messages.js';
+import {
+  type ContainerRuntime,
+  type KubeletMessage,
+  kubeletSpec,
+  type NodeFacts,
+  type PodNetwork,
+  type StaticPodSource,
+} from '../actors/kubelet/index.js';
 import { leaderElection } from '../actors/leadership/index.js';
 import { builtinRegistry } from '../actors/objects/index.js';
 import { actorRef, type ActorSystem, type SupervisorSpec } from '../actors/runtime/index.js';
 import { createStoreClient, type StoreMessage } from '../actors/store/index.js';
 import { type NodeId, nodeId } from '../transport/index.js';
-import { type ClusterSpec, type MachineSpec, mainNode, masters, storeNode } from './cluster-spec.js';
+import {
+  type ClusterSpec,
+  type MachineSpec,
+  mainNode,
+  masters,
+  nodeAddress,
+  storeNode,
+} from './cluster-spec.js';
 import { identifyComponent } from './identity.js';
 import { versionInfo } from './version.js';
 
@@ -27,6 +46,11 @@ export interface MachineParts {
   readonly machine: MachineSpec;
   readonly system: ActorSystem;
   readonly tokens?: TokenSigner;
+  /** What runs the containers of this machine, how its pods are reached, and what the machine is. */
+  readonly runtime: ContainerRuntime;
+  readonly podNetwork: PodNetwork;
+  readonly facts: NodeFacts;
+  readonly staticPods?: StaticPodSource;
   /** Who else may speak through the actor door, besides the cluster's own components; for harnesses. */
   readonly identifyGuest?: (node: NodeId) => Identity | undefined;
 }
@@ -41,6 +65,7 @@ export function startMachine(parts: MachineParts): Machine {
   const { machine } = parts;
   const apiServer = machine.role === 'master' ? startApiServer(parts) : undefined;
   if (machine.role === 'master') startLeaders(parts);
+  startNodeAgents(parts);
   return {
     ...(apiServer && { apiServer }),
     stop: () => apiServer?.stop(),
@@ -91,6 +116,34 @@ function elect(parts: MachineParts, component: string, onLead: (fencing: string)
     }),
     id: component,
   });
+}
+
+const controlPlaneRole = 'node-role.kubernetes.io/control-plane';
+
+/** What every machine runs: a kubelet. */
+function startNodeAgents(parts: MachineParts): void {
+  const { machine, system, runtime, podNetwork, facts, staticPods } = parts;
+  const client = clientFor(parts, 'kubelet');
+  const informers = createInformerFactory({ system, client });
+  const isMaster = machine.role === 'master';
+  const kubelet = kubeletSpec({
+    system,
+    client,
+    informers,
+    runtime,
+    network: podNetwork,
+    facts,
+    nodeName: machine.name,
+    nodeIP: nodeAddress(machine.podCidr),
+    podCidr: machine.podCidr,
+    ...(isMaster && {
+      labels: { [controlPlaneRole]: '' },
+      taints: [{ key: controlPlaneRole, effect: 'NoSchedule' }],
+    }),
+    ...(staticPods && { staticPods }),
+  });
+  system.spawn({ ...informersChild(informers), id: 'kubelet-informers' });
+  system.spawn(kubelet);
 }
 
 export function clientFor(parts: MachineParts, component: string): ApiClient {

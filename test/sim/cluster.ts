@@ -55,7 +55,7 @@ export class SimCluster {
     }
     const system = this.world.system(mainNode(machine));
     const identifyGuest = (node: string) => (node === 'admin' ? administrator : undefined);
-    startMachine({ spec: this.spec, machine, system, identifyGuest, ...simulatedParts(system, machine) });
+    startMachine({ spec: this.spec, machine, system, identifyGuest, ...simulatedParts(system) });
   }
 
   kill(name: string): void {
