@@ -83,6 +83,11 @@ export class SimCluster {
     this.simulation.kill(system.node);
   }
 
+  /** The actor alone; its supervisor starts it again. */
+  crashApiServer(name: string): boolean {
+    return this.#systems.get(name)!.crash('/apiserver', 'on purpose');
+  }
+
   /** Cuts `machine` off from all others, both ways; returns the heal. */
   isolate(machine: string): () => void {
     const faults = this.network.faults;

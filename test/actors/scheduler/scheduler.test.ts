@@ -139,6 +139,20 @@ describe('scheduler', () => {
     assert.equal(api.writes.filter(({ verb }) => verb === 'binding').length, 3);
   });
 
+  it('gives the room back that a pod would have had whose binding was refused', async () => {
+    begin(13, 1);
+    run();
+    await cluster.run(100);
+    client.sabotage = (verb, key) =>
+      verb === 'binding' && key.endsWith('/a')
+        ? new ApiError(422, 'Invalid', 'not this one', true)
+        : undefined;
+    api.put(pods, pod('a', { requests: { cpu: '3' } }));
+    await cluster.run(50);
+    api.put(pods, pod('b', { requests: { cpu: '3' } }));
+    await cluster.until(() => nodeOf('b') === 'n0', { maxVirtualMs: 5000 });
+  });
+
   it('puts the fencing token on everything that it decides, and is refused when it is deposed', async () => {
     begin(8);
     const lease = (holderIdentity: string, leaseTransitions: number) =>
