@@ -28,6 +28,7 @@ import {
 import { leaderElection } from '../actors/leadership/index.js';
 import { builtinRegistry } from '../actors/objects/index.js';
 import { actorRef, type ActorSystem, type SupervisorSpec } from '../actors/runtime/index.js';
+import { schedulerSpec } from '../actors/scheduler/index.js';
 import { createStoreClient, type StoreMessage } from '../actors/store/index.js';
 import { type NodeId, nodeId } from '../transport/index.js';
 import {
@@ -96,6 +97,9 @@ function startApiServer({ spec, machine, system, tokens, identifyGuest }: Machin
 
 /** Scheduler and controllers run on every master and are active on one (DESIGN rule 10). */
 function startLeaders(parts: MachineParts): void {
+  elect(parts, 'kube-scheduler', (fencing) =>
+    schedulerSpec({ system: parts.system, client: clientFor(parts, 'kube-scheduler'), fencing }),
+  );
   elect(parts, 'kube-controller-manager', (fencing) =>
     controllerManagerSpec({
       system: parts.system,
@@ -124,7 +128,7 @@ const controlPlaneRole = 'node-role.kubernetes.io/control-plane';
 function startNodeAgents(parts: MachineParts): void {
   const { machine, system, runtime, podNetwork, facts, staticPods } = parts;
   const client = clientFor(parts, 'kubelet');
-  const informers = createInformerFactory({ system, client });
+  const informers = createInformerFactory({ system, client, startPaused: true });
   const isMaster = machine.role === 'master';
   const kubelet = kubeletSpec({
     system,

@@ -29,7 +29,7 @@ const controllers: readonly ((context: ControllerContext) => ChildSpec<never>)[]
 
 export function controllerManagerSpec({ system, client, fencing }: ControllerManagerOptions): SupervisorSpec {
   const fenced = fencedClient(client, fencing);
-  const informers = createInformerFactory({ system, client: fenced });
+  const informers = createInformerFactory({ system, client: fenced, startPaused: true });
   const events = createEventRecorder({ system, client: fenced, component: 'controller-manager' });
   const context: ControllerContext = { env: system.env, client: fenced, informers, events };
   const backoff = { minMs: 100, maxMs: 10_000, resetAfterMs: 60_000 };
