@@ -4,8 +4,13 @@
  */
 import { type ApiClient, createApiClient } from '../../actors/client/index.js';
 import type { ApiServerMessage } from '../../actors/apiserver/messages.js';
-import { actorRef } from '../../actors/runtime/index.js';
-import { openDiskStorage, storeMember, type StoreMessage } from '../../actors/store/index.js';
+import { actorRef, type ActorSystem } from '../../actors/runtime/index.js';
+import {
+  createStoreClient,
+  openDiskStorage,
+  storeMember,
+  type StoreMessage,
+} from '../../actors/store/index.js';
 import { type ClusterSpec, mainNode, masters, storeNode } from '../../deploy/cluster-spec.js';
 import { startMachine } from '../../deploy/machine.js';
 import { simulatedParts } from './simulated-parts.js';
@@ -18,14 +23,15 @@ export class SimCluster {
   readonly spec: ClusterSpec;
   /** As an administrator, through whichever apiserver answers; lives on a machine of its own. */
   readonly client: ApiClient;
+  readonly #admin: ActorSystem;
 
   constructor(seed: number | string, shape: { readonly masters: number; readonly workers: number }) {
     this.world = new SimWorld(seed);
     this.spec = specOf(shape);
     for (const machine of this.spec.machines) this.start(machine.name);
-    const admin = this.world.system(mainNode({ name: 'admin' }));
+    this.#admin = this.world.system(mainNode({ name: 'admin' }));
     this.client = createApiClient({
-      system: admin,
+      system: this.#admin,
       apiservers: masters(this.spec).map((master) =>
         actorRef<ApiServerMessage>(mainNode(master), '/apiserver'),
       ),
@@ -62,6 +68,21 @@ export class SimCluster {
     const machine = this.spec.machines.find((candidate) => candidate.name === name);
     if (machine?.role === 'master') this.world.kill(storeNode(machine));
     this.world.kill(mainNode({ name }));
+  }
+
+  /** The machine whose member leads the store, as most members see it. */
+  async storeLeader(): Promise<string> {
+    const members = masters(this.spec).map((master) => ({
+      name: master.name,
+      ref: actorRef<StoreMessage>(storeNode(master), '/store'),
+    }));
+    const store = createStoreClient({ system: this.#admin, members });
+    let leader: string | null = null;
+    await this.eventually(async () => {
+      ({ leader } = await store.status());
+      return leader !== null;
+    });
+    return leader as unknown as string;
   }
 
   /** Lets the world go on, asking again and again, until the condition holds. Errors count as "not yet". */
