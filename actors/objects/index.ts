@@ -66,3 +66,8 @@ export {
 } from './discovery.js';
 export { OpenApi, kubernetesVersion } from './openapi.js';
 export type { OpenApiDocument } from './openapi.js';
+export { validateCreate, validateSubresourceUpdate, validateUpdate } from './validation/validation.js';
+export type { ValidatedKind } from './validation/metadata-validation.js';
+export { FieldErrors, invalidObject } from './validation/field-errors.js';
+export type { FieldError } from './validation/field-errors.js';
+export { checkDns1035Label, checkDns1123Label, checkDns1123Subdomain, checkQualifiedName } from './names.js';
