@@ -23,6 +23,7 @@ import {
   traceIdHeader,
 } from './request.js';
 import { badRequest, bodyTooLarge, unauthorized } from './status.js';
+import { upgrade } from './websocket-door.js';
 
 export interface HttpsDoorOptions {
   readonly system: ActorSystem;
@@ -78,6 +79,9 @@ class Door implements HttpsDoor {
     this.#http.on('request', (request: Incoming, response: Outgoing) => {
       this.#serve(request, response);
     });
+    this.#http.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+      this.#upgrade(request, socket, head);
+    });
     this.#http.on('session', (session: ServerHttp2Session) => {
       this.#sessions.add(session);
       session.on('close', () => this.#sessions.delete(session));
@@ -97,11 +101,6 @@ class Door implements HttpsDoor {
 
   get port(): number {
     return (this.#http.address() as AddressInfo).port;
-  }
-
-  /** For the upgrade to WebSocket, which only HTTP/1.1 has. */
-  get http(): Http2SecureServer {
-    return this.#http;
   }
 
   listen(): Promise<void> {
@@ -148,6 +147,29 @@ class Door implements HttpsDoor {
     if (typeof parent === 'string' && /^00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}$/.test(parent)) {
       system.withCause({ trace: parent as TraceParent }, begin);
     } else system.withCause(newTrace(system), begin);
+  }
+
+  /** To WebSocket, which only HTTP/1.1 has. */
+  #upgrade(incoming: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const { server, system } = this.#options;
+    socket.on('error', (error: Error) => this.#remark('connection failed', error));
+    system.withCause(newTrace(system), () => {
+      void upgrade(
+        {
+          server,
+          identify: async (peer) => {
+            const request = requestHead(peer);
+            const identity = await identifyPeer(peer, request, this.#options);
+            system.note('https', `${peer.method} ${request.path} upgrade`, { user: identity.username });
+            return { identity, request };
+          },
+          remark: (what, error) => this.#remark(what, error),
+        },
+        incoming,
+        socket,
+        head,
+      );
+    });
   }
 
   async #answer(incoming: Incoming, outgoing: Outgoing): Promise<void> {
@@ -229,7 +251,7 @@ function newTrace(system: ActorSystem) {
 }
 
 /** The identity behind a request, with impersonation; throws 401 and 403. */
-export async function identifyPeer(
+async function identifyPeer(
   incoming: Incoming,
   request: ApiRequest,
   { server, system, staticTokens }: Pick<HttpsDoorOptions, 'server' | 'system' | 'staticTokens'>,
@@ -280,7 +302,7 @@ function list(value: string | string[] | undefined): string[] {
 }
 
 /** Splits target and headers; does not read a body. Throws 400. */
-export function requestHead(incoming: Incoming): Omit<ApiRequest, 'body'> {
+function requestHead(incoming: Incoming): Omit<ApiRequest, 'body'> {
   const url = incoming.url ?? '/';
   const mark = url.indexOf('?');
   let path: string;

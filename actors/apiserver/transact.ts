@@ -11,7 +11,7 @@ import { limits } from './limits.js';
 import { CacheEntry } from './resource-cache.js';
 import type { RequestContext } from './server-context.js';
 import { conflict, fenced, type GroupResource, internalError } from './status.js';
-import type { Requirement, Reservation } from './storage.js';
+import type { Fence, Requirement, Reservation, Write } from './storage.js';
 import { prefixOfKey } from './storage.js';
 
 export interface Companions {
@@ -81,16 +81,7 @@ export async function transact(
       const entry = value ? new CacheEntry(key, value, current?.revision ?? 0) : current!;
       return { entry, type };
     }
-    const result = await storage.write({
-      key,
-      expected: current?.revision ?? 0,
-      ...(value && { value }),
-      fence: context.fence,
-      ...(outcome.reserve && { reserve: outcome.reserve }),
-      ...(outcome.require && { require: outcome.require }),
-      ...(outcome.release && { release: outcome.release }),
-      ...(outcome.also && { also: outcome.also }),
-    });
+    const result = await storage.write(writeOf(key, current, value, context.fence, outcome));
     switch (result.type) {
       case 'written':
         return {
@@ -112,6 +103,17 @@ export async function transact(
     }
   }
   throw conflict(of, of.name);
+}
+
+function writeOf(
+  key: string,
+  current: CacheEntry | undefined,
+  value: Uint8Array | undefined,
+  fence: Fence | undefined,
+  { reserve = [], require = [], release = [], also = [] }: Companions,
+): Write {
+  const expected = current?.revision ?? 0;
+  return { key, expected, ...(value && { value }), fence, reserve, require, release, also };
 }
 
 /** Equal but for the order of fields and the times in managedFields: such a write must not be one (KEP-555). */

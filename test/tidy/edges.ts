@@ -15,6 +15,8 @@ export const edges: readonly string[] = [
   'transport/faults/control.ts',
   // HTTPS; the core behind it answers messages.
   'actors/apiserver/https-door.ts',
+  'actors/apiserver/websocket-door.ts',
+  'actors/apiserver/jose-tokens.ts',
   // The process runtime and what runs in containers.
   'actors/kubelet/container-log.ts',
   'actors/kubelet/process-container.ts',

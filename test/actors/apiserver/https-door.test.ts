@@ -10,6 +10,7 @@ import { createJoseTokens, type HttpsDoor, openHttpsDoor } from '../../../actors
 import { type CertificateAuthority, createAuthority, type KeyPair } from '../../../deploy/certificates.js';
 import { kubectlPath } from '../../kubectl.js';
 import { realWorld } from '../runtime/world.js';
+import { fakeKubelet } from './fake-kubelet.js';
 import { serverWorld, type ServerWorld } from './server-world.js';
 
 interface Run {
@@ -46,6 +47,7 @@ describe('the HTTPS door', () => {
       port: 0,
       staticTokens: new Map([['viewer-token', { username: 'viewer', groups: [] }]]),
     });
+    cluster.world.system('worker-1').spawn(fakeKubelet);
     folder = await mkdtemp(path.join(tmpdir(), 'kabuki-https-'));
     kubectlBinary = await kubectlPath();
     await writeFile(path.join(folder, 'config'), kubeconfig(door.port, ca.cert, admin));
@@ -256,6 +258,26 @@ describe('the HTTPS door', () => {
       const { err, code } = await run(['get', 'cm', 'gone']);
       assert.equal(code, 1);
       assert.match(err, /Error from server \(NotFound\): configmaps "gone" not found/);
+    });
+
+    it('reads logs and runs commands through the kubelet of the node', async () => {
+      const { system } = cluster;
+      const pods = '/api/v1/namespaces/default/pods';
+      await cluster.create(pods, {
+        metadata: { name: 'talker' },
+        spec: { nodeName: 'worker-1', containers: [{ name: 'c', image: 'i' }] },
+      });
+      assert.ok(system);
+      assert.equal(await kubectl('logs talker'), 'one\ntwo\nthree\n');
+      const previous = await run(['logs', 'talker', '--previous']);
+      assert.match(previous.err, /previous terminated container not found/);
+      const echo = await run(['exec', '-i', 'talker', '--', 'cat'], 'hello from stdin');
+      assert.equal(echo.out, 'hello from stdin');
+      assert.match(echo.err, /ready/);
+      assert.equal(echo.code, 0);
+      assert.equal((await run(['exec', 'talker', '--', 'exit', '3'])).code, 3);
+      const wrong = await run(['exec', 'talker', '-c', 'nope', '--', 'cat']);
+      assert.match(wrong.err, /container nope is not valid for pod talker/);
     });
 
     it('exposes a deployment and describes it', async () => {
