@@ -12,6 +12,8 @@ import {
 import type { ActorSystem, ChildSpec, SupervisorSpec } from '../runtime/index.js';
 import type { ControllerContext } from './context.js';
 import { deploymentController } from './deployment.js';
+import { endpointSliceController } from './endpoint-slice.js';
+import { endpointsControllerSpec } from './endpoints.js';
 import { replicaSetController, replicationControllerController } from './replicas.js';
 
 export interface ControllerManagerOptions {
@@ -25,6 +27,8 @@ const controllers: readonly ((context: ControllerContext) => ChildSpec<never>)[]
   deploymentController,
   replicaSetController,
   replicationControllerController,
+  endpointSliceController,
+  endpointsControllerSpec,
 ];
 
 export function controllerManagerSpec({ system, client, fencing }: ControllerManagerOptions): SupervisorSpec {

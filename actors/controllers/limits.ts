@@ -7,4 +7,8 @@ export const controllerLimits = {
   ownWritesRetryMs: 200,
   /** Writes that run side by side within one reconcile. */
   parallelWritesMax: 16,
+  /** Kubernetes' default of --max-endpoints-per-slice. */
+  endpointsPerSliceMax: 100,
+  /** Addresses of one Endpoints object; more are cut off and an annotation says so. */
+  endpointsMax: 1000,
 } as const;
