@@ -24,6 +24,7 @@ export interface ExpectedKind {
   readonly version: string;
   readonly kind: string;
   readonly definition: Definition | undefined;
+  readonly subresources?: ReadonlyMap<string, unknown>;
 }
 
 export interface Decoded {
