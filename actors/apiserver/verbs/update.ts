@@ -23,10 +23,8 @@ export async function updateObject(context: RequestContext): Promise<ApiResponse
   const view = viewOf(context);
   let missing = false;
   const result = await transact(context, { ...resource, name: info.name }, key, async (current, taken) => {
-    if (!current) {
-      missing = true;
-      throw notFound(resource, info.name);
-    }
+    missing = current === undefined;
+    if (!current) throw notFound(resource, info.name);
     const next = structuredClone(body);
     const metadata = next.metadata!;
     if (metadata.resourceVersion === undefined || metadata.resourceVersion === '') {
@@ -87,12 +85,12 @@ export async function finishUpdate(
     object.metadata!.generation = (old.metadata?.generation ?? 0) + 1;
   }
   const complete = by === 'apply' ? object : trackUpdate(resource, old, object, writerOf(context));
+  const gone = isFinallyGone(complete);
+  // Before validation: an update that leaves out an allocated address is given it back here.
+  const companions = await companionsFor(context, gone ? undefined : complete, old, taken);
   const causes = [...newFinalizers(complete, old), ...validateObject(resource, complete, old, subresource)];
   if (causes.length > 0) throw invalid(resource, info.name, causes);
-  if (isFinallyGone(complete)) {
-    return { type: 'delete', ...(await companionsFor(context, undefined, old, taken)) };
-  }
-  const companions = await companionsFor(context, complete, old, taken);
+  if (gone) return { type: 'delete', ...companions };
   return { type: 'write', object: convertToStored(resource, complete), ...companions };
 }
 
