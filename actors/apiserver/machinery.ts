@@ -4,6 +4,7 @@
  */
 import {
   applyDefaults as fillDefaults,
+  applyServerSide,
   applyStrategicMergePatch,
   bodyFormatOf,
   decodeObject,
@@ -19,13 +20,14 @@ import {
   type ResourceInfo,
   schemaTable,
   toTable,
+  trackUpdate as creditUpdate,
   validateCreate,
   validateSubresourceUpdate,
   validateUpdate,
 } from '../objects/index.js';
 import type { KubeObject } from '../objects/meta.js';
 import type { Form } from './negotiation.js';
-import { badRequest, notImplemented, type StatusCause, unsupportedMediaType } from './status.js';
+import { badRequest, type StatusCause, unsupportedMediaType } from './status.js';
 
 export type { ExpectedKind, FieldValidation };
 
@@ -140,12 +142,17 @@ export interface Writer {
 
 /** The object with managedFields that credit the writer with what it changed by hand (no apply). */
 export function trackUpdate(
-  _info: ResourceInfo,
-  _old: KubeObject | undefined,
+  kind: ExpectedKind,
+  live: KubeObject | undefined,
   object: KubeObject,
-  _writer: Writer,
+  writer: Writer,
 ): KubeObject {
-  return object;
+  return creditUpdate({
+    kind,
+    live: live as JsonObject | undefined,
+    object: object as JsonObject,
+    ...writer,
+  }) as KubeObject;
 }
 
 export function strategicMerge(kind: ExpectedKind, object: KubeObject, patch: unknown): KubeObject {
@@ -157,10 +164,10 @@ export function strategicMerge(kind: ExpectedKind, object: KubeObject, patch: un
 
 /** The object as server-side apply wants it written; 409 when others own its fields and it is not forced. */
 export function serverSideApply(
-  _info: ResourceInfo,
-  _live: KubeObject | undefined,
-  _patch: unknown,
-  _writer: Writer & { readonly force: boolean },
+  kind: ExpectedKind,
+  live: KubeObject | undefined,
+  patch: unknown,
+  writer: Writer & { readonly force: boolean },
 ): KubeObject {
-  throw notImplemented('server-side apply');
+  return applyServerSide({ kind, live: live as JsonObject | undefined, patch, ...writer }) as KubeObject;
 }
