@@ -1,7 +1,7 @@
 /**
- * Between versions of a kind. Most differ in name only; events (core/v1 and events.k8s.io/v1) and horizontal pod
- * autoscalers (v1 and v2) have shapes of their own. What v1 autoscalers cannot say rides in annotations, as in
- * Kubernetes, so that nothing is lost on the way there and back.
+ * Between versions of a kind. Most differ in name only; events (core/v1 and events.k8s.io/v1) and horizontal
+ * pod autoscalers (v1 and v2) have shapes of their own. What v1 autoscalers cannot say rides in annotations,
+ * as in Kubernetes, so that nothing is lost on the way there and back.
  */
 import type { GroupVersion } from './registry.js';
 import { apiVersionOf } from './registry.js';

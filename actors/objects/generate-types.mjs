@@ -1,6 +1,7 @@
 /**
- * Writes types/*.ts from the schema table: an interface per definition of the generally available versions that our
- * own components use. `node generate-types.mjs` writes, `--check` only tells (exit 1) what would change.
+ * Writes types/*.ts from the schema table: an interface per definition of the generally available versions
+ * that our own components use. `node generate-types.mjs` writes, `--check` only tells (exit 1) what would
+ * change.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';

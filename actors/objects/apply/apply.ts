@@ -1,7 +1,7 @@
 /**
- * Server-side apply (KEP-555): an applier says what it wants of an object and owns exactly that. What it no longer says
- * is removed unless others own it; what others own and it says differently is a conflict, unless forced. Other writes
- * are tracked too, so that appliers meet them.
+ * Server-side apply (KEP-555): an applier says what it wants of an object and owns exactly that. What it no
+ * longer says is removed unless others own it; what others own and it says differently is a conflict, unless
+ * forced. Other writes are tracked too, so that appliers meet them.
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { ExpectedKind } from '../decode.js';
@@ -36,8 +36,9 @@ export interface ApplyRequest extends WriteContext {
 }
 
 /**
- * The object as it should be written, typed, with its managedFields; equal to `live` when nothing changes. Throws
- * MALFORMED and STRICT_DECODING (unknown fields are never let through here) and APPLY_CONFLICT with its causes.
+ * The object as it should be written, typed, with its managedFields; equal to `live` when nothing changes.
+ * Throws MALFORMED and STRICT_DECODING (unknown fields are never let through here) and APPLY_CONFLICT with
+ * its causes.
  */
 export function applyServerSide(request: ApplyRequest): JsonObject {
   const { kind, live, force } = request;
@@ -138,7 +139,9 @@ function liveManagers(request: ApplyRequest): FieldManager[] {
   ];
 }
 
-/** Canonical values, but only the fields that the applier wrote: defaults and empty structs are not its own. */
+/**
+ * Canonical values, but only the fields that the applier wrote: defaults and empty structs are not its own.
+ */
 function readApplied({ patch, kind }: ApplyRequest): JsonObject {
   if (isObject(patch) && at(patch, 'metadata', 'managedFields') !== undefined) {
     throw new ObjectError('MALFORMED', 'metadata.managedFields must be nil');

@@ -1,7 +1,7 @@
 /**
- * Sets of fields, as managedFields holds them: a tree whose edges are `f:name`, `k:{keys}` (an element of a list by
- * its keys) and `v:value` (of a set). In `fieldsV1` a leaf is `{}`, and `.` marks a branch that is a member itself
- * (structured-merge-diff, fieldpath).
+ * Sets of fields, as managedFields holds them: a tree whose edges are `f:name`, `k:{keys}` (an element of a
+ * list by its keys) and `v:value` (of a set). In `fieldsV1` a leaf is `{}`, and `.` marks a branch that is a
+ * member itself (structured-merge-diff, fieldpath).
  */
 import type { JsonObject } from '../typed.js';
 import { isObject } from '../typed.js';

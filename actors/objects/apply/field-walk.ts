@@ -1,7 +1,7 @@
 /**
- * Walks over values by the schema: which fields a value sets, what differs between two, how one is merged into another
- * and how fields are taken out. A list is atomic unless the table calls it a set or a map; without a schema (custom
- * resources) objects are granular and lists atomic.
+ * Walks over values by the schema: which fields a value sets, what differs between two, how one is merged
+ * into another and how fields are taken out. A list is atomic unless the table calls it a set or a map;
+ * without a schema (custom resources) objects are granular and lists atomic.
  */
 import { isDeepStrictEqual } from 'node:util';
 import { mergeSortedLists, sortByOrder } from '../patch/element-order.js';

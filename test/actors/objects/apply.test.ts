@@ -133,7 +133,8 @@ describe('server-side apply', () => {
       assert.equal(error.status, 409);
       assert.equal(
         error.message,
-        'Apply failed with 1 conflict: conflict with "editor" using apps/v1 at 1970-01-01T00:01:00Z: .spec.replicas',
+        'Apply failed with 1 conflict: conflict with "editor" using apps/v1 at ' +
+          '1970-01-01T00:01:00Z: .spec.replicas',
       );
       assert.deepEqual(error.causes, [
         {
@@ -169,7 +170,8 @@ describe('server-side apply', () => {
         apply(created, { ...other, metadata: {}, spec: { template: other.spec.template } }, { manager: 'b' }),
       {
         message:
-          'Apply failed with 1 conflict: conflict with "a" using apps/v1: .spec.template.spec.containers[name="one"].image',
+          'Apply failed with 1 conflict: conflict with "a" using apps/v1: ' +
+          '.spec.template.spec.containers[name="one"].image',
       },
     );
   });
