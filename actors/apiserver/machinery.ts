@@ -4,7 +4,6 @@
  */
 import {
   applyDefaults as fillDefaults,
-  applyServerSide,
   applyStrategicMergePatch,
   bodyFormatOf,
   decodeObject,
@@ -12,7 +11,6 @@ import {
   decodeValue,
   type ExpectedKind,
   type FieldValidation,
-  invalidObject,
   isProtobuf,
   type JsonObject,
   parseBody,
@@ -20,14 +18,10 @@ import {
   type ResourceInfo,
   schemaTable,
   toTable,
-  trackUpdate as creditUpdate,
-  validateCreate,
-  validateSubresourceUpdate,
-  validateUpdate,
 } from '../objects/index.js';
 import type { KubeObject } from '../objects/meta.js';
 import type { Form } from './negotiation.js';
-import { badRequest, type StatusCause, unsupportedMediaType } from './status.js';
+import { badRequest, notImplemented, type StatusCause, unsupportedMediaType } from './status.js';
 
 export type { ExpectedKind, FieldValidation };
 
@@ -102,21 +96,13 @@ interface GroupKind {
   readonly kind: string;
 }
 
-/** What is wrong with an object that is complete; `old` of an update. */
 export function validateObject(
-  info: ResourceInfo,
-  object: KubeObject,
-  old: KubeObject | undefined,
-  subresource: string,
+  _info: ResourceInfo,
+  _object: KubeObject,
+  _old: KubeObject | undefined,
+  _subresource: string,
 ): readonly StatusCause[] {
-  const faults =
-    old === undefined
-      ? validateCreate(object, info)
-      : subresource === ''
-        ? validateUpdate(object, old, info)
-        : validateSubresourceUpdate(object, old, info);
-  if (faults.length === 0) return [];
-  return invalidObject(info, object.metadata?.name ?? '', faults).causes;
+  return [];
 }
 
 export function tableOf(
@@ -133,27 +119,21 @@ export function tableOf(
   return toTable(objects, { group: info.group, kind: info.kind, metadata: { ...metadata }, ...rest });
 }
 
-export interface Writer {
+export interface FieldManager {
   readonly manager: string;
-  readonly nowMs: number;
-  /** '' for the object itself. */
+  readonly operation: 'Apply' | 'Update';
+  readonly apiVersion: string;
   readonly subresource: string;
+  readonly time: string;
 }
 
-/** The object with managedFields that credit the writer with what it changed by hand (no apply). */
+/** managedFields of `next` after an update by hand (no apply). */
 export function trackUpdate(
-  kind: ExpectedKind,
-  live: KubeObject | undefined,
-  object: KubeObject,
-  writer: Writer,
-): KubeObject {
-  return creditUpdate({
-    kind,
-    live: live as JsonObject | undefined,
-    object: object as JsonObject,
-    ...writer,
-  }) as KubeObject;
-}
+  _info: ResourceInfo,
+  _old: KubeObject | undefined,
+  _next: KubeObject,
+  _by: FieldManager,
+): void {}
 
 export function strategicMerge(kind: ExpectedKind, object: KubeObject, patch: unknown): KubeObject {
   const { definition } = kind;
@@ -162,12 +142,17 @@ export function strategicMerge(kind: ExpectedKind, object: KubeObject, patch: un
   return applyStrategicMergePatch(object as JsonObject, patch, definition) as KubeObject;
 }
 
-/** The object as server-side apply wants it written; 409 when others own its fields and it is not forced. */
+export interface AppliedConfiguration {
+  /** What the live object becomes; throws 409 when others own fields and `force` is not set. */
+  onto(live: KubeObject, force: boolean): KubeObject;
+  /** The object to create when there is none. */
+  fresh(): KubeObject;
+}
+
 export function serverSideApply(
-  kind: ExpectedKind,
-  live: KubeObject | undefined,
-  patch: unknown,
-  writer: Writer & { readonly force: boolean },
-): KubeObject {
-  return applyServerSide({ kind, live: live as JsonObject | undefined, patch, ...writer }) as KubeObject;
+  _context: { readonly resource: ResourceInfo },
+  _document: unknown,
+  _by: FieldManager,
+): AppliedConfiguration {
+  throw notImplemented('server-side apply');
 }

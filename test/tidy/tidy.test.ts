@@ -170,7 +170,7 @@ describe('tidy', () => {
 });
 
 /** Entry points and files that mocha or npm load by name. */
-const started: readonly string[] = ['deploy/cli.ts', 'test/reporter.ts'];
+const started: readonly string[] = ['deploy/cli.ts', 'test/bench/bench.ts', 'test/reporter.ts'];
 
 function walk(dir: string): string[] {
   return readdirSync(dir).flatMap((name) => {

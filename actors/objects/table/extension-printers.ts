@@ -1,7 +1,4 @@
-/**
- * Columns of the remaining groups: access control, autoscaling, policy, networking, storage, certificates,
- * scheduling.
- */
+/** Columns of the remaining groups: access control, autoscaling, policy, networking, storage, certificates, scheduling. */
 import {
   at,
   conditionOf,

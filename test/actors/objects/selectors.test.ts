@@ -33,8 +33,7 @@ describe('label selectors', () => {
     ['app in (web),!missing,size', true],
   ];
   for (const [selector, expected] of cases) {
-    const verb = expected ? 'selects' : 'does not select';
-    it(`${selector || '(empty)'} ${verb} ${JSON.stringify(labels)}`, () => {
+    it(`${selector || '(empty)'} ${expected ? 'selects' : 'does not select'} ${JSON.stringify(labels)}`, () => {
       assert.equal(parseLabelSelector(selector).matches(labels), expected);
     });
   }

@@ -1,0 +1,78 @@
+/**
+ * Entry of `npm run bench` and `npm run bench:NAME`: runs the named benchmarks one after the other, prints a table, and
+ * writes its rows with `--json FILE`.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { cpus, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Command } from 'commander';
+import { apiserverBench } from './apiserver.bench.js';
+import { failoverBench } from './failover.bench.js';
+import { idleBench } from './idle.bench.js';
+import { startupBench } from './startup.bench.js';
+import { storeBench } from './store.bench.js';
+import type { Bench } from './suite.js';
+import { type BenchRow, formatRows, writeRows } from './table.js';
+
+const benches: Readonly<Record<string, Bench>> = {
+  store: storeBench,
+  startup: startupBench,
+  idle: idleBench,
+  failover: failoverBench,
+  apiserver: apiserverBench,
+};
+
+interface Options {
+  readonly json?: string;
+  readonly rounds: string;
+  readonly seconds: string;
+  readonly dir: string;
+  readonly node: string;
+}
+
+const program = new Command('bench')
+  .argument('[name]', `one of ${Object.keys(benches).join(', ')}; default: all`)
+  .option('--json <file>', 'write the rows there, as JSON')
+  .option('--rounds <n>', 'per measurement; the median counts', '3')
+  .option('--seconds <s>', 'length of a round', '2')
+  .option('--dir <folder>', 'on the disk to measure', tmpdir())
+  .option('--node <flags>', 'further options of node for the members of the store', '')
+  .action(async (name: string | undefined, options: Options) => {
+    const rows = await runAll(name, options);
+    console.log(formatRows(rows));
+    if (options.json !== undefined) writeRows(options.json, rows);
+  });
+await program.parseAsync();
+process.exit();
+
+async function runAll(name: string | undefined, options: Options): Promise<BenchRow[]> {
+  const chosen = Object.entries(benches).filter(([each]) => name === undefined || each === name);
+  if (chosen.length === 0)
+    throw new TypeError(`no benchmark is called ${name}; there are ${Object.keys(benches).join(', ')}`);
+  const say = (line: string) => process.stderr.write(`${line}\n`);
+  say(`${cpus().length} x ${cpus()[0]?.model ?? 'unknown CPU'}, node ${process.version}`);
+  const rows: BenchRow[] = [];
+  for (const [each, bench] of chosen) {
+    const folder = mkdtempSync(join(options.dir, `kabuki-bench-${each}-`));
+    try {
+      rows.push(
+        ...(await bench({
+          folder,
+          rounds: positive('rounds', options.rounds, 100),
+          seconds: positive('seconds', options.seconds, 600),
+          nodeFlags: options.node.split(' ').filter((flag) => flag !== ''),
+          say: (line) => say(`${each}: ${line}`),
+        })),
+      );
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  }
+  return rows;
+}
+
+function positive(name: string, text: string, max: number): number {
+  const value = Number(text);
+  if (!(value > 0 && value <= max)) throw new TypeError(`--${name} must be above 0 and at most ${max}`);
+  return value;
+}

@@ -1,0 +1,36 @@
+/** A process that a benchmark started: its output kept, ended by its id and by nothing else. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, openSync } from 'node:fs';
+
+const endTimeoutMs = 5_000;
+
+export class OwnProcess {
+  readonly pid: number;
+  readonly #child: ChildProcess;
+  readonly #ended: Promise<void>;
+
+  constructor(command: string, args: readonly string[], logPath: string, ipc = false) {
+    const log = openSync(logPath, 'a', 0o600);
+    this.#child = spawn(command, args, { stdio: ['ignore', log, log, ...(ipc ? (['ipc'] as const) : [])] });
+    closeSync(log);
+    if (this.#child.pid === undefined) throw new Error(`${command} cannot be started`);
+    this.pid = this.#child.pid;
+    this.#ended = new Promise((resolve) => this.#child.once('exit', () => resolve()));
+  }
+
+  get running(): boolean {
+    return this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  kill(): Promise<void> {
+    if (this.running) this.#child.kill('SIGKILL');
+    return this.#ended;
+  }
+
+  async stop(): Promise<void> {
+    if (this.running) this.#child.kill('SIGTERM');
+    const timer = setTimeout(() => this.#child.kill('SIGKILL'), endTimeoutMs);
+    await this.#ended;
+    clearTimeout(timer);
+  }
+}

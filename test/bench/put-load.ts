@@ -1,0 +1,52 @@
+/** Closed loop of puts: every client waits for its answer before it writes again. The same for every store. */
+import { cpuMs, cpuMsOf } from './figures.js';
+
+export interface PutTarget {
+  readonly pids: readonly number[];
+  put(key: string, value: Uint8Array): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export interface PutRound {
+  readonly perSecond: number;
+  /** Medians and tails of the time from call to answer, ms. */
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  /** CPU time of the servers and of this process for 1,000 puts, ms. */
+  readonly serverCpuMs: number;
+  readonly clientCpuMs: number;
+}
+
+export const keyBytes = 8;
+export const valueBytes = 256;
+const keySpace = 10_000;
+
+export async function loadPuts(target: PutTarget, clients: number, durationMs: number): Promise<PutRound> {
+  const value = Buffer.alloc(valueBytes, 0x61);
+  const latencies: number[] = [];
+  const serverBefore = cpuMsOf(target.pids);
+  const clientBefore = cpuMs(process.pid);
+  const begun = performance.now();
+  const end = begun + durationMs;
+  let next = 0;
+  const client = async () => {
+    for (let now = performance.now(); now < end;) {
+      next += 1;
+      await target.put(String(next % keySpace).padStart(keyBytes, '0'), value);
+      const answered = performance.now();
+      latencies.push(answered - now);
+      now = answered;
+    }
+  };
+  await Promise.all(Array.from({ length: clients }, client));
+  const seconds = (performance.now() - begun) / 1000;
+  const count = latencies.length;
+  latencies.sort((a, b) => a - b);
+  return {
+    perSecond: count / seconds,
+    p50Ms: latencies[Math.floor(count / 2)] ?? Number.NaN,
+    p99Ms: latencies[Math.floor(count * 0.99)] ?? Number.NaN,
+    serverCpuMs: ((cpuMsOf(target.pids) - serverBefore) / count) * 1000,
+    clientCpuMs: ((cpuMs(process.pid) - clientBefore) / count) * 1000,
+  };
+}

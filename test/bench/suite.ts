@@ -1,0 +1,16 @@
+/** What a benchmark is given and what it returns. */
+import type { BenchRow } from './table.js';
+
+export interface BenchOptions {
+  /** Empty, on the disk that is measured; removed afterwards. */
+  readonly folder: string;
+  readonly rounds: number;
+  /** Length of a round. */
+  readonly seconds: number;
+  /** For the processes of the store; to try V8's options. */
+  readonly nodeFlags: readonly string[];
+  /** Progress, on stderr. */
+  say(line: string): void;
+}
+
+export type Bench = (options: BenchOptions) => Promise<BenchRow[]>;
