@@ -1,46 +1,48 @@
 /**
- * A store in memory for tests of what stands on it: multi-version, compare-and-write, watches with history.
- * Answers in a later turn, as a real one does; can be told to fail.
+ * The real key-value state machine without Raft, as a store for tests of what stands on it. Answers in a later turn, as
+ * a store does; can be told to fail, and to hold back what its watches should hear.
  */
-import type {
-  Compare,
-  KeyValue,
-  Op,
-  OpResult,
-  RangeOp,
-  RangeResult,
-  Revision,
-  TxnOp,
-  TxnResult,
-  WatchEvent,
-  WatchRequest,
-  WithRevision,
+import {
+  type Command,
+  type CommandResult,
+  KvError,
+  KvStore,
+  leaseId,
+  type LeaseId,
+  type RangeOp,
+  type RangeResult,
+  type Revision,
+  type TxnOp,
+  type TxnResult,
+  WatchHub,
+  type WatchRequest,
+  type WithRevision,
 } from 'raft-consensus';
-import { KvError } from 'raft-consensus';
-import type { Clock } from '../../../transport/index.js';
 import {
   type StoreClient,
   StoreError,
   type StoreStatus,
   type StoreWatch,
   type WatchHandler,
-} from '../../../actors/store/client.js';
+} from '../../../actors/store/index.js';
+import type { Clock } from '../../../transport/index.js';
 
-interface Version {
-  readonly revision: number;
-  /** Undefined: deleted at this revision. */
-  readonly kv: KeyValue | undefined;
-  readonly context: string | undefined;
+interface OpenWatch {
+  readonly handler: WatchHandler;
+  pump(): void;
+  close(): void;
 }
+
+type Unstamped = Command extends infer C ? (C extends unknown ? Omit<C, 'atMs' | 'context'> : never) : never;
 
 export class MemoryStore implements StoreClient {
   readonly #clock: Clock;
   readonly #context: () => string | undefined;
-  readonly #keys = new Map<string, Version[]>();
-  readonly #log: { readonly revision: number; readonly key: string; readonly version: Version }[] = [];
-  readonly #watches = new Set<{ request: WatchRequest; handler: WatchHandler; next: number }>();
-  #revision = 1;
-  #compacted = 0;
+  readonly #kv = new KvStore();
+  readonly #hub = new WatchHub(this.#kv);
+  readonly #watches = new Set<OpenWatch>();
+  #index = 0;
+  #leases = 0;
   /** Set to make the next calls fail. */
   failure: StoreError | undefined;
   writes = 0;
@@ -53,7 +55,7 @@ export class MemoryStore implements StoreClient {
   }
 
   get revision(): number {
-    return this.#revision;
+    return this.#kv.revision;
   }
 
   async txn(
@@ -61,205 +63,131 @@ export class MemoryStore implements StoreClient {
     options?: { readonly timeoutMs?: number; readonly context?: string },
   ): Promise<WithRevision<TxnResult>> {
     const context = options?.context ?? this.#context();
-    await this.#turn();
-    const next = this.#revision + 1;
-    const wrote: string[] = [];
-    const result = this.#txn(txn, next, wrote, context);
-    if (wrote.length > 0) {
-      this.#revision = next;
-      this.writes += 1;
-      this.deliver();
-    }
-    return { revision: this.#revision as Revision, result };
+    const before = this.#kv.revision;
+    const applied = await this.#apply<TxnResult>({ type: 'txn', txn }, context);
+    if (applied.revision > before) this.writes += 1;
+    return applied;
   }
 
   async range(op: RangeOp): Promise<WithRevision<RangeResult>> {
     await this.#turn();
-    return { revision: this.#revision as Revision, result: this.#range(op) };
+    return refusedOr(this.#kv.range(op));
   }
 
   async currentRevision(): Promise<Revision> {
     await this.#turn();
-    return this.#revision as Revision;
+    return this.#kv.revision;
   }
 
   watch(request: WatchRequest, handler: WatchHandler): StoreWatch {
-    const next = request.startRevision ?? this.#revision + 1;
-    const watch = { request, handler, next };
-    if (next <= this.#compacted) {
-      this.#clock.defer(() =>
-        handler.onEnd({ type: 'compacted', compactRevision: this.#compacted as Revision }),
-      );
-      return { close: () => {} };
-    }
-    this.#watches.add(watch);
-    this.#clock.defer(() => this.deliver());
-    return { close: () => void this.#watches.delete(watch) };
+    let due = false;
+    const ready = () => {
+      if (due) return;
+      due = true;
+      this.#clock.defer(() => {
+        due = false;
+        pump();
+      });
+    };
+    const watcher = this.#hub.watch(request, ready);
+    const pump = () => {
+      while (!this.held && this.#watches.has(open)) {
+        const step = watcher.next();
+        if (step.type === 'idle') return;
+        if (step.type === 'batch') handler.onBatch(step.batch);
+        else {
+          this.#watches.delete(open);
+          handler.onEnd(step);
+        }
+      }
+    };
+    const open: OpenWatch = {
+      handler,
+      pump,
+      close: () => {
+        this.#watches.delete(open);
+        watcher.close();
+      },
+    };
+    this.#watches.add(open);
+    ready();
+    return open;
   }
 
   async compact(revision: Revision): Promise<void> {
-    await this.#turn();
-    this.#compacted = revision;
+    await this.#apply({ type: 'compact', revision }, undefined);
   }
 
-  /** Ends every watch as a store does whose history is gone. */
-  endWatches(): void {
-    const watches = [...this.#watches];
-    this.#watches.clear();
-    for (const { handler } of watches) {
-      handler.onEnd({ type: 'compacted', compactRevision: this.#compacted as Revision });
-    }
+  async leaseGrant(ttlMs: number): Promise<LeaseId> {
+    this.#leases += 1;
+    const id = leaseId(this.#leases);
+    await this.#apply({ type: 'lease-grant', id, ttlMs }, undefined);
+    return id;
   }
 
-  leaseGrant(): Promise<never> {
-    return Promise.reject(new Error('this store has no leases'));
+  async leaseRevoke(id: LeaseId): Promise<void> {
+    await this.#apply({ type: 'lease-revoke', id }, undefined);
   }
-  leaseRevoke(): Promise<never> {
-    return Promise.reject(new Error('this store has no leases'));
-  }
+
   status(): Promise<StoreStatus> {
+    const { revision, compactRevision, appliedIndex } = this.#kv;
     return Promise.resolve({
       member: 'memory',
       role: 'leader',
       leader: 'memory',
       term: 1,
-      commitIndex: this.#revision,
-      appliedIndex: this.#revision,
-      revision: this.#revision as Revision,
-      compactRevision: this.#compacted as Revision,
+      commitIndex: appliedIndex,
+      appliedIndex,
+      revision,
+      compactRevision,
       members: [{ name: 'memory', voter: true }],
     });
   }
 
-  /** Brings every watch up to date. */
+  /** Ends every watch as a store does whose history is gone. */
+  endWatches(): void {
+    for (const { handler, close } of [...this.#watches].map((watch) => ({ ...watch }))) {
+      close();
+      handler.onEnd({ type: 'compacted', compactRevision: this.#kv.compactRevision });
+    }
+  }
+
+  /** Brings every watch up to date after `held`. */
   deliver(): void {
-    if (this.held) return;
     this.#clock.defer(() => {
-      for (const watch of this.#watches) {
-        if (this.held || watch.next > this.#revision) continue;
-        const from = watch.next;
-        watch.next = this.#revision + 1;
-        const events = this.#log
-          .filter(({ revision, key }) => revision >= from && inRange(key, watch.request))
-          .map(({ key, version }): WatchEvent => {
-            const context = version.context === undefined ? {} : { context: version.context };
-            if (version.kv) return { type: 'put', kv: version.kv, ...context };
-            return { type: 'delete', kv: deletedKv(key, version.revision), ...context };
-          });
-        watch.handler.onBatch({ revision: this.#revision as Revision, events });
-      }
+      for (const watch of this.#watches) watch.pump();
     });
+  }
+
+  /** What a leader does now and then: ends leases that have run out. */
+  expireLeases(): void {
+    for (const id of this.#kv.leaseExpired(this.#clock.nowMs())) {
+      this.#index += 1;
+      this.#kv.apply({ type: 'lease-revoke', id, reason: 'expired', atMs: this.#clock.nowMs() }, this.#index);
+    }
+  }
+
+  async #apply<R extends CommandResult>(
+    command: Unstamped,
+    context: string | undefined,
+  ): Promise<WithRevision<R>> {
+    await this.#turn();
+    this.#index += 1;
+    const stamped = { ...command, atMs: this.#clock.nowMs(), ...(context !== undefined && { context }) };
+    return refusedOr(this.#kv.apply(stamped as Command, this.#index)) as WithRevision<R>;
   }
 
   #turn(): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#clock.defer(() => {
-        const { failure } = this;
-        if (failure) reject(failure);
+        if (this.failure) reject(this.failure);
         else resolve();
       });
     });
   }
-
-  #txn(txn: TxnOp, revision: number, wrote: string[], context: string | undefined): TxnResult {
-    const succeeded = txn.compare.every((compare) => this.#holds(compare));
-    const results = (succeeded ? txn.success : txn.failure).map((op): OpResult =>
-      this.#do(op, revision, wrote, context),
-    );
-    return { type: 'txn', succeeded, results };
-  }
-
-  #do(op: Op, revision: number, wrote: string[], context: string | undefined): OpResult {
-    switch (op.type) {
-      case 'range':
-        return this.#range(op);
-      case 'put': {
-        if (wrote.includes(op.key)) throw new KvError('DuplicateKey', 'duplicate key given in txn request');
-        const old = this.#at(op.key);
-        const kv = {
-          key: op.key,
-          value: op.value,
-          createRevision: old?.createRevision ?? revision,
-          modRevision: revision,
-          version: (old?.version ?? 0) + 1,
-          lease: 0,
-        } as KeyValue;
-        this.#push(op.key, { revision, kv, context }, wrote);
-        return { type: 'put' };
-      }
-      case 'delete': {
-        const keys = [...this.#keys.keys()].filter((key) => inRange(key, op) && this.#at(key));
-        for (const key of keys) this.#push(key, { revision, kv: undefined, context }, wrote);
-        return { type: 'delete', deleted: keys.length };
-      }
-      case 'txn':
-        return this.#txn(op, revision, wrote, context);
-      default:
-        return op satisfies never;
-    }
-  }
-
-  #push(key: string, version: Version, wrote: string[]): void {
-    wrote.push(key);
-    const versions = this.#keys.get(key);
-    if (versions) versions.push(version);
-    else this.#keys.set(key, [version]);
-    this.#log.push({ revision: version.revision, key, version });
-  }
-
-  #at(key: string, revision = Infinity): KeyValue | undefined {
-    return this.#keys.get(key)?.findLast((version) => version.revision <= revision)?.kv;
-  }
-
-  #holds({ key, target, result, operand }: Compare): boolean {
-    const kv = this.#at(key);
-    if (target === 'value') {
-      if (!kv) return false;
-      const same = Buffer.compare(kv.value, operand as Uint8Array) === 0;
-      return result === '=' ? same : !same;
-    }
-    const fields = {
-      version: kv?.version,
-      create: kv?.createRevision,
-      mod: kv?.modRevision,
-      lease: kv?.lease,
-    };
-    const value = fields[target] ?? 0;
-    if (result === '=') return value === operand;
-    if (result === '!=') return value !== operand;
-    return result === '<' ? value < (operand as number) : value > (operand as number);
-  }
-
-  #range(op: RangeOp): RangeResult {
-    const revision = op.revision || Infinity;
-    if (revision < this.#compacted) {
-      throw new StoreError('Refused', 'compacted', true, {
-        cause: new KvError('Compacted', 'mvcc: required revision has been compacted'),
-      });
-    }
-    const all = [...this.#keys.keys()]
-      .filter((key) => inRange(key, op))
-      .sort()
-      .flatMap((key) => this.#at(key, revision) ?? []);
-    const kvs = op.limit ? all.slice(0, op.limit) : all;
-    return { type: 'range', kvs, more: kvs.length < all.length, count: all.length };
-  }
 }
 
-function inRange(
-  key: string,
-  { key: from, rangeEnd }: { readonly key: string; readonly rangeEnd?: string },
-): boolean {
-  return rangeEnd === undefined ? key === from : key >= from && (rangeEnd === '\0' || key < rangeEnd);
-}
-
-function deletedKv(key: string, revision: number): KeyValue {
-  return {
-    key,
-    value: new Uint8Array(),
-    createRevision: 0,
-    modRevision: revision,
-    version: 0,
-    lease: 0,
-  } as unknown as KeyValue;
+function refusedOr<T>(result: T | KvError): T {
+  if (result instanceof KvError) throw new StoreError('Refused', result.message, true, { cause: result });
+  return result;
 }
