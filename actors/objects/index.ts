@@ -39,7 +39,7 @@ export {
 } from './quantity.js';
 export type { Quantity, QuantityFormat } from './quantity.js';
 export { canonicalMicroTime, canonicalTime, formatMicroTime, formatTime, parseTime } from './time.js';
-export { bodyFormatOf, decodeObject, decodeValue, parseBody } from './decode.js';
+export { bodyFormatOf, decodeObject, deleteOptionsKind, decodeValue, parseBody } from './decode.js';
 export type { BodyFormat, Decoded, ExpectedKind, FieldValidation } from './decode.js';
 export { decodeProtobuf, decodeProtobufAs, encodeProtobuf, isProtobuf } from './protobuf.js';
 export type { DecodedProtobuf } from './protobuf.js';

@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict';
-import type { FieldValidation } from '../../../actors/objects/index.js';
-import { ObjectError, builtinRegistry, decodeObject } from '../../../actors/objects/index.js';
+import type { ExpectedKind, FieldValidation } from '../../../actors/objects/index.js';
+import {
+  ObjectError,
+  builtinRegistry,
+  decodeObject,
+  deleteOptionsKind,
+} from '../../../actors/objects/index.js';
 
 const registry = builtinRegistry();
 const deployments = registry.find('apps', 'v1', 'deployments')!;
@@ -9,7 +14,7 @@ const pods = registry.find('', 'v1', 'pods')!;
 
 function decode(
   body: unknown,
-  expected = deployments,
+  expected: ExpectedKind = deployments,
   validation: FieldValidation = 'Strict',
   type?: string,
 ) {
@@ -158,6 +163,17 @@ describe('decoding a body', () => {
     assert.match(
       messageOf(() => decode(deep, crd)),
       /nested more than/,
+    );
+  });
+
+  it('takes DeleteOptions under any version, or none', () => {
+    for (const apiVersion of ['apps/v1', 'meta.k8s.io/v1', 'v1', undefined]) {
+      const { object } = decode({ apiVersion, gracePeriodSeconds: 0 }, deleteOptionsKind());
+      assert.equal(object['gracePeriodSeconds'], 0);
+    }
+    assert.match(
+      messageOf(() => decode({ kind: 'Pod' }, deleteOptionsKind())),
+      /cannot be handled/,
     );
   });
 
