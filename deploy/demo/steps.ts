@@ -274,13 +274,19 @@ async function traceCreate(stage: Stage): Promise<string> {
   return `\n${diagram}`;
 }
 
+/** The stand-in's page names the pod that serves it. */
 function podThatAnswers(host: string, port: number): Promise<string> {
   return new Promise((resolve, reject) => {
     const call = request({ host, port, path: '/', agent: false, timeout: 2_000 }, (response) => {
-      const pod = response.headers['x-pod-name'];
-      response.resume();
-      if (typeof pod === 'string') resolve(pod);
-      else reject(new Error('the answer does not name its pod'));
+      let page = '';
+      response.setEncoding('utf8');
+      response.on('data', (chunk: string) => (page += chunk));
+      response.on('error', reject);
+      response.on('end', () => {
+        const pod = /pod (\S+) on node/.exec(page)?.[1];
+        if (pod) resolve(pod);
+        else reject(new Error(`the answer does not name its pod: ${page.slice(0, 80)}`));
+      });
     });
     call.on('timeout', () => call.destroy(new Error(`${host}:${port} does not answer`)));
     call.on('error', reject);
