@@ -95,10 +95,11 @@ function markDown(backend: BackendState): void {
 async function probeAll(states: readonly BackendState[]): Promise<void> {
   await Promise.all(
     states.map(async (backend) => {
+      // One that is up is watched by those who use it.
+      if (backend.up) return;
       const socket = await dial(backend);
-      if (!socket) return markDown(backend);
-      backend.up = true;
-      socket.destroy();
+      backend.up = socket !== undefined;
+      socket?.destroy();
     }),
   );
 }

@@ -73,5 +73,6 @@ port.on('message', async ({ id, method, params }: ThreadRequest) => {
     reply = { id, error: error instanceof Error ? error.message : String(error) };
   }
   port.postMessage(reply);
+  if (method === 'stop') port.close();
 });
 port.postMessage({ ready: true } satisfies ThreadReply);

@@ -55,8 +55,10 @@ export function startStoreThread(data: StoreThreadData, onEnd: (error: Error) =>
   );
   const stop = async () => {
     stopping = true;
+    const ended = new Promise((resolve) => worker.once('exit', resolve));
     await call('stop', {});
-    await worker.terminate();
+    // The thread ends by itself: ending it from outside while a ZeroMQ socket lives would abort the process.
+    await ended;
   };
   return new Promise((resolve, reject) => {
     worker.on('message', (reply: ThreadReply) => {

@@ -84,6 +84,8 @@ export async function transact(
     const result = await storage.write(writeOf(key, current, value, context.fence, outcome));
     switch (result.type) {
       case 'written':
+        // The journal names what was written, so that a trace can be found by its object.
+        context.server.system.note('apiserver', `object ${type}`, { object: key, revision: result.revision });
         return {
           entry: value ? new CacheEntry(key, value, result.revision) : current!.at(result.revision),
           type,

@@ -24,6 +24,7 @@ export class RouterSocket {
   readonly #socket: Router;
   readonly #replies: [routingId: Buffer, ...(string | Uint8Array)[]][] = [];
   #writing = false;
+  #closing = false;
 
   private constructor(socket: Router, options: RouterOptions) {
     this.#socket = socket;
@@ -78,6 +79,7 @@ export class RouterSocket {
   /** The port is free again when this resolves. */
   async close(): Promise<void> {
     if (this.#socket.closed) return;
+    this.#closing = true;
     await this.#socket.unbind(this.endpoint);
     this.#socket.close();
   }
@@ -87,8 +89,13 @@ export class RouterSocket {
   }
 
   async #receive(options: RouterOptions): Promise<void> {
-    for await (const [routingId, ...parts] of this.#socket as AsyncIterable<Buffer[]>) {
-      if (routingId !== undefined) options.incoming(routingId, parts);
+    try {
+      for await (const [routingId, ...parts] of this.#socket as AsyncIterable<Buffer[]>) {
+        if (routingId !== undefined) options.incoming(routingId, parts);
+      }
+    } catch (error) {
+      // While the socket unbinds, ZeroMQ refuses to receive: what comes then is lost, as after the close.
+      if (!this.#closing) throw error;
     }
   }
 
