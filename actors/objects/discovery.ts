@@ -1,6 +1,7 @@
 /**
- * Discovery documents from a registry: the aggregated one (KEP-3352) that kubectl asks for, and the legacy three that
- * other clients still read. The same registry always gives the same bytes, so they can be tagged and cached.
+ * Discovery documents from a registry: the aggregated one (KEP-3352) that kubectl asks for, and the legacy
+ * three that other clients still read. The same registry always gives the same bytes, so they can be tagged
+ * and cached.
  */
 import { createHash } from 'node:crypto';
 import type { Registry, ResourceInfo, SubresourceInfo } from './registry.js';

@@ -1,10 +1,13 @@
 /**
- * Finds keys that a JSON object has twice, which JSON.parse silently lets the last one win. The common case, none, is
- * settled by counting: as many `"key":` in the text as keys in the value. Only otherwise is the text walked.
+ * Finds keys that a JSON object has twice, which JSON.parse silently lets the last one win. The common case,
+ * none, is settled by counting: as many `"key":` in the text as keys in the value. Only otherwise is the text
+ * walked.
  */
 import { objectLimits } from './limits.js';
 
-/** `text` must be valid JSON and `value` what JSON.parse made of it. Gives `duplicate field "spec.replicas"`. */
+/**
+ * `text` must be valid JSON and `value` what JSON.parse made of it. Gives `duplicate field "spec.replicas"`.
+ */
 export function findDuplicateFields(text: string, value: unknown): readonly string[] {
   if (countKeysInText(text) === countKeys(value)) return [];
   const found: string[] = [];

@@ -1,6 +1,6 @@
 /**
- * Errors of this folder, shaped so that an apiserver can answer with them: HTTP status, Kubernetes' reason and the
- * causes of a Status (Kubernetes API conventions, "Response Status Kind").
+ * Errors of this folder, shaped so that an apiserver can answer with them: HTTP status, Kubernetes' reason
+ * and the causes of a Status (Kubernetes API conventions, "Response Status Kind").
  */
 
 /** Every code this folder throws; `status` and `reason` are what a client is told. */
@@ -15,7 +15,9 @@ export const objectErrorCodes = {
   BAD_VALUE: { status: 400, reason: 'BadRequest' },
   /** A patch document that is malformed or does not apply. */
   BAD_PATCH: { status: 400, reason: 'BadRequest' },
-  /** A patch that parses but cannot be carried out on this object (a failed `test`, a path that is missing). */
+  /**
+   * A patch that parses but cannot be carried out on this object (a failed `test`, a path that is missing).
+   */
   PATCH_FAILED: { status: 422, reason: 'Invalid' },
   /** The object breaks the rules of its kind. */
   INVALID: { status: 422, reason: 'Invalid' },

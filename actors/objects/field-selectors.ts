@@ -1,6 +1,7 @@
 /**
- * Field selectors: `spec.nodeName=n1,status.phase!=Failed`. Which fields a kind can be selected by is a table; anything
- * else is refused with Kubernetes' text (apimachinery fields; the conversion functions of each API group).
+ * Field selectors: `spec.nodeName=n1,status.phase!=Failed`. Which fields a kind can be selected by is a
+ * table; anything else is refused with Kubernetes' text (apimachinery fields; the conversion functions of
+ * each API group).
  */
 import { ObjectError } from './errors.js';
 import { objectLimits } from './limits.js';
@@ -101,7 +102,10 @@ export interface SelectableKind {
   readonly group: string;
   readonly kind: string;
   readonly namespaced: boolean;
-  /** JSON paths that a CustomResourceDefinition adds (`.spec.color`); given, if empty, for every custom resource. */
+  /**
+   * JSON paths that a CustomResourceDefinition adds (`.spec.color`); given, if empty, for every custom
+   * resource.
+   */
   readonly selectableFields?: readonly string[];
 }
 

@@ -71,3 +71,6 @@ export type { ValidatedKind } from './validation/metadata-validation.js';
 export { FieldErrors, invalidObject } from './validation/field-errors.js';
 export type { FieldError } from './validation/field-errors.js';
 export { checkDns1035Label, checkDns1123Label, checkDns1123Subdomain, checkQualifiedName } from './names.js';
+export { applyServerSide, sameContent, trackUpdate } from './apply/apply.js';
+export type { ApplyRequest, UpdateRequest, WriteContext } from './apply/apply.js';
+export { convertObject } from './conversion.js';

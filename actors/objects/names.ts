@@ -1,31 +1,38 @@
 /**
- * Syntax of names, labels and annotations, with the sentences that Kubernetes answers (apimachinery util/validation).
- * Each check returns what is wrong, one sentence per fault; empty when the value is fine.
+ * Syntax of names, labels and annotations, with the sentences that Kubernetes answers (apimachinery
+ * util/validation). Each check returns what is wrong, one sentence per fault; empty when the value is fine.
  */
 import { objectLimits } from './limits.js';
 
 const dns1123LabelText =
-  "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with " +
+  "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must " +
+  'start and end with ' +
   "an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is " +
   "'[a-z0-9]([-a-z0-9]*[a-z0-9])?')";
 const dns1123SubdomainText =
-  "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and " +
+  "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', " +
+  'and must start and ' +
   "end with an alphanumeric character (e.g. 'example.com', regex used for validation is " +
   "'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
 const dns1035LabelText =
-  "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic character, and " +
+  "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an " +
+  'alphabetic character, and ' +
   "end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for validation is " +
   "'[a-z]([-a-z0-9]*[a-z0-9])?')";
 const qualifiedNameText =
-  "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric " +
+  "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end " +
+  'with an alphanumeric ' +
   "character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is " +
   "'([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')";
 const labelValueText =
-  "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and " +
-  "end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is " +
+  "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', " +
+  'and must start and ' +
+  "end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used " +
+  'for validation is ' +
   "'(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')";
 const configMapKeyText =
-  "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or " +
+  "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  " +
+  "or 'KEY_NAME',  or " +
   "'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";
 const envVarNameText =
   'a valid environment variable name must consist only of printable ASCII characters other than ' + "'='";
@@ -79,7 +86,8 @@ export function checkQualifiedName(value: string): string[] {
   const parts = value.split('/');
   if (parts.length > 2) {
     return [
-      `a qualified name ${describePattern(qualifiedNameText)} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')`,
+      `a qualified name ${describePattern(qualifiedNameText)} with an optional DNS subdomain ` +
+        `prefix and '/' (e.g. 'example.com/MyName')`,
     ];
   }
   const faults: string[] = [];

@@ -1,4 +1,6 @@
-/** The operations of a group version: which kind each path and method is about, and which parameters it takes. */
+/**
+ * The operations of a group version: which kind each path and method is about, and which parameters it takes.
+ */
 import type { ResourceInfo } from './registry.js';
 import { apiVersionOf } from './registry.js';
 import type { Definition } from './schema-table.js';

@@ -1,4 +1,6 @@
-/** Component schemas out of the table: types, references, required fields, and the marks that merging goes by. */
+/**
+ * Component schemas out of the table: types, references, required fields, and the marks that merging goes by.
+ */
 import type { ResourceInfo } from './registry.js';
 import type { Definition, Field, FieldType } from './schema-table.js';
 import { schemaTable } from './schema-table.js';
@@ -66,7 +68,10 @@ function schemaOf(
   };
 }
 
-/** DeleteOptions belongs to every group version; in a document it is named with the one that the document is about. */
+/**
+ * DeleteOptions belongs to every group version; in a document it is named with the one that the document is
+ * about.
+ */
 function kindsOf(
   definition: Definition,
   owner: { readonly group: string; readonly version: string },

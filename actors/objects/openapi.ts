@@ -1,7 +1,7 @@
 /**
- * OpenAPI v3 as kubectl and helm read it: `/openapi/v3` lists a document per group version, each with the operations
- * (kinds, actions, the `fieldValidation` parameter) and the schemas (types, patch and list marks) that apply, explain,
- * diff and edit work from. Documents are made when first asked for and kept as bytes.
+ * OpenAPI v3 as kubectl and helm read it: `/openapi/v3` lists a document per group version, each with the
+ * operations (kinds, actions, the `fieldValidation` parameter) and the schemas (types, patch and list marks)
+ * that apply, explain, diff and edit work from. Documents are made when first asked for and kept as bytes.
  */
 import { createHash } from 'node:crypto';
 import { operationsOf } from './openapi-paths.js';

@@ -1,7 +1,7 @@
 /**
- * How each definition lies on the wire: field number to JSON field, worked out once per definition from the schema
- * table. Fields that Go embeds and JSON shows one level up (a Volume's source, a Container's common part) have a plan
- * of their own that writes into the same object.
+ * How each definition lies on the wire: field number to JSON field, worked out once per definition from the
+ * schema table. Fields that Go embeds and JSON shows one level up (a Volume's source, a Container's common
+ * part) have a plan of their own that writes into the same object.
  */
 import assert from 'node:assert/strict';
 import type { Definition, FieldType, ProtoField } from './schema-table.js';

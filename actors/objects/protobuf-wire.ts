@@ -1,6 +1,6 @@
 /**
- * The protobuf wire format, as much as Kubernetes messages need: varints, 64-bit and 32-bit values, length-delimited
- * bytes; groups are refused (protobuf.dev/programming-guides/encoding).
+ * The protobuf wire format, as much as Kubernetes messages need: varints, 64-bit and 32-bit values,
+ * length-delimited bytes; groups are refused (protobuf.dev/programming-guides/encoding).
  */
 import { ObjectError } from './errors.js';
 

@@ -1,7 +1,7 @@
 /**
- * `application/vnd.kubernetes.protobuf` by the schema table: four magic bytes, then runtime.Unknown {typeMeta, raw,
- * contentEncoding, contentType}, whose raw is the object's message. What comes out is the JSON form of the object, as
- * Go would print it; client-go sends this by default since v0.32.
+ * `application/vnd.kubernetes.protobuf` by the schema table: four magic bytes, then runtime.Unknown
+ * {typeMeta, raw, contentEncoding, contentType}, whose raw is the object's message. What comes out is the
+ * JSON form of the object, as Go would print it; client-go sends this by default since v0.32.
  */
 import { objectLimits } from './limits.js';
 import { wirePlanOf } from './protobuf-plan.js';
@@ -275,7 +275,10 @@ function readRaw(bytes: Uint8Array | undefined): unknown {
 
 const jsonSchemaProps = 'io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps';
 
-/** JSONSchemaPropsOrArray {1 schema, 2 repeated schemas}, -OrBool {1 allows, 2 schema}, -OrStringArray {1, 2 strings}. */
+/**
+ * JSONSchemaPropsOrArray {1 schema, 2 repeated schemas}, -OrBool {1 allows, 2 schema}, -OrStringArray {1, 2
+ * strings}.
+ */
 function readUnion(bytes: Uint8Array, definition: Definition, depth: number): unknown {
   const schema = schemaTable().definition(jsonSchemaProps);
   const strings = definition.name.endsWith('OrStringArray');

@@ -1,6 +1,6 @@
 /**
- * Kubernetes quantities: `500m`, `1Gi`, `1e3`. Held exactly as a whole number of nanos, printed in the canonical form
- * of the notation that they were written in (apimachinery api/resource, "Quantity").
+ * Kubernetes quantities: `500m`, `1Gi`, `1e3`. Held exactly as a whole number of nanos, printed in the
+ * canonical form of the notation that they were written in (apimachinery api/resource, "Quantity").
  */
 import { ObjectError } from './errors.js';
 
@@ -39,7 +39,8 @@ export function parseQuantity(value: string | number): Quantity {
   if (!match) {
     throw new ObjectError(
       'BAD_VALUE',
-      `quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$': ${JSON.stringify(source)}`,
+      'quantities must match the regular expression ' +
+        `'^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$': ${JSON.stringify(source)}`,
     );
   }
   const [, sign, digits, suffix = '', exponent] = match;

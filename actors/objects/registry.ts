@@ -1,7 +1,7 @@
 /**
- * Every resource that the apiserver serves: names, verbs, subresources, versions, and which version is stored. The
- * built-in ones come from the paths of the schema table; custom resources are added with `withResources`. A registry
- * never changes, so what is derived from one can be cached against it.
+ * Every resource that the apiserver serves: names, verbs, subresources, versions, and which version is
+ * stored. The built-in ones come from the paths of the schema table; custom resources are added with
+ * `withResources`. A registry never changes, so what is derived from one can be cached against it.
  */
 import { categories, groupOrder, shortNames } from './resource-names.js';
 import type { Definition } from './schema-table.js';
@@ -203,8 +203,11 @@ interface Draft {
   >;
 }
 
-const pathPattern =
-  /^\/(?:api|apis\/([^/]+))\/([^/]+)\/(watch\/)?(?:(namespaces\/\{namespace\})\/)?([a-z]+)(?:\/\{name\}(?:\/([a-z]+))?)?(?:\/\{path\})?$/;
+/** Group, version, watch, namespace, resource, subresource. */
+const pathPattern = new RegExp(
+  String.raw`^/(?:api|apis/([^/]+))/([^/]+)/(watch/)?(?:(namespaces/\{namespace\})/)?` +
+    String.raw`([a-z]+)(?:/\{name\}(?:/([a-z]+))?)?(?:/\{path\})?$`,
+);
 
 function builtinResources(): ResourceInfo[] {
   const drafts = new Map<string, Draft>();

@@ -1,6 +1,6 @@
 /**
- * What discovery says about resources that no OpenAPI document holds: short names, categories, and the order in which
- * groups are preferred (kube-apiserver's APIService priorities).
+ * What discovery says about resources that no OpenAPI document holds: short names, categories, and the order
+ * in which groups are preferred (kube-apiserver's APIService priorities).
  */
 
 /** By `resource.group` as kubectl writes it; core resources have no group. */

@@ -1,7 +1,8 @@
 /**
- * The Kubernetes 1.36 schema as facts: every definition with its field types, protobuf numbers, list types and patch
- * marks, and every path with its verbs. Read once, on first use, from schema/kubernetes-1.36.json (an edge: the only
- * file this folder touches), then turned into linked definitions so that nobody parses type strings twice.
+ * The Kubernetes 1.36 schema as facts: every definition with its field types, protobuf numbers, list types
+ * and patch marks, and every path with its verbs. Read once, on first use, from schema/kubernetes-1.36.json
+ * (an edge: the only file this folder touches), then turned into linked definitions so that nobody parses
+ * type strings twice.
  */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -114,7 +115,10 @@ const specials: Readonly<Record<string, Special>> = {
 
 export class SchemaTable {
   readonly definitions: ReadonlyMap<string, Definition>;
-  /** Protobuf messages that OpenAPI does not define, by full message name (`k8s.io.apimachinery...ListOptions`). */
+  /**
+   * Protobuf messages that OpenAPI does not define, by full message name
+   * (`k8s.io.apimachinery...ListOptions`).
+   */
   readonly messages: ReadonlyMap<string, Readonly<Record<string, ProtoField>>>;
   readonly operations: readonly PathOperation[];
   readonly #byGvk: ReadonlyMap<string, Definition>;

@@ -190,7 +190,8 @@ class LabelParser {
         if (!/^-?\d+$/.test(value)) {
           throw new ObjectError(
             'BAD_SELECTOR',
-            `values[0][${key}]: Invalid value: "${value}": for 'Gt', 'Lt' operators, the value must be an integer`,
+            `values[0][${key}]: Invalid value: "${value}": for 'Gt', 'Lt' operators, the value ` +
+              'must be an integer',
           );
         }
         return { key, operator: operator.text === '>' ? 'gt' : 'lt', values: [value] };

@@ -1,4 +1,7 @@
-/** Times as Kubernetes prints them: Time in whole seconds, MicroTime with six decimals, both UTC with `Z` (RFC 3339). */
+/**
+ * Times as Kubernetes prints them: Time in whole seconds, MicroTime with six decimals, both UTC with `Z` (RFC
+ * 3339).
+ */
 import { ObjectError } from './errors.js';
 
 const pattern = /^(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:[.,](\d{1,9})\d*)?([Zz]|[+-]\d\d:\d\d)$/;

@@ -1,7 +1,8 @@
 /**
- * Brings a JSON value into the form that Go's types would give it back in: unknown fields dropped and named, types
- * checked, nulls and empty `omitempty` values dropped, plain structs present, quantities and times canonical, keys
- * sorted. Two objects that mean the same thing then have the same bytes, which is how no-op writes are found.
+ * Brings a JSON value into the form that Go's types would give it back in: unknown fields dropped and named,
+ * types checked, nulls and empty `omitempty` values dropped, plain structs present, quantities and times
+ * canonical, keys sorted. Two objects that mean the same thing then have the same bytes, which is how no-op
+ * writes are found.
  */
 import { ObjectError } from './errors.js';
 import { objectLimits } from './limits.js';

@@ -1,6 +1,7 @@
 /**
- * Type-specific defaults, applied on create, update and patch after decoding and before admission, as the real server
- * does. Clients rely on them: one that is missing makes `kubectl diff` differ for ever, or panics a client.
+ * Type-specific defaults, applied on create, update and patch after decoding and before admission, as the
+ * real server does. Clients rely on them: one that is missing makes `kubectl diff` differ for ever, or panics
+ * a client.
  */
 import type { JsonObject } from '../typed.js';
 import { isObject } from '../typed.js';

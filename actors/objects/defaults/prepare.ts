@@ -1,6 +1,7 @@
 /**
- * What the server itself writes into a new object before validation, beyond defaults: the status that a kind starts
- * with and the fields that follow from its name and uid (the PrepareForCreate of each kind's registry strategy).
+ * What the server itself writes into a new object before validation, beyond defaults: the status that a kind
+ * starts with and the fields that follow from its name and uid (the PrepareForCreate of each kind's registry
+ * strategy).
  */
 import { compareQuantities } from '../quantity.js';
 import type { JsonObject } from '../typed.js';
@@ -34,7 +35,10 @@ export function prepareForCreate(
   }
 }
 
-/** Guaranteed when every container limits CPU and memory to what it requests, BestEffort when none asks for either. */
+/**
+ * Guaranteed when every container limits CPU and memory to what it requests, BestEffort when none asks for
+ * either.
+ */
 export function qosClassOf(spec: JsonObject): 'Guaranteed' | 'Burstable' | 'BestEffort' {
   const containers = [...children(spec, 'initContainers'), ...children(spec, 'containers')];
   let guaranteed = containers.length > 0;

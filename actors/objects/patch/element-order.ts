@@ -18,7 +18,9 @@ export function sortByOrder(
     .map(({ entry }) => entry);
 }
 
-/** Weaves two sorted lists: an element of `left` comes first only if the server had it before that of `right`. */
+/**
+ * Weaves two sorted lists: an element of `left` comes first only if the server had it before that of `right`.
+ */
 export function mergeSortedLists(
   left: readonly unknown[],
   right: readonly unknown[],

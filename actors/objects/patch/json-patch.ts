@@ -1,6 +1,6 @@
 /**
- * JSON Patch (RFC 6902) by the `rfc6902` library, with Kubernetes' outcomes: a malformed document is 400, a patch that
- * does not fit the object (a failed `test`, a missing path) is 422.
+ * JSON Patch (RFC 6902) by the `rfc6902` library, with Kubernetes' outcomes: a malformed document is 400, a
+ * patch that does not fit the object (a failed `test`, a missing path) is 422.
  */
 import { applyPatch } from 'rfc6902';
 import type { Operation } from 'rfc6902';
@@ -26,7 +26,8 @@ function checkPatch(patch: unknown): Operation[] {
   if (patch.length > objectLimits.jsonPatchOperationsMax) {
     throw new ObjectError(
       'TOO_LARGE',
-      `The allowed maximum operations in a JSON patch is ${objectLimits.jsonPatchOperationsMax}, got ${patch.length}`,
+      `The allowed maximum operations in a JSON patch is ${objectLimits.jsonPatchOperationsMax}, ` +
+        `got ${patch.length}`,
     );
   }
   return patch.map((entry: unknown, index) => checkOperation(entry, index));
@@ -56,8 +57,14 @@ function checkOperation(entry: unknown, index: number): Operation {
 
 function describeFailure(operation: Operation): string {
   if (operation.op === 'test') {
-    return `the server rejected our request due to an error in our request: testing value ${operation.path} failed`;
+    return (
+      'the server rejected our request due to an error in our request: testing value ' +
+      `${operation.path} failed`
+    );
   }
   const missing = `doc is missing path: ${operation.path}: missing value`;
-  return `the server rejected our request due to an error in our request: ${operation.op} operation does not apply: ${missing}`;
+  return (
+    `the server rejected our request due to an error in our request: ${operation.op} operation does ` +
+    `not apply: ${missing}`
+  );
 }

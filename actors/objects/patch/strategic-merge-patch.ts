@@ -1,7 +1,8 @@
 /**
- * Strategic merge patch: a merge patch that knows from the schema how lists merge. Directives: `$patch` (replace,
- * delete), `$retainKeys`, `$setElementOrder/<list>`, `$deleteFromPrimitiveList/<list>` (kubernetes community,
- * contributors/devel/sig-api-machinery/strategic-merge-patch.md). Checked against kubectl's own implementation.
+ * Strategic merge patch: a merge patch that knows from the schema how lists merge. Directives: `$patch`
+ * (replace, delete), `$retainKeys`, `$setElementOrder/<list>`, `$deleteFromPrimitiveList/<list>` (kubernetes
+ * community, contributors/devel/sig-api-machinery/strategic-merge-patch.md). Checked against kubectl's own
+ * implementation.
  */
 import { isDeepStrictEqual } from 'node:util';
 import { ObjectError } from '../errors.js';
@@ -205,7 +206,9 @@ function checkOrder(patch: unknown[], order: unknown[], key: string, mergeKey: s
   }
 }
 
-/** Elements in `order` follow it, the others keep the server's order; the two are woven by the server's order. */
+/**
+ * Elements in `order` follow it, the others keep the server's order; the two are woven by the server's order.
+ */
 function reorder(
   merged: readonly unknown[],
   order: readonly unknown[],

@@ -1,4 +1,7 @@
-/** Columns of the remaining groups: access control, autoscaling, policy, networking, storage, certificates, scheduling. */
+/**
+ * Columns of the remaining groups: access control, autoscaling, policy, networking, storage, certificates,
+ * scheduling.
+ */
 import {
   at,
   conditionOf,

@@ -1,6 +1,7 @@
 /**
- * The STATUS, READY and RESTARTS columns of a pod: the most looked-at words of Kubernetes. A pod's phase is refined by
- * its reason, its init containers, its containers and its deletion, in that order (kubernetes printers, printPod).
+ * The STATUS, READY and RESTARTS columns of a pod: the most looked-at words of Kubernetes. A pod's phase is
+ * refined by its reason, its init containers, its containers and its deletion, in that order (kubernetes
+ * printers, printPod).
  */
 import { ageOf, at, conditionOf, listAt, numberAt, textAt } from './cells.js';
 import { parseTime } from '../time.js';

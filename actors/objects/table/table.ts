@@ -1,6 +1,6 @@
 /**
- * meta.k8s.io/v1 Tables: what `kubectl get` asks for. Columns belong to a kind, cells are made from an object and the
- * time of the answer; a row carries the object, its metadata, or nothing.
+ * meta.k8s.io/v1 Tables: what `kubectl get` asks for. Columns belong to a kind, cells are made from an object
+ * and the time of the answer; a row carries the object, its metadata, or nothing.
  */
 import type { JsonObject } from '../typed.js';
 import { mapAt } from './cells.js';

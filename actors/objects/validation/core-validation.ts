@@ -327,7 +327,8 @@ export function validatePodDisruptionBudget(object: unknown, errors: FieldErrors
       errors.invalid(
         `spec.${key}`,
         value,
-        "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or '93%', regex used for validation is '[0-9]+%')",
+        "a valid percent string must be a numeric string followed by an ending '%' (e.g. '1%',  or " +
+          "'93%', regex used for validation is '[0-9]+%')",
       );
     }
   }

@@ -74,7 +74,10 @@ export class FieldErrors {
   }
 }
 
-/** The answer for an object with faults: `Deployment.apps "web" is invalid: spec.replicas: Invalid value: ...`. */
+/**
+ * The answer for an object with faults: `Deployment.apps "web" is invalid: spec.replicas: Invalid value:
+ * ...`.
+ */
 export function invalidObject(
   kind: { readonly group: string; readonly kind: string },
   name: string,

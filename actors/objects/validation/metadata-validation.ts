@@ -91,7 +91,9 @@ function validateOwners(metadata: unknown, errors: FieldErrors): void {
     if (at(owner, 'controller') !== true) continue;
     const name = `${textAt(owner, 'kind')}/${textAt(owner, 'name')}`;
     if (controller !== '') {
-      const detail = `Only one reference can have Controller set to true. Found "true" in references for ${controller} and ${name}`;
+      const detail =
+        'Only one reference can have Controller set to true. Found "true" in references for ' +
+        `${controller} and ${name}`;
       errors.invalid('metadata.ownerReferences', listAt(metadata, 'ownerReferences'), detail);
     }
     controller = name;
@@ -117,7 +119,8 @@ export function validateMetadataUpdate(object: unknown, old: unknown, errors: Fi
     const shown = added.map((finalizer) => JSON.stringify(finalizer)).join(', ');
     errors.forbidden(
       'metadata.finalizers',
-      `no new finalizers can be added if the object is being deleted, found new finalizers []string{${shown}}`,
+      'no new finalizers can be added if the object is being deleted, found new finalizers ' +
+        `[]string{${shown}}`,
     );
   }
 }

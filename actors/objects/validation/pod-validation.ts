@@ -195,7 +195,8 @@ function validateEnvironment(container: unknown, path: string, errors: FieldErro
       errors.invalid(
         `${field}.valueFrom`,
         '',
-        'must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or `fileKeyRef`',
+        'must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef`, `secretKeyRef` or ' +
+          '`fileKeyRef`',
       );
     } else if (count > 1)
       errors.invalid(`${field}.valueFrom`, '', 'may not have more than one field specified at a time');

@@ -1,6 +1,6 @@
 /**
- * The rules of each kind, by table: for a new object, and for a change of one. They run on typed, defaulted objects
- * whose metadata the server has completed. Kinds without an entry have the rules of metadata only.
+ * The rules of each kind, by table: for a new object, and for a change of one. They run on typed, defaulted
+ * objects whose metadata the server has completed. Kinds without an entry have the rules of metadata only.
  */
 import { isDeepStrictEqual } from 'node:util';
 import { at, textAt } from '../table/cells.js';

@@ -260,7 +260,8 @@ export function validateStatefulSetUpdate(object: unknown, old: unknown, errors:
     const named = statefulSetMutable.map((key) => `'${key}'`);
     errors.forbidden(
       'spec',
-      `updates to statefulset spec for fields other than ${named.slice(0, -1).join(', ')} and ${named.at(-1)!} are forbidden`,
+      `updates to statefulset spec for fields other than ${named.slice(0, -1).join(', ')} and ` +
+        `${named.at(-1)!} are forbidden`,
     );
   }
 }

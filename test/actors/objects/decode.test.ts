@@ -48,7 +48,8 @@ describe('decoding a body', () => {
     );
     assert.equal(
       JSON.stringify(object),
-      '{"kind":"Pod","apiVersion":"v1","metadata":{"name":"a"},"spec":{"containers":[{"image":"i","name":"c","resources":{}}],' +
+      '{"kind":"Pod","apiVersion":"v1","metadata":{"name":"a"},"spec":{"containers":[{"image":"i",' +
+        '"name":"c","resources":{}}],' +
         '"terminationGracePeriodSeconds":0},"status":{}}',
     );
   });
@@ -71,11 +72,13 @@ describe('decoding a body', () => {
 
   it('names every unknown and duplicate field under Strict', () => {
     const body =
-      '{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"a","foo":1},"spec":{"replicas":1,"replicas":2,' +
+      '{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"a","foo":1},' +
+      '"spec":{"replicas":1,"replicas":2,' +
       '"Paused":true,"template":{"spec":{"containers":[{"name":"c","imagee":"x"}]}}}}';
     assert.equal(
       messageOf(() => decode(body)),
-      'STRICT_DECODING: Deployment in version "v1" cannot be handled as a Deployment: strict decoding error: ' +
+      'STRICT_DECODING: Deployment in version "v1" cannot be handled as a Deployment: strict ' +
+        'decoding error: ' +
         'unknown field "metadata.foo", unknown field "spec.template.spec.containers[0].imagee", ' +
         'unknown field "spec.Paused", duplicate field "spec.replicas"',
     );
@@ -96,7 +99,8 @@ describe('decoding a body', () => {
   it('refuses values of a wrong type with their place', () => {
     assert.equal(
       messageOf(() => decode({ metadata: { name: 'a' }, spec: { replicas: 'three' } })),
-      'MALFORMED: Deployment in version "v1" cannot be handled as a Deployment: json: cannot unmarshal string into Go ' +
+      'MALFORMED: Deployment in version "v1" cannot be handled as a Deployment: json: cannot ' +
+        'unmarshal string into Go ' +
         'struct field DeploymentSpec.spec.replicas of type int32',
     );
     for (const spec of [

@@ -78,7 +78,9 @@ function roundTrip(definition: Definition, apiVersion: string, kind: string, obj
   assert.deepEqual(second.object, first.object);
 }
 
-describe('protobuf', () => {
+describe('protobuf', function () {
+  this.timeout(20_000);
+
   it('carries every kind of the table there and back with nothing lost', () => {
     let kinds = 0;
     for (const definition of table.definitions.values()) {

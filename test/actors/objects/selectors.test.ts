@@ -33,7 +33,8 @@ describe('label selectors', () => {
     ['app in (web),!missing,size', true],
   ];
   for (const [selector, expected] of cases) {
-    it(`${selector || '(empty)'} ${expected ? 'selects' : 'does not select'} ${JSON.stringify(labels)}`, () => {
+    const verb = expected ? 'selects' : 'does not select';
+    it(`${selector || '(empty)'} ${verb} ${JSON.stringify(labels)}`, () => {
       assert.equal(parseLabelSelector(selector).matches(labels), expected);
     });
   }

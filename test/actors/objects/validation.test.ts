@@ -111,7 +111,8 @@ describe('validation of metadata', () => {
     };
     assert.deepEqual(updateFaults('', 'ConfigMap', now, old), [
       'metadata.uid: Invalid value: "v": field is immutable',
-      'metadata.finalizers: Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers []string{"c/d"}',
+      'metadata.finalizers: Forbidden: no new finalizers can be added if the object is being ' +
+        'deleted, found new finalizers []string{"c/d"}',
     ]);
   });
 });
@@ -141,12 +142,14 @@ describe('validation of pods', () => {
     [
       'with requests above limits',
       { containers: [{ ...container, resources: { requests: { cpu: '2' }, limits: { cpu: '1' } } }] },
-      'spec.containers[0].resources.requests: Invalid value: "2": must be less than or equal to cpu limit of 1',
+      'spec.containers[0].resources.requests: Invalid value: "2": must be less than or equal to ' +
+        'cpu limit of 1',
     ],
     [
       'with a port out of range',
       { containers: [{ ...container, ports: [{ containerPort: 70000 }] }] },
-      'spec.containers[0].ports[0].containerPort: Invalid value: 70000: must be between 1 and 65535, inclusive',
+      'spec.containers[0].ports[0].containerPort: Invalid value: 70000: must be between 1 and ' +
+        '65535, inclusive',
     ],
     [
       'with a probe that does nothing',
@@ -204,7 +207,8 @@ describe('validation of workloads', () => {
     assert.deepEqual(
       faults('apps', 'Deployment', { spec: { selector: { matchLabels: { a: 'c' } }, template } }),
       [
-        'spec.template.metadata.labels: Invalid value: {"a":"b"}: `selector` does not match template `labels`',
+        'spec.template.metadata.labels: Invalid value: {"a":"b"}: `selector` does not match ' +
+          'template `labels`',
       ],
     );
     assert.deepEqual(faults('apps', 'Deployment', { spec: { template } }), ['spec.selector: Required value']);
@@ -298,7 +302,8 @@ describe('validation of the other kinds', () => {
 
   it('endpoints, slices, leases, budgets and roles', () => {
     assert.deepEqual(faults('', 'Endpoints', { subsets: [{ addresses: [{ ip: '1.2.3' }] }] }), [
-      'subsets[0].addresses[0].ip: Invalid value: "1.2.3": must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)',
+      'subsets[0].addresses[0].ip: Invalid value: "1.2.3": must be a valid IP address, (e.g. ' +
+        '10.9.8.7 or 2001:db8::ffff)',
     ]);
     assert.deepEqual(
       faults('discovery.k8s.io', 'EndpointSlice', {
@@ -339,7 +344,8 @@ describe('the answer for an invalid object', () => {
     assert.equal(error.status, 422);
     assert.equal(
       error.message,
-      'Deployment.apps "x" is invalid: [spec.replicas: Invalid value: -1: must be greater than or equal to 0, ' +
+      'Deployment.apps "x" is invalid: [spec.replicas: Invalid value: -1: must be greater than or ' +
+        'equal to 0, ' +
         'spec.minReadySeconds: Invalid value: -1: must be greater than or equal to 0]',
     );
     assert.deepEqual(error.causes[0], {
