@@ -15,7 +15,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import type { ClusterSpec } from './cluster-spec.js';
+import { type ClusterSpec, mainNode, masters, storeNode } from './cluster-spec.js';
 
 export interface MachineKeys {
   /** CURVE secret key, Z85. */
@@ -61,6 +61,14 @@ export class DataDir {
 
   journalPath(machine: string, node: string): string {
     return join(this.machineDir(machine), `${node}.journal.ndjson`);
+  }
+
+  /** Journals that exist, of all nodes. */
+  journalPaths(spec: ClusterSpec): string[] {
+    return [
+      ...spec.machines.map((machine) => this.journalPath(machine.name, mainNode(machine))),
+      ...masters(spec).map((machine) => this.journalPath(machine.name, storeNode(machine))),
+    ].filter((path) => existsSync(path));
   }
 
   logPath(machine: string): string {

@@ -1,5 +1,4 @@
 /** `kabuki trace`: what the journals of all nodes say, as text or for a viewer. */
-import { existsSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import {
   formatEvent,
@@ -12,7 +11,6 @@ import {
   toPerfetto,
   toShiviz,
 } from '../../transport/index.js';
-import { mainNode, masters, storeNode } from '../cluster-spec.js';
 import type { DataDir } from '../data-dir.js';
 import type { LauncherStatus } from '../launcher.js';
 import { control, dataDirOption, openDataDir } from './options.js';
@@ -77,7 +75,7 @@ export async function traceOfObject(dir: DataDir, object: string, format: Format
 /** Of all nodes, flushed where a node still runs. */
 async function allEvents(dir: DataDir): Promise<JournalEvent[]> {
   await flushAll(dir);
-  return readJournals(journalPaths(dir));
+  return readJournals(dir.journalPaths(dir.readSpec()));
 }
 
 async function flushAll(dir: DataDir): Promise<void> {
@@ -96,14 +94,6 @@ async function flushAll(dir: DataDir): Promise<void> {
     if (result.status === 'rejected')
       console.error(`${running[i]?.name}: ${(result.reason as Error).message}`);
   });
-}
-
-function journalPaths(dir: DataDir): string[] {
-  const spec = dir.readSpec();
-  return [
-    ...spec.machines.map((machine) => dir.journalPath(machine.name, mainNode(machine))),
-    ...masters(spec).map((machine) => dir.journalPath(machine.name, storeNode(machine))),
-  ].filter((path) => existsSync(path));
 }
 
 async function follow(dir: DataDir, select: Select, format: Format): Promise<void> {

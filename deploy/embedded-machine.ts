@@ -1,0 +1,226 @@
+/**
+ * A machine of a cluster inside this process: the same assembly as machine-main.ts, on links without sockets. A master's
+ * store member shares the thread with the components. It can be killed, which ends it without a word to its peers, and
+ * started again with the data it had.
+ */
+import { RealDisk, SimDisk, type Disk } from 'raft-consensus';
+import { type HttpsDoor, openHttpsDoor } from '../actors/apiserver/index.js';
+import type { Identity } from '../actors/apiserver/request.js';
+import {
+  type ContainerRuntime,
+  machineFacts,
+  ProcessRuntime,
+  simulatedPodNetwork,
+  SimulatedRuntime,
+  socketPodNetwork,
+} from '../actors/kubelet/index.js';
+import {
+  actorRef,
+  type ActorSystem,
+  createActorSystem,
+  createNactEngine,
+  createRealEnv,
+  realClock,
+  realRandom,
+  type RunningActorSystem,
+} from '../actors/runtime/index.js';
+import { openDiskStorage, storeMember, type StoreMessage } from '../actors/store/index.js';
+import {
+  FaultPolicy,
+  FileJournal,
+  type Incarnation,
+  InprocNetwork,
+  type NodeId,
+} from '../transport/index.js';
+import { type ClusterSpec, type MachineSpec, mainNode, masters, storeNode } from './cluster-spec.js';
+import type { DataDir } from './data-dir.js';
+import { type Machine, startMachine } from './machine.js';
+
+export interface EmbeddedWorld {
+  readonly dir: DataDir;
+  readonly spec: ClusterSpec;
+  readonly network: InprocNetwork;
+  /** `disk`: files in the data directory, fsynced. `memory`: gone with the process. */
+  readonly storage: 'disk' | 'memory';
+  /** `process`: containers are host processes. `simulated`: they only say so. */
+  readonly runtime: 'process' | 'simulated';
+  /** Nodes that are no machines, such as the harness itself; they are everybody's peers. */
+  readonly guests: ReadonlyMap<NodeId, Identity>;
+  /** A machine gave up, as its process would have; it is stopped already. */
+  onFailure(machine: string, error: Error): void;
+}
+
+/** What runs between a start and the next stop. */
+interface Run {
+  readonly runtime: ContainerRuntime;
+  readonly machine: Machine;
+  readonly door?: HttpsDoor;
+}
+
+export class EmbeddedMachine {
+  readonly spec: MachineSpec;
+  readonly #world: EmbeddedWorld;
+  readonly #disks = new Map<string, SimDisk>();
+  #incarnation = 0;
+  #systems: RunningActorSystem[] = [];
+  #run: Run | undefined;
+  #ending: Promise<void> = Promise.resolve();
+
+  constructor(world: EmbeddedWorld, spec: MachineSpec) {
+    this.#world = world;
+    this.spec = spec;
+  }
+
+  get running(): boolean {
+    return this.#run !== undefined;
+  }
+
+  /** Its actor systems: the components', and a master's store. Empty while it does not run. */
+  get systems(): readonly ActorSystem[] {
+    return this.#systems;
+  }
+
+  async start(): Promise<void> {
+    if (this.running) throw new Error(`${this.spec.name} runs already`);
+    await this.#ending;
+    // Later starts have later clocks, unless two of them fall into one millisecond.
+    this.#incarnation = Math.max(this.#incarnation + 1, Date.now());
+    try {
+      if (this.spec.role === 'master') this.#startStore(await this.#system(storeNode(this.spec)));
+      this.#run = await this.#startComponents(await this.#system(mainNode(this.spec)));
+    } catch (error) {
+      await this.#stopSystems();
+      throw error;
+    }
+  }
+
+  /** As SIGTERM: says goodbye to its peers and ends its containers. */
+  async stop(): Promise<void> {
+    await this.#end(1_000);
+  }
+
+  /**
+   * As SIGKILL: from this call on its peers hear nothing more, and of a disk in memory only what was fsynced survives. What is
+   * left to clear away (sockets, containers) ends in the background; `start` and `stop` wait for it.
+   */
+  kill(): void {
+    for (const system of this.#systems) this.#world.network.kill(system.node);
+    for (const disk of this.#disks.values()) disk.crash(() => realRandom.next());
+    // A failure is told to whoever waits.
+    this.#end(0).catch(() => {});
+  }
+
+  #end(graceMs: number): Promise<void> {
+    const run = this.#run;
+    this.#run = undefined;
+    if (run) {
+      this.#ending = (async () => {
+        await run.door?.close(graceMs);
+        run.machine.stop();
+        await this.#stopSystems();
+        await run.runtime.close();
+      })();
+    }
+    return this.#ending;
+  }
+
+  async #stopSystems(): Promise<void> {
+    const systems = this.#systems;
+    this.#systems = [];
+    await Promise.all(
+      systems.map(async (system) => {
+        await system.stop();
+        await system.journal.close();
+      }),
+    );
+  }
+
+  /** What would end the process of a real machine ends this one. */
+  #fail(error: Error): void {
+    if (!this.running) return;
+    this.kill();
+    this.#world.onFailure(this.spec.name, error);
+  }
+
+  async #system(node: NodeId): Promise<RunningActorSystem> {
+    const { dir, network, guests, spec } = this.#world;
+    const incarnation = this.#incarnation as Incarnation;
+    const faults = new FaultPolicy();
+    const env = createRealEnv({
+      disk: (folder) => this.#disk(folder),
+      link: (request) => network.link(request.node, request.incarnation, request.policy),
+    });
+    const system = createActorSystem({
+      node,
+      incarnation,
+      env,
+      link: env.link(node, incarnation, faults),
+      journal: new FileJournal(dir.journalPath(this.spec.name, node), { clock: realClock, node }),
+      faults,
+      engine: createNactEngine(),
+      cluster: new Map([...nodesOf(spec), ...guests.keys()].map((peer) => [peer, network.addressOf(peer)])),
+    });
+    this.#systems.push(system);
+    void system.whenFailed.then((error) => this.#fail(error));
+    await system.started;
+    return system;
+  }
+
+  async #disk(folder: string): Promise<Disk> {
+    const { dir, storage } = this.#world;
+    if (storage === 'disk') return RealDisk.open(`${dir.machineDir(this.spec.name)}/${folder}`);
+    const disk = this.#disks.get(folder) ?? new SimDisk();
+    this.#disks.set(folder, disk);
+    return disk;
+  }
+
+  #startStore(system: RunningActorSystem): void {
+    const { spec } = this.#world;
+    system.spawn<StoreMessage>(
+      storeMember({
+        name: this.spec.name,
+        members: masters(spec).map((member) => ({
+          name: member.name,
+          ref: actorRef<StoreMessage>(storeNode(member), '/store'),
+        })),
+        openStorage: async () => openDiskStorage(await system.env.disk('store'), spec.id, this.spec.name),
+        onFatal: (error) => this.#fail(error instanceof Error ? error : new Error(String(error))),
+      }),
+    );
+  }
+
+  async #startComponents(system: RunningActorSystem): Promise<Run> {
+    const { dir, spec, runtime: kind, guests } = this.#world;
+    const { clock, random } = system.env;
+    const folder = dir.machineDir(this.spec.name);
+    const runtime =
+      kind === 'process'
+        ? new ProcessRuntime({ dataDir: folder, clock, random })
+        : new SimulatedRuntime({ clock, random });
+    const machine = startMachine({
+      spec,
+      machine: this.spec,
+      system,
+      runtime,
+      podNetwork: kind === 'process' ? socketPodNetwork : simulatedPodNetwork,
+      facts: machineFacts(folder),
+      identifyGuest: (node) => guests.get(node),
+    });
+    const door =
+      machine.apiServer &&
+      (await openHttpsDoor({
+        system,
+        server: machine.apiServer,
+        key: dir.readText('pki/apiserver.key'),
+        certificate: dir.readText('pki/apiserver.crt'),
+        clientCa: dir.readText('pki/ca.crt'),
+        port: this.spec.httpsPort ?? 0,
+        servedBy: this.spec.name,
+      }));
+    return { runtime, machine, ...(door && { door }) };
+  }
+}
+
+function nodesOf(spec: ClusterSpec): NodeId[] {
+  return [...spec.machines.map(mainNode), ...masters(spec).map(storeNode)];
+}
