@@ -1,7 +1,7 @@
 /**
  * Makes the files of a new cluster: specification, certificates, keys, kubeconfig. Nothing runs yet.
  */
-import { randomBytes } from 'node:crypto';
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { createServer } from 'node:net';
 import { curveKeyPair } from 'zeromq';
 import { createAuthority } from './certificates.js';
@@ -109,7 +109,8 @@ async function writeCredentials(dir: DataDir, spec: ClusterSpec): Promise<void> 
   dir.writeSecret('pki/apiserver.key', server.key);
   dir.writeSecret('pki/admin.crt', admin.cert);
   dir.writeSecret('pki/admin.key', admin.key);
-  dir.writeSecret('pki/service-account.key', randomBytes(32).toString('base64url'));
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  dir.writeSecret('pki/service-account.key', String(privateKey.export({ type: 'pkcs8', format: 'pem' })));
   const address = `https://127.0.0.1:${spec.frontPort}`;
   dir.writeSecret('kubeconfig', kubeconfig(spec.name, address, authority.cert, 'kubernetes-admin', admin));
 }

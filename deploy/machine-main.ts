@@ -2,8 +2,9 @@
  * Entry of a machine's process: the components on this thread, a master's store member on a thread of its own, HTTPS, and
  * a control socket. Ends on SIGTERM, and by itself when its launcher is gone.
  */
-import { openHttpsDoor } from '../actors/apiserver/index.js';
+import { createJoseTokens, openHttpsDoor } from '../actors/apiserver/index.js';
 import { machineFacts, ProcessRuntime, socketPodNetwork } from '../actors/kubelet/index.js';
+import { UserSpaceProxy } from '../actors/proxy/index.js';
 import { ControlServer } from '../transport/index.js';
 import { machineNamed, mainNode } from './cluster-spec.js';
 import { DataDir } from './data-dir.js';
@@ -30,6 +31,14 @@ const store =
 const system = createNodeSystem(dir, spec, machine, mainNode(machine));
 await system.started;
 void system.whenFailed.then(fail);
+const tokens =
+  machine.role === 'master'
+    ? await createJoseTokens({
+        issuer: 'https://kubernetes.default.svc.cluster.local',
+        audiences: ['https://kubernetes.default.svc.cluster.local'],
+        privateKey: dir.readText('pki/service-account.key'),
+      })
+    : undefined;
 const running = startMachine({
   spec,
   machine,
@@ -41,6 +50,8 @@ const running = startMachine({
   }),
   podNetwork: socketPodNetwork,
   facts: machineFacts(dir.machineDir(name)),
+  serviceProxy: new UserSpaceProxy({ clock: system.env.clock, random: system.env.random }),
+  ...(tokens && { tokens }),
 });
 const door =
   running.apiServer &&

@@ -12,6 +12,7 @@ import type { ApiServerMessage } from '../actors/apiserver/messages.js';
 import type { Identity } from '../actors/apiserver/request.js';
 import {
   type ApiClient,
+  type ApiClientOptions,
   createApiClient,
   createInformerFactory,
   informersChild,
@@ -25,8 +26,9 @@ import {
   type PodNetwork,
   type StaticPodSource,
 } from '../actors/kubelet/index.js';
-import { leaderElection } from '../actors/leadership/index.js';
+import { electionClientLimits, leaderElection } from '../actors/leadership/index.js';
 import { builtinRegistry } from '../actors/objects/index.js';
+import { proxySpec, type ServiceProxy } from '../actors/proxy/index.js';
 import { actorRef, type ActorSystem, type SupervisorSpec } from '../actors/runtime/index.js';
 import { schedulerSpec } from '../actors/scheduler/index.js';
 import { createStoreClient, type StoreMessage } from '../actors/store/index.js';
@@ -52,6 +54,8 @@ export interface MachineParts {
   readonly podNetwork: PodNetwork;
   readonly facts: NodeFacts;
   readonly staticPods?: StaticPodSource;
+  /** Serves the virtual addresses of services. */
+  readonly serviceProxy: ServiceProxy;
   /** Who else may speak through the actor door, besides the cluster's own components; for harnesses. */
   readonly identifyGuest?: (node: NodeId) => Identity | undefined;
 }
@@ -115,7 +119,8 @@ function elect(parts: MachineParts, component: string, onLead: (fencing: string)
     ...leaderElection({
       lockName: component,
       identity: `${machine.name}_${system.env.uuid()}`,
-      client: clientFor(parts, component),
+      // A hung apiserver must not eat the lease.
+      client: clientFor(parts, component, electionClientLimits),
       onLead,
     }),
     id: component,
@@ -124,12 +129,13 @@ function elect(parts: MachineParts, component: string, onLead: (fencing: string)
 
 const controlPlaneRole = 'node-role.kubernetes.io/control-plane';
 
-/** What every machine runs: a kubelet. */
+/** What every machine runs: a kubelet and a proxy. */
 function startNodeAgents(parts: MachineParts): void {
-  const { machine, system, runtime, podNetwork, facts, staticPods } = parts;
+  const { machine, system, runtime, podNetwork, facts, staticPods, serviceProxy } = parts;
   const client = clientFor(parts, 'kubelet');
   const informers = createInformerFactory({ system, client, startPaused: true });
   const isMaster = machine.role === 'master';
+  const nodeIP = nodeAddress(machine.podCidr);
   const kubelet = kubeletSpec({
     system,
     client,
@@ -138,7 +144,7 @@ function startNodeAgents(parts: MachineParts): void {
     network: podNetwork,
     facts,
     nodeName: machine.name,
-    nodeIP: nodeAddress(machine.podCidr),
+    nodeIP,
     podCidr: machine.podCidr,
     ...(isMaster && {
       labels: { [controlPlaneRole]: '' },
@@ -148,14 +154,24 @@ function startNodeAgents(parts: MachineParts): void {
   });
   system.spawn({ ...informersChild(informers), id: 'kubelet-informers' });
   system.spawn(kubelet);
+  const proxyClient = clientFor(parts, 'kube-proxy');
+  const proxyInformers = createInformerFactory({ system, client: proxyClient, startPaused: true });
+  const proxy = { proxy: serviceProxy, nodeName: machine.name, nodeIP };
+  const proxyActor = proxySpec({ system, client: proxyClient, informers: proxyInformers, ...proxy });
+  system.spawn({ ...informersChild(proxyInformers), id: 'proxy-informers' });
+  system.spawn(proxyActor);
 }
 
-export function clientFor(parts: MachineParts, component: string): ApiClient {
+export function clientFor(
+  parts: MachineParts,
+  component: string,
+  limits?: ApiClientOptions['limits'],
+): ApiClient {
   const { spec, machine, system } = parts;
   const apiservers = ownFirst(spec, machine).map((master) =>
     actorRef<ApiServerMessage>(mainNode(master), '/apiserver'),
   );
-  return createApiClient({ system, apiservers, userAgent: component });
+  return createApiClient({ system, apiservers, userAgent: component, ...(limits && { limits }) });
 }
 
 /** All masters, this machine first: what is near is asked first, and load spreads. */

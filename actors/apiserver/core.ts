@@ -67,7 +67,7 @@ export interface ApiServer extends ApiHandler {
   ready(): boolean;
   /** For doors that need more than an answer (exec): authorised and resolved, or a StatusError. */
   readonly context: ServerContext;
-  authorizeRequest(request: ApiRequest, identity: Identity): RequestContext;
+  authorizeRequest(request: ApiRequest, identity: Identity): Promise<RequestContext>;
   /** The identity that the Impersonate- headers ask for; 403 unless the real one may. */
   impersonate(identity: Identity, headers: Readonly<Record<string, string>>): Identity;
 }
@@ -163,7 +163,7 @@ class Core implements ApiServer {
       throw bodyTooLarge(limits.requestBodyBytesMax);
     const info = requestInfo(request);
     if (info.type === 'path') {
-      this.#authorize(info, identity);
+      await this.#authorize(info, identity);
       return await answerPath(
         {
           ...this.context,
@@ -175,15 +175,15 @@ class Core implements ApiServer {
         info,
       );
     }
-    const context = this.#contextOf(request, identity, info);
+    const context = await this.#contextOf(request, identity, info);
     const response = await dispatch(context);
     return withWarnings(response, context.warnings);
   }
 
-  authorizeRequest(request: ApiRequest, identity: Identity): RequestContext {
+  async authorizeRequest(request: ApiRequest, identity: Identity): Promise<RequestContext> {
     const info = requestInfo(request);
     if (info.type === 'path') throw noSuchPath();
-    return this.#contextOf(request, identity, info);
+    return await this.#contextOf(request, identity, info);
   }
 
   #checks(): HealthCheck[] {
@@ -232,9 +232,13 @@ class Core implements ApiServer {
     return impersonatedIdentity(identity, headers, this.context.authorizer);
   }
 
-  #contextOf(request: ApiRequest, identity: Identity, info: ResourceRequestInfo): RequestContext {
+  async #contextOf(
+    request: ApiRequest,
+    identity: Identity,
+    info: ResourceRequestInfo,
+  ): Promise<RequestContext> {
     if (!this.context.cache.ready) throw unavailable('the apiserver is reading the store');
-    this.#authorize(info, identity);
+    await this.#authorize(info, identity);
     const resource = this.context.registry.find(info.group, info.version, info.resource);
     if (!resource) throw noSuchPath();
     if (info.subresource !== '' && !resource.subresources.has(info.subresource)) throw noSuchPath();
@@ -257,9 +261,13 @@ class Core implements ApiServer {
     };
   }
 
-  #authorize(info: RequestInfo, identity: Identity): void {
+  /** A refusal stands only on the newest rules: a grant counts from the moment that its write is acknowledged. */
+  async #authorize(info: RequestInfo, identity: Identity): Promise<void> {
+    const { authorizer, cache } = this.context;
     const attributes = attributesOf(info);
-    const decision = this.context.authorizer.authorize(identity, attributes);
+    if (authorizer.authorize(identity, attributes).allowed) return;
+    if (cache.ready) await cache.fresh();
+    const decision = authorizer.authorize(identity, attributes);
     if (decision.allowed) return;
     const text = refusalText(identity, attributes, decision.reason);
     if (attributes.type === 'path') throw forbiddenPath(text);

@@ -1,7 +1,8 @@
 /** From a request about a resource to the function that answers it. */
+import { ObjectError } from '../objects/index.js';
 import type { ApiResponse } from './request.js';
 import type { RequestContext } from './server-context.js';
-import { methodNotAllowed, notImplemented } from './status.js';
+import { invalid, methodNotAllowed, notImplemented, StatusError } from './status.js';
 import { subresourceHandlers } from './subresources/index.js';
 import { reviewHandlers } from './reviews.js';
 import { createObject } from './verbs/create.js';
@@ -23,7 +24,29 @@ const verbs: Readonly<Record<string, Handler>> = {
   deletecollection: deleteCollection,
 };
 
+/** Errors of the object machinery know no resource: they learn it here. */
 export async function dispatch(context: RequestContext): Promise<ApiResponse> {
+  try {
+    return await run(context);
+  } catch (error) {
+    throw error instanceof ObjectError ? named(context, error) : error;
+  }
+}
+
+function named({ resource, info }: RequestContext, error: ObjectError): StatusError {
+  const { status, reason, message, causes } = error;
+  if (error.code === 'INVALID') return invalid(resource, info.name, causes);
+  const { group } = resource;
+  const details = {
+    ...(info.name && { name: info.name }),
+    ...(group && { group }),
+    kind: resource.resource,
+    ...(causes.length > 0 && { causes }),
+  };
+  return new StatusError(status, reason, message, status === 400 ? undefined : details, { cause: error });
+}
+
+async function run(context: RequestContext): Promise<ApiResponse> {
   const { info, resource } = context;
   const { verb, subresource } = info;
   if (subresource === '') {

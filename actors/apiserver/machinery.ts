@@ -4,6 +4,7 @@
  */
 import {
   applyDefaults as fillDefaults,
+  applyServerSide,
   applyStrategicMergePatch,
   bodyFormatOf,
   decodeObject,
@@ -11,6 +12,7 @@ import {
   decodeValue,
   type ExpectedKind,
   type FieldValidation,
+  invalidObject,
   isProtobuf,
   type JsonObject,
   parseBody,
@@ -18,10 +20,14 @@ import {
   type ResourceInfo,
   schemaTable,
   toTable,
+  trackUpdate as creditUpdate,
+  validateCreate,
+  validateSubresourceUpdate,
+  validateUpdate,
 } from '../objects/index.js';
 import type { KubeObject } from '../objects/meta.js';
 import type { Form } from './negotiation.js';
-import { badRequest, notImplemented, type StatusCause, unsupportedMediaType } from './status.js';
+import { badRequest, type StatusCause, unsupportedMediaType } from './status.js';
 
 export type { ExpectedKind, FieldValidation };
 
@@ -96,13 +102,21 @@ interface GroupKind {
   readonly kind: string;
 }
 
+/** What is wrong with an object that is complete; `old` of an update. */
 export function validateObject(
-  _info: ResourceInfo,
-  _object: KubeObject,
-  _old: KubeObject | undefined,
-  _subresource: string,
+  info: ResourceInfo,
+  object: KubeObject,
+  old: KubeObject | undefined,
+  subresource: string,
 ): readonly StatusCause[] {
-  return [];
+  const faults =
+    old === undefined
+      ? validateCreate(object, info)
+      : subresource === ''
+        ? validateUpdate(object, old, info)
+        : validateSubresourceUpdate(object, old, info);
+  if (faults.length === 0) return [];
+  return invalidObject(info, object.metadata?.name ?? '', faults).causes;
 }
 
 export function tableOf(
@@ -119,21 +133,27 @@ export function tableOf(
   return toTable(objects, { group: info.group, kind: info.kind, metadata: { ...metadata }, ...rest });
 }
 
-export interface FieldManager {
+export interface Writer {
   readonly manager: string;
-  readonly operation: 'Apply' | 'Update';
-  readonly apiVersion: string;
+  readonly nowMs: number;
+  /** '' for the object itself. */
   readonly subresource: string;
-  readonly time: string;
 }
 
-/** managedFields of `next` after an update by hand (no apply). */
+/** The object with managedFields that credit the writer with what it changed by hand (no apply). */
 export function trackUpdate(
-  _info: ResourceInfo,
-  _old: KubeObject | undefined,
-  _next: KubeObject,
-  _by: FieldManager,
-): void {}
+  kind: ExpectedKind,
+  live: KubeObject | undefined,
+  object: KubeObject,
+  writer: Writer,
+): KubeObject {
+  return creditUpdate({
+    kind,
+    live: live as JsonObject | undefined,
+    object: object as JsonObject,
+    ...writer,
+  }) as KubeObject;
+}
 
 export function strategicMerge(kind: ExpectedKind, object: KubeObject, patch: unknown): KubeObject {
   const { definition } = kind;
@@ -142,17 +162,12 @@ export function strategicMerge(kind: ExpectedKind, object: KubeObject, patch: un
   return applyStrategicMergePatch(object as JsonObject, patch, definition) as KubeObject;
 }
 
-export interface AppliedConfiguration {
-  /** What the live object becomes; throws 409 when others own fields and `force` is not set. */
-  onto(live: KubeObject, force: boolean): KubeObject;
-  /** The object to create when there is none. */
-  fresh(): KubeObject;
-}
-
+/** The object as server-side apply wants it written; 409 when others own its fields and it is not forced. */
 export function serverSideApply(
-  _context: { readonly resource: ResourceInfo },
-  _document: unknown,
-  _by: FieldManager,
-): AppliedConfiguration {
-  throw notImplemented('server-side apply');
+  kind: ExpectedKind,
+  live: KubeObject | undefined,
+  patch: unknown,
+  writer: Writer & { readonly force: boolean },
+): KubeObject {
+  return applyServerSide({ kind, live: live as JsonObject | undefined, patch, ...writer }) as KubeObject;
 }

@@ -34,7 +34,7 @@ export const reviewHandlers: Readonly<Record<string, Handler>> = {
 
 async function selfSubjectAccessReview(context: RequestContext): Promise<ApiResponse> {
   const review = readBody<SelfSubjectAccessReview>(context, context.resource);
-  return answer(context, review, decide(context, context.identity, review.spec));
+  return answer(context, review, await decide(context, context.identity, review.spec));
 }
 
 async function subjectAccessReview(context: RequestContext): Promise<ApiResponse> {
@@ -56,14 +56,14 @@ async function subjectAccessReview(context: RequestContext): Promise<ApiResponse
     }
   }
   const identity: Identity = { username: spec.user ?? '', groups: spec.groups ?? [] };
-  return answer(context, review, decide(context, identity, spec));
+  return answer(context, review, await decide(context, identity, spec));
 }
 
-function decide(
+async function decide(
   { server, resource }: RequestContext,
   identity: Identity,
   spec: SelfSubjectAccessReviewSpec | undefined,
-): unknown {
+): Promise<unknown> {
   const { resourceAttributes, nonResourceAttributes } = spec ?? {};
   if (Boolean(resourceAttributes) === Boolean(nonResourceAttributes)) {
     throw invalid(resource, '', [
@@ -87,6 +87,7 @@ function decide(
         name: resourceAttributes.name ?? '',
       }
     : { type: 'path', verb: nonResourceAttributes?.verb ?? '', path: nonResourceAttributes?.path ?? '' };
+  await server.cache.fresh();
   const { allowed, reason } = server.authorizer.authorize(identity, attributes);
   return { allowed, ...(reason && { reason }) };
 }
@@ -95,6 +96,7 @@ async function selfSubjectRulesReview(context: RequestContext): Promise<ApiRespo
   const review = readBody<SelfSubjectRulesReview>(context, context.resource);
   const namespace = review.spec?.namespace ?? '';
   if (namespace === '') throw badRequest('no namespace on request');
+  await context.server.cache.fresh();
   const rules = context.server.authorizer.rulesFor(context.identity, namespace);
   return answer(context, review, { ...rules, incomplete: false });
 }
@@ -110,6 +112,7 @@ async function tokenReview(context: RequestContext): Promise<ApiResponse> {
   const token = review.spec?.token ?? '';
   if (token === '') throw badRequest('token is required for TokenReview in authentication');
   const wanted = review.spec?.audiences ?? [];
+  await server.cache.fresh();
   const claims = await server.tokens?.verify(token);
   const identity = await verifyToken(
     token,

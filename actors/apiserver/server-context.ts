@@ -3,6 +3,7 @@ import type { Registry, ResourceInfo } from '../objects/index.js';
 import type { KubeletMessage } from '../kubelet/messages.js';
 import type { ActorRef, ActorSystem } from '../runtime/index.js';
 import type { Authorizer } from './authorizer.js';
+import type { Writer } from './machinery.js';
 import type { Form } from './negotiation.js';
 import type { ResourceRequestInfo } from './request-info.js';
 import type { ApiRequest, Identity } from './request.js';
@@ -50,4 +51,9 @@ export function timestamp(atMs: number): string {
 
 export function nowText(server: ServerContext): string {
   return timestamp(server.system.env.clock.nowMs());
+}
+
+/** As whom a request's changes are recorded in managedFields. */
+export function writerOf({ server, fieldManager, info }: RequestContext): Writer {
+  return { manager: fieldManager, nowMs: server.system.env.clock.nowMs(), subresource: info.subresource };
 }

@@ -47,7 +47,7 @@ export async function upgrade(
 ): Promise<void> {
   try {
     const { identity, request } = await options.identify(incoming);
-    const context = options.server.authorizeRequest(request, identity);
+    const context = await options.server.authorizeRequest(request, identity);
     // What is wrong with the request is said first: kubectl tries SPDY after any refusal and shows the last one.
     const open = await opening(options, context, request, identity);
     const protocol = chooseProtocol(incoming, context.info.subresource);

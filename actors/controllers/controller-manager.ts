@@ -14,13 +14,20 @@ import type { ControllerContext } from './context.js';
 import { deploymentController } from './deployment.js';
 import { endpointSliceController } from './endpoint-slice.js';
 import { endpointsControllerSpec } from './endpoints.js';
+import { nodeLifecycleController } from './node-lifecycle.js';
+import { podGarbageCollector } from './pod-gc.js';
 import { replicaSetController, replicationControllerController } from './replicas.js';
+import { taintEvictionController } from './taint-eviction.js';
 
 export interface ControllerManagerOptions {
   readonly system: ActorSystem;
   readonly client: ApiClient;
   /** Token of the lease under which the controllers write. */
   readonly fencing: string;
+  /** A node that is silent for so long is unreachable; default 40 s. */
+  readonly nodeGraceMs?: number;
+  /** Certificates (PEM) for the ConfigMap kube-root-ca.crt of every namespace; without them there is none. */
+  readonly rootCa?: string;
 }
 
 const controllers: readonly ((context: ControllerContext) => ChildSpec<never>)[] = [
@@ -29,13 +36,24 @@ const controllers: readonly ((context: ControllerContext) => ChildSpec<never>)[]
   replicationControllerController,
   endpointSliceController,
   endpointsControllerSpec,
+  nodeLifecycleController,
+  taintEvictionController,
+  podGarbageCollector,
 ];
 
-export function controllerManagerSpec({ system, client, fencing }: ControllerManagerOptions): SupervisorSpec {
+export function controllerManagerSpec(options: ControllerManagerOptions): SupervisorSpec {
+  const { system, client, fencing, nodeGraceMs, rootCa } = options;
   const fenced = fencedClient(client, fencing);
   const informers = createInformerFactory({ system, client: fenced, startPaused: true });
   const events = createEventRecorder({ system, client: fenced, component: 'controller-manager' });
-  const context: ControllerContext = { env: system.env, client: fenced, informers, events };
+  const context: ControllerContext = {
+    env: system.env,
+    client: fenced,
+    informers,
+    events,
+    ...(nodeGraceMs !== undefined && { nodeGraceMs }),
+    ...(rootCa !== undefined && { rootCa }),
+  };
   const backoff = { minMs: 100, maxMs: 10_000, resetAfterMs: 60_000 };
   const intensity = { maxRestarts: 10, windowMs: 30_000 };
   return {

@@ -11,4 +11,14 @@ export const controllerLimits = {
   endpointsPerSliceMax: 100,
   /** Addresses of one Endpoints object; more are cut off and an annotation says so. */
   endpointsMax: 1000,
+  /** A node that is silent for so long is unreachable (kubernetes: node-monitor-grace-period). */
+  nodeGraceMs: 40_000,
+  /** The same for a node that has never reported. */
+  nodeStartupGraceMs: 60_000,
+  /** Between the evictions of two nodes of a zone (kubernetes: node-eviction-rate 0.1/s). */
+  evictionPaceMs: 10_000,
+  podGcMs: 20_000,
+  /** A node must have been missing for so long before its pods are garbage. */
+  podGcQuarantineMs: 40_000,
+  terminatedPodsMax: 12_500,
 } as const;

@@ -425,7 +425,7 @@ export class Kubelet implements Actor<KubeletState, Message> {
     const retryMs = Math.min(limits.leaseRenewMs, limits.retryBaseMs * 2);
     ctx.setTimer('lease', outcome.type === 'ok' ? limits.leaseRenewMs : retryMs, { type: 'LeaseTick' });
     if (outcome.type === 'ok') {
-      const gapMs = nowMs - state.leaseRenewedAtMs;
+      const gapMs = state.leaseRenewedAtMs === Number.NEGATIVE_INFINITY ? 0 : nowMs - state.leaseRenewedAtMs;
       const nodeDue = state.nodeDue || gapMs > limits.leaseRenewMs * 2;
       const next = { ...state, lease: outcome.lease, leaseRenewedAtMs: nowMs, nodeDue };
       return nodeDue && !state.nodeDue ? this.#nodeTick(next, ctx) : next;

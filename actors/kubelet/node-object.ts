@@ -1,5 +1,5 @@
 /** The Node object and its Lease as the kubelet writes them; pure. */
-import { formatMicroTime, formatTime } from '../objects/index.js';
+import { canonicalQuantity, formatMicroTime, formatTime } from '../objects/index.js';
 import type { Lease } from '../objects/types/coordination.js';
 import type { Node, NodeCondition, NodeStatus, Taint } from '../objects/types/core.js';
 
@@ -64,16 +64,21 @@ export function standardLabels(nodeName: string, facts: NodeFacts): Record<strin
 
 export function allocatableOf(facts: NodeFacts, podsMax: number): Record<string, string> {
   const memory = Math.max(0, facts.memoryBytes - reservedMemoryBytes);
-  return { ...capacityOf(facts, podsMax), memory: `${Math.floor(memory / 1024)}Ki` };
+  return { ...capacityOf(facts, podsMax), memory: kibi(memory) };
 }
 
 function capacityOf(facts: NodeFacts, podsMax: number): Record<string, string> {
   return {
     cpu: String(facts.cpus),
-    memory: `${Math.floor(facts.memoryBytes / 1024)}Ki`,
-    'ephemeral-storage': `${Math.floor(facts.storageBytes / 1024)}Ki`,
+    memory: kibi(facts.memoryBytes),
+    'ephemeral-storage': kibi(facts.storageBytes),
     pods: String(podsMax),
   };
+}
+
+/** Canonical, as the API gives it back: what was written can be compared with what stands there. */
+function kibi(bytes: number): string {
+  return canonicalQuantity(`${Math.floor(bytes / 1024)}Ki`);
 }
 
 /** `known`: the node as the API has it, whose transition times are kept. */

@@ -5,6 +5,7 @@
 import type { InformerHandlers } from '../client/index.js';
 import type { Namespace, Node, Pod } from '../objects/types/core.js';
 import type { NodeAspect } from './framework.js';
+import { podInfo } from './pod-info.js';
 import type { SchedulingQueue } from './queue.js';
 import type { Snapshot } from './snapshot.js';
 
@@ -18,9 +19,10 @@ export function podHandlers({ snapshot, queue, schedulerName }: ClusterViewOptio
   const gone = (pod: Pod) => {
     const uid = pod.metadata?.uid ?? '';
     queue.remove(uid);
+    snapshot.endNomination(uid);
     const name = snapshot.placeOf(uid);
     if (name === undefined) return;
-    const info = [...(snapshot.node(name)?.pods() ?? [])].find((other) => other.uid === uid);
+    const info = snapshot.node(name)?.pod(uid);
     snapshot.removePod(uid);
     if (info) queue.wake({ type: 'PodGone', pod: info });
   };
@@ -38,7 +40,11 @@ export function podHandlers({ snapshot, queue, schedulerName }: ClusterViewOptio
     // The view may be older than our own binding.
     if (snapshot.isAssumed(uid)) return;
     if (pod.metadata?.deletionTimestamp !== undefined) return queue.remove(uid);
-    if ((pod.spec?.schedulerName ?? 'default-scheduler') === schedulerName) queue.put(pod);
+    if ((pod.spec?.schedulerName ?? 'default-scheduler') !== schedulerName) return;
+    // Room that an earlier leader made for it.
+    const { nominatedNodeName } = pod.status ?? {};
+    if (!old && nominatedNodeName) snapshot.nominate(podInfo(pod), nominatedNodeName);
+    queue.put(pod);
   };
   return { added: (pod) => seen(pod), updated: (old, pod) => seen(pod, old), deleted: gone };
 }

@@ -2,6 +2,7 @@ export type { ClusterEvent, NodeAspect, NodeFilter, NodeScorer, Plugin, Refusal 
 export { type SchedulerLimits, schedulerLimits } from './limits.js';
 export { NodeInfo } from './node-info.js';
 export { type PodInfo, podInfo } from './pod-info.js';
+export { type Budget, findVictims, type Preemption } from './preemption.js';
 export { defaultProfile, type ProfileEntry } from './profile.js';
 export { type QueuedPod, type QueueState, SchedulingQueue } from './queue.js';
 export { amountsOf, podRequests } from './resource-amounts.js';

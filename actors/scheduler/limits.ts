@@ -10,6 +10,8 @@ export interface SchedulerLimits {
   readonly bindingsMax: number;
   /** With so many nodes or fewer all of them are looked at. */
   readonly nodesToFindMin: number;
+  /** Nodes on which preemption is tried out for one pod. */
+  readonly preemptionCandidatesMax: number;
 }
 
 export const schedulerLimits: SchedulerLimits = {
@@ -19,4 +21,5 @@ export const schedulerLimits: SchedulerLimits = {
   flushPeriodMs: 30_000,
   bindingsMax: 64,
   nodesToFindMin: 100,
+  preemptionCandidatesMax: 100,
 };

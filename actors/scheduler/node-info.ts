@@ -51,6 +51,10 @@ export class NodeInfo {
     return this.#pods.size;
   }
 
+  pod(uid: string): PodInfo | undefined {
+    return this.#pods.get(uid);
+  }
+
   pods(): Iterable<PodInfo> {
     return this.#pods.values();
   }

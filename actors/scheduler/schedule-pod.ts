@@ -9,6 +9,7 @@ import { schedulerLimits } from './limits.js';
 import type { NodeInfo } from './node-info.js';
 import type { PodInfo } from './pod-info.js';
 import { defaultProfile, type ProfileEntry } from './profile.js';
+import { histogram } from './reason-histogram.js';
 import type { Snapshot } from './snapshot.js';
 
 export type Decision =
@@ -19,6 +20,8 @@ export type Decision =
       readonly message: string;
       /** Names of the plugins that refused a node; empty when no event but a new node can help. */
       readonly plugins: ReadonlySet<string>;
+      /** Nodes that no eviction would make feasible. */
+      readonly unresolvable: ReadonlySet<string>;
     };
 
 export function schedulePod(
@@ -29,14 +32,16 @@ export function schedulePod(
 ): Decision {
   const nodes = snapshot.nodes();
   const none: ReadonlySet<string> = new Set();
-  if (pod.defect !== undefined) return { type: 'unschedulable', message: pod.defect, plugins: none };
+  if (pod.defect !== undefined)
+    return { type: 'unschedulable', message: pod.defect, plugins: none, unresolvable: none };
   if (nodes.length === 0) {
-    return { type: 'unschedulable', message: 'no nodes available to schedule pods', plugins: none };
+    const message = 'no nodes available to schedule pods';
+    return { type: 'unschedulable', message, plugins: none, unresolvable: none };
   }
-  const found = feasibleNodes(pod, snapshot, random, profile);
+  const found = snapshot.withNominated(pod, () => feasibleNodes(pod, snapshot, random, profile));
   if (found.feasible.length === 0) {
     const message = `0/${nodes.length} nodes are available: ${histogram(found.reasons)}.`;
-    return { type: 'unschedulable', message, plugins: found.plugins };
+    return { type: 'unschedulable', message, plugins: found.plugins, unresolvable: found.unresolvable };
   }
   const best = bestNode(pod, snapshot, found.feasible, random, profile);
   return { type: 'node', node: best.name, evaluated: found.evaluated, feasible: found.feasible.length };
@@ -47,6 +52,7 @@ interface Found {
   readonly evaluated: number;
   readonly reasons: ReadonlyMap<string, number>;
   readonly plugins: ReadonlySet<string>;
+  readonly unresolvable: ReadonlySet<string>;
 }
 
 function feasibleNodes(
@@ -67,6 +73,7 @@ function feasibleNodes(
   const feasible: NodeInfo[] = [];
   const reasons = new Map<string, number>();
   const plugins = new Set<string>();
+  const unresolvable = new Set<string>();
   let evaluated = 0;
   while (evaluated < nodes.length && feasible.length < wanted) {
     const node = nodes[(start + evaluated) % nodes.length]!;
@@ -75,11 +82,12 @@ function feasibleNodes(
       const refusal = filter(node);
       for (const reason of refusal?.reasons ?? []) reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
       if (refusal) plugins.add(name);
+      if (refusal?.unresolvable) unresolvable.add(node.name);
       return refusal !== undefined;
     });
     if (!refusedBy) feasible.push(node);
   }
-  return { feasible, evaluated, reasons, plugins };
+  return { feasible, evaluated, reasons, plugins, unresolvable };
 }
 
 /** All of a small cluster; of a large one ever smaller a part, never less than a twentieth or a hundred. */
@@ -111,12 +119,4 @@ function bestNode(
   const top = totals.reduce((most, total) => Math.max(most, total), Number.NEGATIVE_INFINITY);
   const winners = feasible.filter((_, n) => totals[n] === top);
   return winners[random.integer(winners.length)]!;
-}
-
-/** `3 node(s) had untolerated taint(s), 2 Insufficient cpu`, ordered as text, as upstream does. */
-function histogram(reasons: ReadonlyMap<string, number>): string {
-  return [...reasons]
-    .map(([reason, count]) => `${count} ${reason}`)
-    .sort()
-    .join(', ');
 }

@@ -16,14 +16,17 @@ import {
   isNotFound,
   namespaces,
   nodes,
+  podDisruptionBudgets,
   pods,
 } from '../client/index.js';
 import { formatTime } from '../objects/index.js';
 import type { Namespace, Node, Pod, PodCondition } from '../objects/types/core.js';
+import type { PodDisruptionBudget } from '../objects/types/policy.js';
 import type { Actor, ActorContext, ActorSystem, ChildSpec, SupervisorSpec } from '../runtime/index.js';
 import { namespaceHandlers, nodeHandlers, podHandlers } from './cluster-view.js';
 import { type SchedulerLimits, schedulerLimits } from './limits.js';
 import { type PodInfo } from './pod-info.js';
+import { budgetOf, findVictims, type Preemption } from './preemption.js';
 import { defaultProfile, type ProfileEntry } from './profile.js';
 import { type QueuedPod, SchedulingQueue } from './queue.js';
 import { type Decision, schedulePod } from './schedule-pod.js';
@@ -68,7 +71,12 @@ class Scheduler implements Actor<undefined, SchedulerMessage> {
   readonly #options: SchedulerOptions;
   readonly #limits: SchedulerLimits;
   readonly #profile: readonly ProfileEntry[];
-  readonly #informers: readonly [Informer<Namespace>, Informer<Node>, Informer<Pod>];
+  readonly #informers: readonly [
+    Informer<Namespace>,
+    Informer<Node>,
+    Informer<Pod>,
+    Informer<PodDisruptionBudget>,
+  ];
   readonly #snapshot = new Snapshot();
   readonly #recorder: EventRecorder;
   #queue!: SchedulingQueue;
@@ -81,7 +89,12 @@ class Scheduler implements Actor<undefined, SchedulerMessage> {
     this.#options = options;
     this.#limits = { ...schedulerLimits, ...options.limits };
     this.#profile = options.profile ?? defaultProfile;
-    this.#informers = [factory.informer(namespaces), factory.informer(nodes), factory.informer(pods)];
+    this.#informers = [
+      factory.informer(namespaces),
+      factory.informer(nodes),
+      factory.informer(pods),
+      factory.informer(podDisruptionBudgets),
+    ];
     const { system, client } = options;
     this.#recorder = createEventRecorder({ system, client, component: this.#name });
   }
@@ -103,11 +116,12 @@ class Scheduler implements Actor<undefined, SchedulerMessage> {
     this.#queue = queue;
     const view = { snapshot, queue, schedulerName: this.#name };
     const synced = () => this.#pump(ctx);
-    const [namespaceInformer, nodeInformer, podInformer] = this.#informers;
+    const [namespaceInformer, nodeInformer, podInformer, budgetInformer] = this.#informers;
     this.#detach = [
       namespaceInformer.addHandlers({ ...namespaceHandlers(view), synced }),
       nodeInformer.addHandlers({ ...nodeHandlers(view), synced }),
       podInformer.addHandlers({ ...podHandlers(view), synced }),
+      budgetInformer.addHandlers({ synced }),
     ];
     return undefined;
   }
@@ -168,6 +182,7 @@ class Scheduler implements Actor<undefined, SchedulerMessage> {
   ): undefined {
     ctx.note('pod placed', { pod: pod.key, node, evaluated, feasible });
     this.#snapshot.assume(pod, node);
+    this.#snapshot.endNomination(pod.uid);
     const { name = '', namespace = '', uid = '' } = pod.pod.metadata ?? {};
     const binding = {
       apiVersion: 'v1',
@@ -216,23 +231,95 @@ class Scheduler implements Actor<undefined, SchedulerMessage> {
 
   #refuse(
     pod: PodInfo,
-    { message, plugins }: Extract<Decision, { type: 'unschedulable' }>,
+    refusal: Extract<Decision, { type: 'unschedulable' }>,
     ctx: ActorContext<SchedulerMessage>,
   ): undefined {
+    const preemption = this.#preemptionFor(pod, refusal, ctx);
+    const after = preemption.type === 'victims' ? '' : ` preemption: ${preemption.message}`;
+    const message = refusal.plugins.size === 0 ? refusal.message : `${refusal.message}${after}`;
     ctx.note('pod unschedulable', { pod: pod.key, message: message.slice(0, 200) });
-    this.#queue.refused(pod.uid, plugins);
+    this.#queue.refused(pod.uid, refusal.plugins);
     this.#recorder.event(typedPod(pod.pod), 'Warning', 'FailedScheduling', message);
-    const condition = this.#condition(pod.pod, message, ctx);
-    if (!condition) return this.#finished(ctx);
-    const { name = '', namespace = '' } = pod.pod.metadata ?? {};
-    const patch = { status: { conditions: [condition] } };
-    const options = { ...this.#write(), subresource: 'status' };
+    if (preemption.type === 'victims') this.#snapshot.nominate(pod, preemption.node);
+    if (preemption.type === 'none') this.#snapshot.endNomination(pod.uid);
+    const work = this.#report(pod, message, preemption, ctx);
+    if (!work) return this.#finished(ctx);
     ctx.pipeToSelf(
-      this.#options.client.patch(pods, namespace, name, 'strategic', patch, options),
+      work,
       (): SchedulerMessage => ({ type: 'RefusalReported' }),
       (error): SchedulerMessage => ({ type: 'ReportFailed', pod, error }),
     );
     return undefined;
+  }
+
+  #preemptionFor(
+    pod: PodInfo,
+    { plugins, unresolvable }: Extract<Decision, { type: 'unschedulable' }>,
+    ctx: ActorContext<SchedulerMessage>,
+  ): Preemption {
+    if (plugins.size === 0) return { type: 'none', message: '' };
+    const snapshot = this.#snapshot;
+    const budgets = this.#informers[3].list().map(budgetOf);
+    const { random } = ctx.env;
+    const profile = this.#profile;
+    return snapshot.withNominated(pod, () =>
+      findVictims({ pod, snapshot, profile, unresolvable, budgets, random }),
+    );
+  }
+
+  /** The condition first, then the evictions; undefined when there is nothing to write. */
+  #report(
+    pod: PodInfo,
+    message: string,
+    preemption: Preemption,
+    ctx: ActorContext<SchedulerMessage>,
+  ): Promise<void> | undefined {
+    const condition = this.#condition(pod.pod, message, ctx);
+    const nominated = nomination(pod, preemption);
+    const conditions = condition ? { conditions: [condition] } : {};
+    const status = { ...conditions, ...nominated };
+    if (Object.keys(status).length === 0) return undefined;
+    const { name = '', namespace = '' } = pod.pod.metadata ?? {};
+    const { client } = this.#options;
+    const options = { ...this.#write(), subresource: 'status' };
+    const told = client.patch(pods, namespace, name, 'strategic', { status }, options);
+    if (preemption.type !== 'victims') return told.then(() => undefined);
+    const evict = async () => {
+      await told;
+      for (const victim of preemption.victims) await this.#evict(victim, pod, preemption.node, ctx);
+    };
+    return evict();
+  }
+
+  async #evict(
+    victim: PodInfo,
+    pod: PodInfo,
+    node: string,
+    ctx: ActorContext<SchedulerMessage>,
+  ): Promise<void> {
+    if (victim.terminating) return;
+    const { client } = this.#options;
+    const { name = '', namespace = '', uid = '' } = victim.pod.metadata ?? {};
+    const condition: PodCondition = {
+      type: 'DisruptionTarget',
+      status: 'True',
+      reason: 'PreemptionByScheduler',
+      message: `${this.#name}: preempting to accommodate a higher priority pod`,
+      lastTransitionTime: formatTime(ctx.env.clock.nowMs()),
+    };
+    try {
+      const patch = { status: { conditions: [condition] } };
+      await client.patch(pods, namespace, name, 'strategic', patch, {
+        ...this.#write(),
+        subresource: 'status',
+      });
+      await client.delete(pods, namespace, name, { ...this.#write(), preconditions: { uid } });
+    } catch (error) {
+      if (!isNotFound(error)) throw error;
+      return;
+    }
+    const message = `Preempted by pod ${pod.uid} on node ${node}`;
+    this.#recorder.event(typedPod(victim.pod), 'Normal', 'Preempted', message);
   }
 
   /** Undefined when the pod says so already. */
@@ -262,6 +349,13 @@ class Scheduler implements Actor<undefined, SchedulerMessage> {
     const { fencing } = this.#options;
     return fencing === undefined ? {} : { fencing };
   }
+}
+
+/** What changes of status.nominatedNodeName. */
+function nomination(pod: PodInfo, preemption: Preemption): { readonly nominatedNodeName?: string | null } {
+  if (preemption.type === 'victims') return { nominatedNodeName: preemption.node };
+  const stale = preemption.type === 'none' && pod.pod.status?.nominatedNodeName;
+  return stale ? { nominatedNodeName: null } : {};
 }
 
 function typedPod(pod: Pod): Pod {

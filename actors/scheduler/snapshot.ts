@@ -3,6 +3,7 @@
  * change of an informer touches one node. A pod that is being bound is assumed to be there already
  * (kube-scheduler's cache).
  */
+import { strict as assert } from 'node:assert';
 import type { Namespace, Node, Pod } from '../objects/types/core.js';
 import { NodeInfo } from './node-info.js';
 import { type PodInfo, podInfo } from './pod-info.js';
@@ -12,6 +13,7 @@ export class Snapshot {
   /** Node name by pod uid. */
   readonly #places = new Map<string, string>();
   readonly #assumed = new Set<string>();
+  readonly #nominated = new Map<string, { readonly pod: PodInfo; readonly nodeName: string }>();
   readonly #namespaces = new Map<string, Readonly<Record<string, string>>>();
   /** Nodes that have an image, by its name. */
   readonly #images = new Map<string, Set<string>>();
@@ -52,6 +54,7 @@ export class Snapshot {
   setPod(pod: Pod): PodInfo {
     const info = podInfo(pod);
     this.#assumed.delete(info.uid);
+    this.#nominated.delete(info.uid);
     this.#place(info, pod.spec?.nodeName ?? '');
     return info;
   }
@@ -75,6 +78,46 @@ export class Snapshot {
   /** The binding failed. Does nothing to a pod that was confirmed meanwhile. */
   forget(uid: string): void {
     if (this.#assumed.has(uid)) this.removePod(uid);
+  }
+
+  /** Takes a pod away to see what would be without it; returns the way to put it back as it was. */
+  lift(uid: string): () => void {
+    const name = this.#places.get(uid);
+    const node = name === undefined ? undefined : this.#nodes.get(name);
+    const pod = node?.pod(uid);
+    assert(node && pod, `pod ${uid} is on no node`);
+    node.remove(uid);
+    return () => node.add(pod);
+  }
+
+  /** Room was made for the pod on this node; others of its importance or less must leave it. */
+  nominate(pod: PodInfo, nodeName: string): void {
+    this.#nominated.set(pod.uid, { pod, nodeName });
+  }
+
+  nominationOf(uid: string): string | undefined {
+    return this.#nominated.get(uid)?.nodeName;
+  }
+
+  endNomination(uid: string): void {
+    this.#nominated.delete(uid);
+  }
+
+  /** Runs `work` as if the nominated pods that `pod` must respect had arrived already. */
+  withNominated<T>(pod: PodInfo, work: () => T): T {
+    const guests: (() => void)[] = [];
+    for (const { pod: other, nodeName } of this.#nominated.values()) {
+      const node = this.#nodes.get(nodeName);
+      if (!node || other.uid === pod.uid || other.priority < pod.priority || this.#places.has(other.uid))
+        continue;
+      node.add(other);
+      guests.push(() => node.remove(other.uid));
+    }
+    try {
+      return work();
+    } finally {
+      for (const leave of guests) leave();
+    }
   }
 
   isPlaced(uid: string): boolean {

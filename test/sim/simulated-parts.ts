@@ -6,12 +6,14 @@ import {
   SimulatedRuntime,
   simulatedPodNetwork,
 } from '../../actors/kubelet/index.js';
+import { type ServiceProxy, SimulatedServiceProxy } from '../../actors/proxy/index.js';
 import type { ActorSystem } from '../../actors/runtime/index.js';
 
 export interface SimulatedParts {
   readonly runtime: ContainerRuntime;
   readonly podNetwork: PodNetwork;
   readonly facts: NodeFacts;
+  readonly serviceProxy: ServiceProxy;
 }
 
 export function simulatedParts(system: ActorSystem): SimulatedParts {
@@ -20,6 +22,7 @@ export function simulatedParts(system: ActorSystem): SimulatedParts {
     runtime: new SimulatedRuntime({ clock, random }),
     podNetwork: simulatedPodNetwork,
     facts: simulatedFacts(system.node),
+    serviceProxy: new SimulatedServiceProxy(),
   };
 }
 

@@ -2,7 +2,7 @@
 import type { Binding, Pod } from '../../objects/types/core.js';
 import type { ApiResponse } from '../request.js';
 import { jsonResponse } from '../resource-view.js';
-import { nowText, type RequestContext } from '../server-context.js';
+import { nowText, type RequestContext, writerOf } from '../server-context.js';
 import { conflict, invalid, notFound, success } from '../status.js';
 import { objectKey } from '../storage.js';
 import { transact } from '../transact.js';
@@ -78,14 +78,8 @@ async function bind(context: RequestContext, name: string, binding: Binding): Pr
         { type: 'PodScheduled', status: 'True', lastTransitionTime: nowText(server) },
       ],
     };
-    trackUpdate(resource, old, pod, {
-      manager: context.fieldManager,
-      operation: 'Update',
-      apiVersion: 'v1',
-      subresource: 'binding',
-      time: nowText(server),
-    });
-    return { type: 'write', object: convertToStored(resource, pod) };
+    const tracked = trackUpdate(resource, old, pod, { ...writerOf(context), subresource: 'binding' });
+    return { type: 'write', object: convertToStored(resource, tracked) };
   });
   return jsonResponse(201, success(undefined, 201));
 }

@@ -5,7 +5,7 @@ import { limits } from '../limits.js';
 import { applyDefaults, convertToStored, prepareNew, trackUpdate, validateObject } from '../machinery.js';
 import { companionsFor } from '../companions.js';
 import type { ApiResponse } from '../request.js';
-import { nowText, type RequestContext } from '../server-context.js';
+import { nowText, type RequestContext, writerOf } from '../server-context.js';
 import { alreadyExists, badRequest, invalid, StatusError } from '../status.js';
 import { objectKey } from '../storage.js';
 import { strategyFor } from '../strategies.js';
@@ -55,7 +55,7 @@ async function createOnce(
   object: KubeObject,
   by: 'update' | 'apply',
 ): Promise<Transacted> {
-  const { resource, server } = context;
+  const { resource } = context;
   const strategy = strategyFor(resource);
   const metadata = object.metadata!;
   if (!metadata.name) {
@@ -73,18 +73,10 @@ async function createOnce(
   prepareNew(resource, object);
   await admitCreate(context, object);
   applyDefaults(resource, object);
-  if (by === 'update') {
-    trackUpdate(resource, undefined, object, {
-      manager: context.fieldManager,
-      operation: 'Update',
-      apiVersion: object.apiVersion!,
-      subresource: '',
-      time: nowText(server),
-    });
-  }
-  const causes = validateObject(resource, object, undefined, '');
+  const complete = by === 'apply' ? object : trackUpdate(resource, undefined, object, writerOf(context));
+  const causes = validateObject(resource, complete, undefined, '');
   if (causes.length > 0) throw invalid(resource, metadata.name, causes);
-  return await writeNew(context, object);
+  return await writeNew(context, complete);
 }
 
 /** Writes a finished object unless one of that name exists. */

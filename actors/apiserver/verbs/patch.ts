@@ -5,7 +5,7 @@ import { checkFields, parsePatch, serverSideApply, strategicMerge } from '../mac
 import { parseMediaType } from '../negotiation.js';
 import type { ApiResponse } from '../request.js';
 import { isTrue } from '../request-info.js';
-import { nowText, type RequestContext } from '../server-context.js';
+import { type RequestContext, writerOf } from '../server-context.js';
 import { badRequest, notFound, unsupportedMediaType } from '../status.js';
 import { objectKey } from '../storage.js';
 import { strategyFor } from '../strategies.js';
@@ -74,7 +74,7 @@ function patched(context: RequestContext, object: KubeObject): KubeObject {
 }
 
 async function applyObject(context: RequestContext): Promise<ApiResponse> {
-  const { resource, info, server, request } = context;
+  const { resource, info, request } = context;
   if (!info.query.get('fieldManager')) {
     throw badRequest(
       'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch',
@@ -84,28 +84,23 @@ async function applyObject(context: RequestContext): Promise<ApiResponse> {
   const key = objectKey(resource.storage, info.namespace, info.name);
   const strategy = strategyFor(resource);
   const view = viewOf(context);
-  const wanted = serverSideApply(context, parsePatch(request.body, 'yaml'), {
-    manager: context.fieldManager,
-    operation: 'Apply',
-    apiVersion: view.apiVersion,
-    subresource: info.subresource,
-    time: nowText(server),
-  });
+  const document = parsePatch(request.body, 'yaml');
+  const writer = { ...writerOf(context), force };
   let missing = false;
   const result = await transact(context, { ...resource, name: info.name }, key, async (current, taken) => {
-    if (!current) {
-      missing = true;
-      throw notFound(resource, info.name);
-    }
-    missing = false;
+    missing = current === undefined;
+    if (!current) throw notFound(resource, info.name);
     const old = view.object(current);
-    const next = wanted.onto(structuredClone(old), force);
+    const next = structuredClone(serverSideApply(resource, old, document, writer));
+    checkName((next.metadata ??= {}), info.name);
     return await finishUpdate(context, strategy, next, old, current, taken, 'apply');
   }).catch((error: unknown) => {
     if (missing && info.subresource === '') return undefined;
     throw error;
   });
   if (result) return view.respond(result.entry, context.form, 200);
-  const { entry } = await createFrom(context, wanted.fresh(), 'apply');
+  const fresh = checkKind(serverSideApply(resource, undefined, document, writer), resource);
+  checkName(fresh.metadata!, info.name);
+  const { entry } = await createFrom(context, fresh, 'apply');
   return view.respond(entry, context.form, 201);
 }

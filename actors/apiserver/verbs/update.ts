@@ -5,7 +5,7 @@ import { companionsFor } from '../companions.js';
 import { applyDefaults, convertToStored, trackUpdate, validateObject } from '../machinery.js';
 import type { ApiResponse } from '../request.js';
 import type { CacheEntry } from '../resource-cache.js';
-import { nowText, type RequestContext } from '../server-context.js';
+import { type RequestContext, writerOf } from '../server-context.js';
 import { badRequest, conflict, invalid, notFound } from '../status.js';
 import { objectKey } from '../storage.js';
 import { type Strategy, strategyFor } from '../strategies.js';
@@ -23,10 +23,8 @@ export async function updateObject(context: RequestContext): Promise<ApiResponse
   const view = viewOf(context);
   let missing = false;
   const result = await transact(context, { ...resource, name: info.name }, key, async (current, taken) => {
-    if (!current) {
-      missing = true;
-      throw notFound(resource, info.name);
-    }
+    missing = current === undefined;
+    if (!current) throw notFound(resource, info.name);
     const next = structuredClone(body);
     const metadata = next.metadata!;
     if (metadata.resourceVersion === undefined || metadata.resourceVersion === '') {
@@ -77,7 +75,7 @@ export async function finishUpdate(
   taken: ReadonlySet<string>,
   by: 'update' | 'apply',
 ): Promise<Outcome> {
-  const { resource, info, server } = context;
+  const { resource, info } = context;
   const { subresource } = info;
   checkPreconditions(context, next, old, current);
   const object = reconcile(strategy, next, old, subresource, resource.definition === undefined);
@@ -86,22 +84,14 @@ export async function finishUpdate(
   if (strategy.hasGeneration && subresource !== 'status' && contentChanged(object, old)) {
     object.metadata!.generation = (old.metadata?.generation ?? 0) + 1;
   }
-  if (by === 'update') {
-    trackUpdate(resource, old, object, {
-      manager: context.fieldManager,
-      operation: 'Update',
-      apiVersion: object.apiVersion!,
-      subresource,
-      time: nowText(server),
-    });
-  }
-  const causes = [...newFinalizers(object, old), ...validateObject(resource, object, old, subresource)];
+  const complete = by === 'apply' ? object : trackUpdate(resource, old, object, writerOf(context));
+  const gone = isFinallyGone(complete);
+  // Before validation: an update that leaves out an allocated address is given it back here.
+  const companions = await companionsFor(context, gone ? undefined : complete, old, taken);
+  const causes = [...newFinalizers(complete, old), ...validateObject(resource, complete, old, subresource)];
   if (causes.length > 0) throw invalid(resource, info.name, causes);
-  if (isFinallyGone(object)) {
-    return { type: 'delete', ...(await companionsFor(context, undefined, old, taken)) };
-  }
-  const companions = await companionsFor(context, object, old, taken);
-  return { type: 'write', object: convertToStored(resource, object), ...companions };
+  if (gone) return { type: 'delete', ...companions };
+  return { type: 'write', object: convertToStored(resource, complete), ...companions };
 }
 
 function checkPreconditions(

@@ -77,7 +77,7 @@ export async function controllersWorld(
         clock.monotonicMs() < endMs,
         `not within ${maxMs} ms; the last seen: ${JSON.stringify(seen, undefined, 1)}`,
       );
-      await pass(20);
+      await pass(Math.max(20, maxMs / 150));
     }
   };
   return {

@@ -91,7 +91,9 @@ describe('scheduler', () => {
     await cluster.until(
       () => conditionOf('waiting') !== undefined && eventsOf('FailedScheduling').length > 0,
     );
-    const text = '0/2 nodes are available: 2 Insufficient cpu.';
+    const text =
+      '0/2 nodes are available: 2 Insufficient cpu. ' +
+      'preemption: 0/2 nodes are available: 2 No preemption victims found for incoming pod.';
     assert.deepEqual(eventsOf('FailedScheduling'), [text]);
     const { status, reason, message } = conditionOf('waiting')!;
     assert.deepEqual([status, reason, message], ['False', 'Unschedulable', text]);
@@ -137,6 +139,22 @@ describe('scheduler', () => {
     api.put(pods, pod('p'));
     await cluster.until(() => nodeOf('p') !== undefined, { maxVirtualMs: 10_000 });
     assert.equal(api.writes.filter(({ verb }) => verb === 'binding').length, 3);
+  });
+
+  it('makes room for a more important pod, keeps it for it, and says so on both', async () => {
+    begin(14, 1);
+    run();
+    api.put(pods, pod('low', { requests: { cpu: '3' } }));
+    await cluster.until(allBound);
+    api.put(pods, pod('high', { requests: { cpu: '3' }, priority: 1000 }));
+    await cluster.until(() => api.find(pods, 'default', 'low') === undefined, { maxVirtualMs: 5000 });
+    assert.equal(api.find(pods, 'default', 'high')?.status?.nominatedNodeName, 'n0');
+    api.put(pods, pod('sneaky', { requests: { cpu: '3' } }));
+    await cluster.until(() => nodeOf('high') === 'n0', { maxVirtualMs: 5000 });
+    await cluster.run(3000);
+    assert.equal(nodeOf('sneaky'), undefined);
+    const uid = api.find(pods, 'default', 'high')?.metadata?.uid;
+    assert.deepEqual(eventsOf('Preempted'), [`Preempted by pod ${uid} on node n0`]);
   });
 
   it('gives the room back that a pod would have had whose binding was refused', async () => {

@@ -1,4 +1,7 @@
-/** Client, informers, election and scheduler against the real apiserver, over a store in memory, in virtual time. */
+/**
+ * Client, informers, election and scheduler against the real apiserver, over a store in memory, in virtual
+ * time.
+ */
 import { strict as assert } from 'node:assert';
 import { type ApiServer, apiserverActor, createApiServer } from '../../../actors/apiserver/index.js';
 import type { ApiServerMessage } from '../../../actors/apiserver/messages.js';
@@ -126,7 +129,11 @@ describe('scheduler with the real apiserver', () => {
     });
     const huge = await cluster.settled(client.get(pods, 'default', 'huge'));
     const condition = huge.status?.conditions?.find(({ type }) => type === 'PodScheduled');
-    assert.equal(condition?.message, '0/2 nodes are available: 2 Insufficient cpu.');
+    assert.equal(
+      condition?.message,
+      '0/2 nodes are available: 2 Insufficient cpu. ' +
+        'preemption: 0/2 nodes are available: 2 Preemption is not helpful for scheduling.',
+    );
     const said = await cluster.settled(client.list(events, { namespace: 'default' }));
     const reasons = said.items.map(({ reason }) => reason);
     assert.equal(reasons.filter((reason) => reason === 'Scheduled').length, 5);

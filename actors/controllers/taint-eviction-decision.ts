@@ -1,0 +1,29 @@
+/** When a pod must leave a node because of its NoExecute taints (kubernetes: tainteviction/taint_eviction.go). Pure. */
+import type { Pod, Taint, Toleration } from '../objects/types/core.js';
+
+export type TaintVerdict =
+  | { readonly type: 'stay' }
+  /** So long after the taints were first seen; 0 is at once. */
+  | { readonly type: 'leave'; readonly afterMs: number };
+
+export function decideTaintEviction(pod: Pod, taints: readonly Taint[]): TaintVerdict {
+  const evicting = taints.filter(({ effect }) => effect === 'NoExecute');
+  if (evicting.length === 0) return { type: 'stay' };
+  let afterMs: number | undefined;
+  for (const taint of evicting) {
+    const toleration = pod.spec?.tolerations?.find((each) => tolerates(each, taint));
+    if (!toleration) return { type: 'leave', afterMs: 0 };
+    if (toleration.tolerationSeconds === undefined) continue;
+    const ms = Math.max(0, toleration.tolerationSeconds) * 1000;
+    afterMs = Math.min(afterMs ?? ms, ms);
+  }
+  return afterMs === undefined ? { type: 'stay' } : { type: 'leave', afterMs };
+}
+
+export function tolerates(toleration: Toleration, taint: Taint): boolean {
+  const { effect, key, operator = 'Equal', value = '' } = toleration;
+  if (effect && effect !== taint.effect) return false;
+  if (key && key !== taint.key) return false;
+  if (operator === 'Exists') return true;
+  return operator === 'Equal' && Boolean(key) && value === (taint.value ?? '');
+}
