@@ -14,6 +14,7 @@ import {
   SimulatedRuntime,
   socketPodNetwork,
 } from '../actors/kubelet/index.js';
+import { SimulatedServiceProxy, UserSpaceProxy } from '../actors/proxy/index.js';
 import {
   actorRef,
   type ActorSystem,
@@ -34,7 +35,8 @@ import {
 } from '../transport/index.js';
 import { type ClusterSpec, type MachineSpec, mainNode, masters, storeNode } from './cluster-spec.js';
 import type { DataDir } from './data-dir.js';
-import { type Machine, startMachine } from './machine.js';
+import { type Machine, type MachineParts, startMachine } from './machine.js';
+import { tokenSigner } from './token-signer.js';
 
 export interface EmbeddedWorld {
   readonly dir: DataDir;
@@ -190,20 +192,15 @@ export class EmbeddedMachine {
   }
 
   async #startComponents(system: RunningActorSystem): Promise<Run> {
-    const { dir, spec, runtime: kind, guests } = this.#world;
-    const { clock, random } = system.env;
-    const folder = dir.machineDir(this.spec.name);
-    const runtime =
-      kind === 'process'
-        ? new ProcessRuntime({ dataDir: folder, clock, random })
-        : new SimulatedRuntime({ clock, random });
+    const { dir, spec, guests } = this.#world;
+    const outside = this.#outside(system);
+    const tokens = this.spec.role === 'master' ? await tokenSigner(dir) : undefined;
     const machine = startMachine({
       spec,
       machine: this.spec,
       system,
-      runtime,
-      podNetwork: kind === 'process' ? socketPodNetwork : simulatedPodNetwork,
-      facts: machineFacts(folder),
+      ...outside,
+      ...(tokens && { tokens }),
       identifyGuest: (node) => guests.get(node),
     });
     const door =
@@ -217,7 +214,21 @@ export class EmbeddedMachine {
         port: this.spec.httpsPort ?? 0,
         servedBy: this.spec.name,
       }));
-    return { runtime, machine, ...(door && { door }) };
+    return { runtime: outside.runtime, machine, ...(door && { door }) };
+  }
+
+  /** What the components have of the world outside. */
+  #outside(system: ActorSystem): Pick<MachineParts, 'runtime' | 'podNetwork' | 'serviceProxy' | 'facts'> {
+    const { clock, random } = system.env;
+    const dataDir = this.#world.dir.machineDir(this.spec.name);
+    const facts = machineFacts(dataDir);
+    if (this.#world.runtime === 'simulated') {
+      const runtime = new SimulatedRuntime({ clock, random });
+      return { runtime, podNetwork: simulatedPodNetwork, serviceProxy: new SimulatedServiceProxy(), facts };
+    }
+    const runtime = new ProcessRuntime({ dataDir, clock, random });
+    const serviceProxy = new UserSpaceProxy({ clock, random });
+    return { runtime, podNetwork: socketPodNetwork, serviceProxy, facts };
   }
 }
 

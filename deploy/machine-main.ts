@@ -2,7 +2,7 @@
  * Entry of a machine's process: the components on this thread, a master's store member on a thread of its own, HTTPS, and
  * a control socket. Ends on SIGTERM, and by itself when its launcher is gone.
  */
-import { createJoseTokens, openHttpsDoor } from '../actors/apiserver/index.js';
+import { openHttpsDoor } from '../actors/apiserver/index.js';
 import { machineFacts, ProcessRuntime, socketPodNetwork } from '../actors/kubelet/index.js';
 import { UserSpaceProxy } from '../actors/proxy/index.js';
 import { ControlServer } from '../transport/index.js';
@@ -12,6 +12,7 @@ import { startMachine } from './machine.js';
 import { nodeControl } from './node-control.js';
 import { createNodeSystem } from './node-system.js';
 import { startStoreThread } from './store-thread.js';
+import { tokenSigner } from './token-signer.js';
 
 const [dataDir = '', name = ''] = process.argv.slice(2);
 const dir = new DataDir(dataDir);
@@ -31,14 +32,7 @@ const store =
 const system = createNodeSystem(dir, spec, machine, mainNode(machine));
 await system.started;
 void system.whenFailed.then(fail);
-const tokens =
-  machine.role === 'master'
-    ? await createJoseTokens({
-        issuer: 'https://kubernetes.default.svc.cluster.local',
-        audiences: ['https://kubernetes.default.svc.cluster.local'],
-        privateKey: dir.readText('pki/service-account.key'),
-      })
-    : undefined;
+const tokens = machine.role === 'master' ? await tokenSigner(dir) : undefined;
 const running = startMachine({
   spec,
   machine,
