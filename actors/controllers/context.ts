@@ -10,6 +10,4 @@ export interface ControllerContext {
   readonly events: EventRecorder;
   /** A node that is silent for so long is unreachable; default 40 s. */
   readonly nodeGraceMs?: number;
-  /** Certificates (PEM) by which pods know the apiserver. */
-  readonly rootCa?: string;
 }

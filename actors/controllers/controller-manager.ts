@@ -14,9 +14,12 @@ import type { ControllerContext } from './context.js';
 import { deploymentController } from './deployment.js';
 import { endpointSliceController } from './endpoint-slice.js';
 import { endpointsControllerSpec } from './endpoints.js';
+import { namespaceController } from './namespace.js';
 import { nodeLifecycleController } from './node-lifecycle.js';
 import { podGarbageCollector } from './pod-gc.js';
 import { replicaSetController, replicationControllerController } from './replicas.js';
+import { rootCaController } from './root-ca.js';
+import { serviceAccountController } from './service-account.js';
 import { taintEvictionController } from './taint-eviction.js';
 
 export interface ControllerManagerOptions {
@@ -39,6 +42,8 @@ const controllers: readonly ((context: ControllerContext) => ChildSpec<never>)[]
   nodeLifecycleController,
   taintEvictionController,
   podGarbageCollector,
+  namespaceController,
+  serviceAccountController,
 ];
 
 export function controllerManagerSpec(options: ControllerManagerOptions): SupervisorSpec {
@@ -52,7 +57,6 @@ export function controllerManagerSpec(options: ControllerManagerOptions): Superv
     informers,
     events,
     ...(nodeGraceMs !== undefined && { nodeGraceMs }),
-    ...(rootCa !== undefined && { rootCa }),
   };
   const backoff = { minMs: 100, maxMs: 10_000, resetAfterMs: 60_000 };
   const intensity = { maxRestarts: 10, windowMs: 30_000 };
@@ -68,7 +72,10 @@ export function controllerManagerSpec(options: ControllerManagerOptions): Superv
         strategy: 'one-for-one',
         intensity,
         backoff,
-        children: controllers.map((controller) => controller(context)),
+        children: [
+          ...controllers.map((controller) => controller(context)),
+          ...(rootCa === undefined ? [] : [rootCaController(context, rootCa)]),
+        ],
       },
     ],
   };

@@ -21,4 +21,8 @@ export const controllerLimits = {
   /** A node must have been missing for so long before its pods are garbage. */
   podGcQuarantineMs: 40_000,
   terminatedPodsMax: 12_500,
+  /** Pauses between two looks at a namespace that is not empty yet. */
+  namespaceLookMinMs: 100,
+  namespaceLookMaxMs: 10_000,
+  listPageItems: 500,
 } as const;

@@ -3,7 +3,6 @@
  * upstream; the judgement is in replicas-decision.ts.
  */
 import {
-  ApiError,
   controllerActor,
   type Informer,
   isNotFound,
@@ -30,6 +29,7 @@ import {
   sameReplicaStatus,
   withFailure,
 } from './replicas-decision.js';
+import { isTerminatingNamespace } from './terminating-namespace.js';
 
 export function replicaSetController(context: ControllerContext): ChildSpec<never> {
   return replicaController(context, {
@@ -149,12 +149,7 @@ class ReplicaController {
         events.event(subject, 'Normal', 'SuccessfulCreate', `Created pod: ${pod.metadata?.name}`);
       } catch (error) {
         // A namespace on its way out refuses new pods: nothing to report.
-        if (
-          error instanceof ApiError &&
-          error.reason === 'Forbidden' &&
-          /being terminated/.test(error.message)
-        )
-          return;
+        if (isTerminatingNamespace(error)) return;
         events.event(subject, 'Warning', 'FailedCreate', `Error creating: ${(error as Error).message}`);
         throw error;
       }
