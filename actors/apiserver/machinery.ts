@@ -3,10 +3,12 @@
  * fields and tables, each in the shape that the verbs need.
  */
 import {
+  apiVersionOf,
   applyDefaults as fillDefaults,
   applyServerSide,
   applyStrategicMergePatch,
   bodyFormatOf,
+  convertObject,
   decodeObject,
   decodeProtobufAs,
   decodeValue,
@@ -80,12 +82,23 @@ export function parsePatch(body: Uint8Array | undefined, format: 'json' | 'yaml'
   return parseBody(body, format).value;
 }
 
-export function convertFromStored(_info: ResourceInfo, object: KubeObject): KubeObject {
-  return object;
+/** The stored object in the version of `info`; itself when that is the stored one. */
+export function convertFromStored(info: ResourceInfo, object: KubeObject): KubeObject {
+  if (isStoredVersion(info)) return object;
+  const stored = { ...object, apiVersion: apiVersionOf(info.storage) } as JsonObject;
+  const { apiVersion: _apiVersion, ...converted } = convertObject(stored, info.kind, info);
+  return converted as KubeObject;
 }
 
-export function convertToStored(_info: ResourceInfo, object: KubeObject): KubeObject {
-  return object;
+/** An object in the version of `info` as it is stored. */
+export function convertToStored(info: ResourceInfo, object: KubeObject): KubeObject {
+  if (isStoredVersion(info)) return object;
+  const shown = { ...object, apiVersion: apiVersionOf(info) } as JsonObject;
+  return convertObject(shown, info.kind, info.storage) as KubeObject;
+}
+
+export function isStoredVersion({ group, version, storage }: ResourceInfo): boolean {
+  return storage.group === group && storage.version === version;
 }
 
 export function applyDefaults(kind: GroupKind, object: KubeObject): void {

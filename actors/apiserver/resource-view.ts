@@ -4,7 +4,7 @@
  */
 import { apiVersionOf, type ResourceInfo } from '../objects/index.js';
 import type { KubeObject } from '../objects/meta.js';
-import { convertFromStored, tableOf } from './machinery.js';
+import { convertFromStored, isStoredVersion, tableOf } from './machinery.js';
 import { contentTypeOf, type Form, toYaml } from './negotiation.js';
 import {
   encodeStored,
@@ -48,13 +48,8 @@ export class ResourceView {
   }
 
   #single(entry: CacheEntry): Uint8Array {
-    if (this.#converts) return spliceSingle(this.#prefix, this.#bytes(entry), entry.revision);
+    if (!isStoredVersion(this.info)) return spliceSingle(this.#prefix, this.#bytes(entry), entry.revision);
     return spliceSingle(this.#prefix, entry.bytes, entry.revision);
-  }
-
-  get #converts(): boolean {
-    const { info } = this;
-    return info.storage.version !== info.version || info.storage.group !== info.group;
   }
 
   respond(entry: CacheEntry, form: Form, status: number): ApiResponse {
@@ -88,7 +83,7 @@ export class ResourceView {
   #list(entries: readonly CacheEntry[], head: Omit<ListHead, 'apiVersion' | 'kind'>, form: Form): Uint8Array {
     switch (form.type) {
       case 'object': {
-        const items = this.#converts
+        const items = !isStoredVersion(this.info)
           ? entries.map((entry) => ({ bytes: this.#bytes(entry), revision: entry.revision }))
           : entries;
         return spliceList({ apiVersion: this.apiVersion, kind: this.info.listKind, ...head }, items);
