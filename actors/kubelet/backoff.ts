@@ -2,7 +2,10 @@
 import type { KubeletLimits } from './limits.js';
 import type { Backoff } from './pod-view.js';
 
-/** A container is started once more: the delay before the start after that. The first restart itself never waits. */
+/**
+ * A container is started once more: the delay before the start after that. The first restart itself never
+ * waits.
+ */
 export function nextCrashBackoff(entry: Backoff | undefined, nowMs: number, limits: KubeletLimits): Backoff {
   const expired = entry === undefined || nowMs - entry.updatedAtMs > limits.crashBackoffResetMs;
   const delayMs = expired ? limits.crashBackoffBaseMs : Math.min(entry.delayMs * 2, limits.crashBackoffMaxMs);

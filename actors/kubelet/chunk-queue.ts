@@ -1,6 +1,6 @@
 /**
- * A bounded queue between one producer that can be paused (a pipe) and one consumer that iterates. It holds what was
- * produced before the producer noticed; `onPressure` tells the producer to stop and to go on.
+ * A bounded queue between one producer that can be paused (a pipe) and one consumer that iterates. It holds
+ * what was produced before the producer noticed; `onPressure` tells the producer to stop and to go on.
  */
 export class ChunkQueue<T> implements AsyncIterable<T> {
   readonly #sizeMax: number;

@@ -1,6 +1,6 @@
 /**
- * What a container is started with: variables (services, envFrom, env with `$(VAR)`), command and arguments. Pure; the
- * ConfigMaps, Secrets and Services that it needs are given.
+ * What a container is started with: variables (services, envFrom, env with `$(VAR)`), command and
+ * arguments. Pure; the ConfigMaps, Secrets and Services that it needs are given.
  */
 import type {
   ConfigMap,

@@ -1,6 +1,7 @@
 /**
- * Edge: the log file of one container, written in CRI lines and rotated by size with one older file kept, and read
- * back for `kubectl logs`. Writer and readers live in one process, so followers are woken by the writer.
+ * Edge: the log file of one container, written in CRI lines and rotated by size with one older file kept,
+ * and read back for `kubectl logs`. Writer and readers live in one process, so followers are woken by the
+ * writer.
  */
 import { open, rename, rm, stat, type FileHandle } from 'node:fs/promises';
 import type { Clock } from '../../transport/index.js';
@@ -163,7 +164,10 @@ export class ContainerLog {
     }
   }
 
-  /** Where reading begins, so that `tailLines` lines follow: in the older file too if the current one has too few. */
+  /**
+   * Where reading begins, so that `tailLines` lines follow: in the older file too if the current one has
+   * too few.
+   */
   async #start(tailLines: number | undefined): Promise<{ older?: number; current: number }> {
     if (tailLines === undefined) return { older: 0, current: 0 };
     const current = await tailOffset(this.#path, tailLines);

@@ -1,7 +1,8 @@
 /**
- * What runs containers for a kubelet: the seam between the decisions about a pod and the machine. Two implementations
- * pass one suite (test/actors/kubelet/container-runtime.case.ts): `process-runtime.ts` (host processes) and
- * `simulated-runtime.ts` (nothing but a clock). Shaped after the CRI, so that containerd can stand behind it later.
+ * What runs containers for a kubelet: the seam between the decisions about a pod and the machine. Two
+ * implementations pass one suite (test/actors/kubelet/container-runtime.case.ts): `process-runtime.ts`
+ * (host processes) and `simulated-runtime.ts` (nothing but a clock). Shaped after the CRI, so that
+ * containerd can stand behind it later.
  */
 import type { LogOptions } from './messages.js';
 
@@ -19,11 +20,13 @@ export interface ContainerRuntime {
   resolveImage(request: ImageRequest): Promise<ResolvedImage>;
   /** Makes the container ready to start; resolves with its id. Rejects with RuntimeError. */
   create(config: ContainerConfig): Promise<string>;
-  /** A program that cannot be started counts as one that ended: state exited, code 128, reason `StartError`. */
+  /**
+   * A program that cannot be started counts as one that ended: state exited, code 128, reason `StartError`.
+   */
   startContainer(id: string): Promise<void>;
   /**
-   * Stop signal now, SIGKILL after `graceMs`; resolves when the container has ended. A second call with less grace
-   * shortens the first.
+   * Stop signal now, SIGKILL after `graceMs`; resolves when the container has ended. A second call with
+   * less grace shortens the first.
    */
   stop(id: string, graceMs: number): Promise<void>;
   /** Forgets an ended or never started container with its files. */
@@ -37,7 +40,9 @@ export interface ContainerRuntime {
   attach(id: string): Promise<ContainerStreams>;
   /** The log, line by line in chunks. With `follow` until the container has ended or the reader stops. */
   logs(id: string, options: LogOptions): AsyncIterable<Uint8Array>;
-  /** Puts a volume's content where containers of the pod will find it; a second call replaces it atomically. */
+  /**
+   * Puts a volume's content where containers of the pod will find it; a second call replaces it atomically.
+   */
   writeVolume(podUid: string, volume: VolumeContent): Promise<void>;
   /** Removes the pod's volumes and whatever else is kept for it; its containers must have ended. */
   removePod(podUid: string): Promise<void>;

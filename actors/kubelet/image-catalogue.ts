@@ -1,7 +1,8 @@
 /**
- * What stands in for an image when containers are host processes: nothing is pulled, so a container either says itself
- * what to run (`command:`) or its image is one of these. Each stand-in is a small program of `stand-ins/`, or a program
- * of this machine, and what it does not do is said in `standIn`, which the kubelet puts into an event.
+ * What stands in for an image when containers are host processes: nothing is pulled, so a container either
+ * says itself what to run (`command:`) or its image is one of these. Each stand-in is a small program of
+ * `stand-ins/`, or a program of this machine, and what it does not do is said in `standIn`, which the
+ * kubelet puts into an event.
  */
 import { fileURLToPath } from 'node:url';
 import { ImageError, type ImageRequest, type ResolvedImage } from './container-runtime.js';
@@ -85,7 +86,7 @@ export function repositoryOf(image: string): string {
   if (!/^[a-z0-9]([a-z0-9._:-]*[a-z0-9])?(\/[a-z0-9]+([._-]+[a-z0-9]+)*)*$/.test(repository)) {
     throw new ImageError(
       'InvalidImageName',
-      `Failed to apply default image tag "${image}": couldn't parse image name "${image}": invalid reference format`,
+      `couldn't parse image name "${image}": invalid reference format`,
     );
   }
   return repository

@@ -1,7 +1,7 @@
 /**
- * The actor of a node (kubelet): registers it and renews its lease, compares the pods that the API and the manifests
- * want here with those that it has, gives each an address and a worker, and answers for logs and sessions. Level-triggered:
- * everything is looked at again whenever something may have changed.
+ * The actor of a node (kubelet): registers it and renews its lease, compares the pods that the API and the
+ * manifests want here with those that it has, gives each an address and a worker, and answers for logs and
+ * sessions. Level-triggered: everything is looked at again whenever something may have changed.
  */
 import type { Informer } from '../client/index.js';
 import { ApiError, isNotFound, pods as podResource } from '../client/index.js';
@@ -117,7 +117,7 @@ export class Kubelet implements Actor<KubeletState, Message> {
         return this.#finished(state, message.uid);
       case 'PodWorkerDone':
         return this.#workerDone(state, message.uid, ctx);
-      case 'OrphansRemoved':
+      case 'WorkDone':
         return state;
       case 'NodeTick':
         return this.#nodeTick(state, ctx);
@@ -250,7 +250,7 @@ export class Kubelet implements Actor<KubeletState, Message> {
     this.#run(
       ctx,
       client.patch(podResource, namespace, name, 'strategic', patch, { subresource: 'status' }),
-      () => ({ type: 'OrphansRemoved' }),
+      () => ({ type: 'WorkDone' }),
     );
   }
 
@@ -269,7 +269,10 @@ export class Kubelet implements Actor<KubeletState, Message> {
     return this.#sync({ ...state, held }, ctx);
   }
 
-  /** Containers and files of pods that are not wanted any more, left by an earlier life. Once, when all are known. */
+  /**
+   * Containers and files of pods that are not wanted any more, left by an earlier life. Once, when all are
+   * known.
+   */
   #removeOrphans(state: KubeletState, ctx: Context): KubeletState {
     const { parts, pods } = this.#options;
     if (state.orphansGone || !state.staticsRead || !pods.hasSynced) return state;
@@ -282,7 +285,7 @@ export class Kubelet implements Actor<KubeletState, Message> {
         await parts.runtime.removePod(uid);
       }
     };
-    if (orphans.length > 0) this.#run(ctx, work(), () => ({ type: 'OrphansRemoved' }));
+    if (orphans.length > 0) this.#run(ctx, work(), () => ({ type: 'WorkDone' }));
     return { ...state, orphansGone: true };
   }
 
@@ -448,7 +451,7 @@ export class Kubelet implements Actor<KubeletState, Message> {
 
   #run<T>(ctx: Context, work: Promise<T>, done: (value: T) => NodeMessage): void {
     ctx.pipeToSelf(work, done, (error) =>
-      error instanceof ApiError ? { type: 'OrphansRemoved' } : { type: 'KubeletCrashed', error },
+      error instanceof ApiError ? { type: 'WorkDone' } : { type: 'KubeletCrashed', error },
     );
   }
 }

@@ -1,4 +1,7 @@
-/** Every bound and period of the kubelet in one place; `kubeletLimits` are Kubernetes' own defaults where it has them. */
+/**
+ * Every bound and period of the kubelet in one place; `kubeletLimits` are Kubernetes' own defaults where it
+ * has them.
+ */
 export interface KubeletLimits {
   /** Lease renewal and its validity (KEP-589). */
   readonly leaseRenewMs: number;
@@ -6,7 +9,10 @@ export interface KubeletLimits {
   /** The node's status is looked at this often, and written when it changed or is older than the second. */
   readonly nodeStatusIntervalMs: number;
   readonly nodeStatusReportMs: number;
-  /** CrashLoopBackOff: first delay, doubled up to the maximum; forgotten after `crashBackoffResetMs` without a crash. */
+  /**
+   * CrashLoopBackOff: first delay, doubled up to the maximum; forgotten after `crashBackoffResetMs` without
+   * a crash.
+   */
   readonly crashBackoffBaseMs: number;
   readonly crashBackoffMaxMs: number;
   readonly crashBackoffResetMs: number;

@@ -1,6 +1,7 @@
 /**
- * Container logs in the CRI's form, one line each: `<RFC3339Nano> <stdout|stderr> <F|P> <text>`, where P marks a part of
- * a longer line. Pure: cutting output into lines, and choosing and printing lines for `kubectl logs`.
+ * Container logs in the CRI's form, one line each: `<RFC3339Nano> <stdout|stderr> <F|P> <text>`, where P
+ * marks a part of a longer line. Pure: cutting output into lines, and choosing and printing lines for
+ * `kubectl logs`.
  */
 import type { LogOptions } from './messages.js';
 

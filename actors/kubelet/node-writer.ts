@@ -1,6 +1,6 @@
 /**
- * Writes the Node and its Lease. Each call makes one attempt and resolves with what the API has now, or with why it
- * could not; the kubelet calls again at its own pace.
+ * Writes the Node and its Lease. Each call makes one attempt and resolves with what the API has now, or
+ * with why it could not; the kubelet calls again at its own pace.
  */
 import { ApiError, isAlreadyExists, isConflict, isNotFound, leases, nodes } from '../client/index.js';
 import type { Lease } from '../objects/types/coordination.js';

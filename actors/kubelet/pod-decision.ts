@@ -1,6 +1,7 @@
 /**
- * What has to happen next to a pod: a pure, level-triggered decision (kubelet's computePodActions). Given the same view
- * it says the same; what is under way is part of the view, so that it can be asked after every event.
+ * What has to happen next to a pod: a pure, level-triggered decision (kubelet's computePodActions). Given
+ * the same view it says the same; what is under way is part of the view, so that it can be asked after
+ * every event.
  */
 import type { Container } from '../objects/types/core.js';
 import { crashBackoffUntil, goDuration } from './backoff.js';

@@ -66,7 +66,8 @@ export type NodeMessage =
   | { readonly type: 'PodsMoved' }
   | { readonly type: 'PodFinished'; readonly uid: string }
   | { readonly type: 'PodWorkerDone'; readonly uid: string }
-  | { readonly type: 'OrphansRemoved' }
+  /** Something that needs no answer was done, or will be tried again when its cause shows again. */
+  | { readonly type: 'WorkDone' }
   | { readonly type: 'NodeTick' }
   | { readonly type: 'NodeWritten'; readonly outcome: NodeOutcome }
   | { readonly type: 'LeaseTick' }

@@ -1,6 +1,7 @@
 /**
- * How a kubelet reaches into its pods: HTTP and TCP for probes and hooks, a connection for port-forward. The real side
- * (`socket-pod-network.ts`) is an edge; here is also the one for simulated nodes, where everything answers.
+ * How a kubelet reaches into its pods: HTTP and TCP for probes and hooks, a connection for port-forward.
+ * The real side (`socket-pod-network.ts`) is an edge; here is also the one for simulated nodes, where
+ * everything answers.
  */
 import { RuntimeError } from './container-runtime.js';
 

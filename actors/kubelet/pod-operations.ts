@@ -1,6 +1,7 @@
 /**
- * What a pod worker has done for it, each a promise that always resolves with what became of it: prepare volumes, start
- * and stop containers, hooks, probes. Decides nothing; says to the API's events what it does.
+ * What a pod worker has done for it, each a promise that always resolves with what became of it: prepare
+ * volumes, start and stop containers, hooks, probes. Decides nothing; says to the API's events what it
+ * does.
  */
 import { ApiError } from '../client/index.js';
 import type { Container, LifecycleHandler, Pod, Probe } from '../objects/types/core.js';
@@ -85,7 +86,10 @@ export class PodOperations {
     return { type: 'started', id };
   }
 
-  /** preStop hook, then the stop signal, then SIGKILL; all within the grace period, but never without a moment. */
+  /**
+   * preStop hook, then the stop signal, then SIGKILL; all within the grace period, but never without a
+   * moment.
+   */
   async stop(pod: Pod, container: Container, id: string, graceMs: number, shorten: boolean): Promise<void> {
     const { runtime, limits, events } = this.#parts;
     const startedAtMs = this.#clock.monotonicMs();
@@ -261,7 +265,8 @@ export class PodOperations {
     if (!this.#parts.mayChangeUser) {
       const asked = runAsUser ?? runAsGroup;
       if (asked !== undefined) {
-        const message = `Container ${container.name} runs as the user of the kubelet: only root can apply runAsUser and runAsGroup`;
+        const who = `Container ${container.name} runs as the user of the kubelet`;
+        const message = `${who}: only root can apply runAsUser and runAsGroup`;
         this.#parts.events.event(pod, 'Warning', 'SecurityContextNotApplied', message);
       }
       return {};
@@ -302,7 +307,10 @@ function expandPath(expression: string, env: ReadonlyMap<string, string>): strin
   });
 }
 
-/** Errors that a pod's author or the cluster's state can cause; anything else is a fault of ours and crashes. */
+/**
+ * Errors that a pod's author or the cluster's state can cause; anything else is a fault of ours and
+ * crashes.
+ */
 function expectedMessage(error: unknown): string {
   const expected =
     error instanceof ContainerConfigError ||

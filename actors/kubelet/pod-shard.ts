@@ -1,6 +1,7 @@
 /**
- * Parent of some of a node's pod workers, so that no actor has too many children. Starts a worker per pod, passes on
- * what concerns it, and starts it again after a crash: the worker finds what it needs in the API and in the runtime.
+ * Parent of some of a node's pod workers, so that no actor has too many children. Starts a worker per pod,
+ * passes on what concerns it, and starts it again after a crash: the worker finds what it needs in the API
+ * and in the runtime.
  */
 import type { Pod } from '../objects/types/core.js';
 import type { Actor, ActorContext, ActorRef, ChildSpec } from '../runtime/index.js';
@@ -102,7 +103,8 @@ class PodShard implements Actor<ShardState, ShardMessage> {
 
   #start(state: ShardState, uid: string, charge: Charge, ctx: Context): ShardState {
     const { pod, podIP, isStatic, life } = charge;
-    const name = `${pod.metadata?.namespace}.${pod.metadata?.name}${life === 0 ? '' : `.${life}`}.${uid.slice(0, 8)}`;
+    const { namespace, name: podName } = pod.metadata ?? {};
+    const name = `${namespace}.${podName}${life === 0 ? '' : `.${life}`}.${uid.slice(0, 8)}`;
     const worker = ctx.spawn(podWorker(name, { parts: this.#parts, shard: ctx.self, pod, podIP, isStatic }));
     ctx.watch(worker, () => ({ type: 'ShardWorkerGone', uid }));
     if (charge.removed) ctx.tell(worker, { type: 'PodRemoved' });

@@ -1,6 +1,6 @@
 /**
- * How a status gets into the API beside what others write there: as a strategic merge patch, whose conditions merge by
- * type; pure. A field that was there and is no more is set to null.
+ * How a status gets into the API beside what others write there: as a strategic merge patch, whose
+ * conditions merge by type; pure. A field that was there and is no more is set to null.
  */
 import type { Pod, PodCondition, PodStatus } from '../objects/types/core.js';
 

@@ -1,6 +1,6 @@
 /**
- * The status that the kubelet writes for a pod: phase, conditions, container statuses. Pure; what others wrote into the
- * status (PodScheduled, readiness gates, nominatedNodeName) is left to them.
+ * The status that the kubelet writes for a pod: phase, conditions, container statuses. Pure; what others
+ * wrote into the status (PodScheduled, readiness gates, nominatedNodeName) is left to them.
  */
 import type {
   Container,

@@ -1,6 +1,6 @@
 /**
- * What a pod worker knows of its pod: the wish (the API object), what the runtime observes, and what it must remember
- * itself. Decisions and status are pure functions of this view.
+ * What a pod worker knows of its pod: the wish (the API object), what the runtime observes, and what it
+ * must remember itself. Decisions and status are pure functions of this view.
  */
 import type { Container, Pod } from '../objects/types/core.js';
 import type { ContainerRecord } from './container-runtime.js';

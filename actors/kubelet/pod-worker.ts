@@ -1,6 +1,7 @@
 /**
- * The actor of one pod: keeps the view, asks `decide` after every event, has the actions done by PodOperations and
- * writes the status when it changed. It can be crashed at any point: what it needs is in the API and in the runtime.
+ * The actor of one pod: keeps the view, asks `decide` after every event, has the actions done by
+ * PodOperations and writes the status when it changed. It can be crashed at any point: what it needs is in
+ * the API and in the runtime.
  */
 import { ApiError, pods } from '../client/index.js';
 import type { Container, Pod, PodStatus } from '../objects/types/core.js';

@@ -1,6 +1,6 @@
 /**
- * Edge: the life of one container as a process group: spawn in a session of its own, output to the log and to whoever is
- * attached, stop signal, SIGKILL after the grace period, and what is run by exec beside it.
+ * Edge: the life of one container as a process group: spawn in a session of its own, output to the log and
+ * to whoever is attached, stop signal, SIGKILL after the grace period, and what is run by exec beside it.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { accessSync, constants, statSync } from 'node:fs';

@@ -1,14 +1,18 @@
 /**
- * Edge: what the process runtime needs of the operating system: signals to whole process groups, and knowing for sure
- * that a process is one of ours before it is ended. A pid alone proves nothing, since pids are used again: a process is
- * ours if it still has the start time that we wrote down, or carries our container id in its environment (Linux /proc).
+ * Edge: what the process runtime needs of the operating system: signals to whole process groups, and
+ * knowing for sure that a process is one of ours before it is ended. A pid alone proves nothing, since pids
+ * are used again: a process is ours if it still has the start time that we wrote down, or carries our
+ * container id in its environment (Linux /proc).
  */
 import { readdirSync, readFileSync } from 'node:fs';
 
 /** Set in the environment of every container and of what is run by exec in it. */
 export const containerIdVariable = 'KABUKI_CONTAINER_ID';
 
-/** Start time in clock ticks since boot, with the boot's id; undefined if there is no such process, or no /proc. */
+/**
+ * Start time in clock ticks since boot, with the boot's id; undefined if there is no such process, or no
+ * /proc.
+ */
 export function startMark(pid: number): string | undefined {
   const stat = readProc(`/proc/${pid}/stat`);
   const boot = readProc('/proc/sys/kernel/random/boot_id');
@@ -38,7 +42,9 @@ export function killProcess(pid: number): void {
   }
 }
 
-/** Processes whose environment carries one of the container ids, whatever became of their group and parent. */
+/**
+ * Processes whose environment carries one of the container ids, whatever became of their group and parent.
+ */
 export function findByContainerId(ids: ReadonlySet<string>): number[] {
   const prefix = `${containerIdVariable}=`;
   const found: number[] = [];

@@ -1,8 +1,8 @@
 /**
- * Edge: containers as process groups of this machine. A container has a folder of its own as `KABUKI_ROOT` and current
- * directory, its volumes at `$KABUKI_ROOT<mountPath>`, and its output in a CRI log file; there is no other isolation.
- * Records on disk name every process that was started, so that what a killed kubelet left behind is found and ended,
- * and nothing else ever is.
+ * Edge: containers as process groups of this machine. A container has a folder of its own as `KABUKI_ROOT`
+ * and current directory, its volumes at `$KABUKI_ROOT<mountPath>`, and its output in a CRI log file; there
+ * is no other isolation. Records on disk name every process that was started, so that what a killed kubelet
+ * left behind is found and ended, and nothing else ever is.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
@@ -224,7 +224,10 @@ export class ProcessRuntime implements ContainerRuntime {
   }
 }
 
-/** Ends the containers of a kubelet that is gone (killed, or not to be started again). Returns how many processes. */
+/**
+ * Ends the containers of a kubelet that is gone (killed, or not to be started again). Returns how many
+ * processes.
+ */
 export function endLeftoverContainers(dataDir: string): number {
   return endLeftovers(readRecords(join(dataDir, 'pods')).map(({ stored }) => stored));
 }
@@ -237,7 +240,8 @@ function endLeftovers(records: readonly StoredRecord[]): number {
     if (stored.groupId === undefined || stored.startMark === undefined) continue;
     if (startMark(stored.groupId) === stored.startMark && signalGroup(stored.groupId, 'SIGKILL')) ended += 1;
   }
-  // The leader may be gone while others of its group live on, or the kubelet died before it wrote the pid down.
+  // The leader may be gone while others of its group live on, or the kubelet died before it wrote the pid
+  // down.
   for (const pid of findByContainerId(new Set(running.map(({ record }) => record.id)))) {
     killProcess(pid);
     ended += 1;

@@ -1,4 +1,6 @@
-/** Edge: conversations with processes, for exec and attach. Output that nobody takes makes the process wait. */
+/**
+ * Edge: conversations with processes, for exec and attach. Output that nobody takes makes the process wait.
+ */
 import type { ChildProcess } from 'node:child_process';
 import type { Writable } from 'node:stream';
 import { constants as osConstants } from 'node:os';

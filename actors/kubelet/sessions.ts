@@ -1,6 +1,6 @@
 /**
- * Logs, exec, attach and port-forward: streams between a session ref of an apiserver and a container, both directions
- * under credit. A session ends with its source, with KubeletCancel, or with the node that asked.
+ * Logs, exec, attach and port-forward: streams between a session ref of an apiserver and a container, both
+ * directions under credit. A session ends with its source, with KubeletCancel, or with the node that asked.
  */
 import type { Pod } from '../objects/types/core.js';
 import type { ActorRef, ActorSystem } from '../runtime/index.js';

@@ -1,7 +1,7 @@
 /**
- * Containers that are nothing but entries in a table, on the Env clock: for the simulator and for thousands of nodes.
- * What a container does stands in annotations of its pod (`simulated.kabuki.dev/...`, see `planOf`); without them it
- * starts after a moment and runs until it is stopped.
+ * Containers that are nothing but entries in a table, on the Env clock: for the simulator and for thousands
+ * of nodes. What a container does stands in annotations of its pod (`simulated.kabuki.dev/...`, see
+ * `planOf`); without them it starts after a moment and runs until it is stopped.
  */
 import type { Clock, Random, Timer } from '../../transport/index.js';
 import { ChunkQueue } from './chunk-queue.js';
@@ -77,7 +77,10 @@ export class SimulatedRuntime implements ContainerRuntime {
     return () => this.#listeners.delete(listener);
   }
 
-  /** Every image exists, except those whose name says `does-not-exist` or `invalid`, as tests of Kubernetes write them. */
+  /**
+   * Every image exists, except those whose name says `does-not-exist` or `invalid`, as tests of Kubernetes
+   * write them.
+   */
   async resolveImage(request: ImageRequest): Promise<ResolvedImage> {
     if (!images.test(request.image)) {
       throw new ImageError('ErrImagePull', `failed to pull "${request.image}": not found (simulated)`);
@@ -280,7 +283,10 @@ export class SimulatedRuntime implements ContainerRuntime {
   }
 }
 
-/** `<prefix>start-delay-ms`, `exit-after-ms`, `exit-code`, `stop-delay-ms`, `exec-exit-code`, each also as `<key>.<container>`. */
+/**
+ * `<prefix>start-delay-ms`, `exit-after-ms`, `exit-code`, `stop-delay-ms`, `exec-exit-code`, each also as
+ * `<key>.<container>`.
+ */
 function planOf(config: ContainerConfig, startDelayMs: number): ContainerPlan {
   const read = (key: string): number | undefined => {
     const text =

@@ -6,7 +6,10 @@ import type { StaticManifest, StaticPodSource } from './static-pods.js';
 
 const fileBytesMax = 1024 * 1024;
 
-/** Files `*.yaml`, `*.yml` and `*.json`; names that begin with a dot are left alone (editors, atomic writes). */
+/**
+ * Files `*.yaml`, `*.yml` and `*.json`; names that begin with a dot are left alone (editors, atomic
+ * writes).
+ */
 export function staticPodFolder(folder: string): StaticPodSource {
   return {
     read: async () => {

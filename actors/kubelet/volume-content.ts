@@ -1,6 +1,7 @@
 /**
- * What the volumes of a pod contain, as files; pure. `volumeNeeds` says which objects that takes, `volumeContent` makes
- * the files of them. Kinds of volumes that this node cannot offer are refused with a message that says so.
+ * What the volumes of a pod contain, as files; pure. `volumeNeeds` says which objects that takes,
+ * `volumeContent` makes the files of them. Kinds of volumes that this node cannot offer are refused with a
+ * message that says so.
  */
 import type {
   ConfigMap,
@@ -98,8 +99,8 @@ export function volumeContent(pod: Pod, volume: Volume, sources: VolumeSources):
       return { type: 'empty', name };
     default:
       throw new VolumeError(
-        `volume "${name}": ${kind} volumes are not supported on this node; use emptyDir, hostPath, configMap, secret, ` +
-          'downwardAPI or projected',
+        `volume "${name}": ${kind} volumes are not supported on this node; use emptyDir, hostPath, ` +
+          'configMap, secret, downwardAPI or projected',
       );
   }
 }

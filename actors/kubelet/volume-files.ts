@@ -1,6 +1,6 @@
 /**
- * Edge: volumes on disk. Files of configMap, secret, downwardAPI and projected volumes are replaced all at once, as
- * Kubernetes' AtomicWriter does: a new folder, then the link `..data` is moved to it.
+ * Edge: volumes on disk. Files of configMap, secret, downwardAPI and projected volumes are replaced all at
+ * once, as Kubernetes' AtomicWriter does: a new folder, then the link `..data` is moved to it.
  */
 import { existsSync, statSync } from 'node:fs';
 import { lstat, mkdir, readdir, readlink, rename, rm, symlink, writeFile } from 'node:fs/promises';

@@ -1,4 +1,7 @@
-/** Which endpoint a client gets: at random, or the one it had before (session affinity); pure but for the table. */
+/**
+ * Which endpoint a client gets: at random, or the one it had before (session affinity); pure but for the
+ * table.
+ */
 import type { Random } from '../../transport/index.js';
 import type { Backend, Listener } from './plan.js';
 

@@ -1,7 +1,7 @@
 /**
- * Which addresses a node's proxy listens on, and where each leads: a pure function of Services and EndpointSlices
- * (kube-proxy's ServiceMap and EndpointsMap). A listener without endpoints is not opened at all, so that clients see
- * `connection refused`, as with kube-proxy's REJECT rule.
+ * Which addresses a node's proxy listens on, and where each leads: a pure function of Services and
+ * EndpointSlices (kube-proxy's ServiceMap and EndpointsMap). A listener without endpoints is not opened at
+ * all, so that clients see `connection refused`, as with kube-proxy's REJECT rule.
  */
 import type { Service, ServicePort } from '../objects/types/core.js';
 import type { Endpoint, EndpointSlice } from '../objects/types/discovery.js';
@@ -96,12 +96,13 @@ function listenersOf(
   const spec = service.spec ?? {};
   const protocol = (port.protocol ?? 'TCP').toLowerCase();
   if (protocol !== 'tcp' && protocol !== 'udp') {
-    const message = `port ${port.port}: protocol ${port.protocol} is not supported by the user-space proxy: use TCP or UDP`;
+    const message = `port ${port.port}: the user-space proxy cannot serve ${port.protocol}: use TCP or UDP`;
     problems.push({ service: key, reason: 'ProtocolNotSupported', message });
     return [];
   }
   if (spec.internalTrafficPolicy === 'Local') {
-    // All nodes of a machine share the virtual addresses, so that nobody knows from which node a client comes.
+    // All nodes of a machine share the virtual addresses, so that nobody knows from which node a client
+    // comes.
     const message =
       'internalTrafficPolicy Local is not applied by the user-space proxy: endpoints of all nodes are used';
     problems.push({ service: key, reason: 'TrafficPolicyNotApplied', message });

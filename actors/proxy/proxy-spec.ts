@@ -15,7 +15,10 @@ export interface ProxyOptions {
   readonly system: ActorSystem;
   readonly client: ApiClient;
   readonly informers: InformerFactory;
-  /** `UserSpaceProxy`, or `SimulatedServiceProxy`. Made outside, so that its sockets outlive a crash of the actor. */
+  /**
+   * `UserSpaceProxy`, or `SimulatedServiceProxy`. Made outside, so that its sockets outlive a crash of the
+   * actor.
+   */
   readonly proxy: ServiceProxy;
   readonly nodeName: string;
   readonly nodeIP: string;

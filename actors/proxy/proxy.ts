@@ -1,7 +1,8 @@
 /**
- * The proxy actor of a node (kube-proxy): plans listeners from Services and EndpointSlices whenever they change, has
- * them served, and says on a service why it cannot be. It closes its listeners when it has heard from no apiserver for
- * too long: what it knows may be wrong by then, and the proxy of a connected node can take the addresses over.
+ * The proxy actor of a node (kube-proxy): plans listeners from Services and EndpointSlices whenever they
+ * change, has them served, and says on a service why it cannot be. It closes its listeners when it has
+ * heard from no apiserver for too long: what it knows may be wrong by then, and the proxy of a connected
+ * node can take the addresses over.
  */
 import {
   type ApiClient,

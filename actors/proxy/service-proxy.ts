@@ -1,6 +1,7 @@
 /**
  * What serves the listeners of a plan: the seam between the proxy actor and the machine. The real one is
- * `user-space-proxy.ts`; `SimulatedServiceProxy` only keeps what it was told, for the simulator and for tests.
+ * `user-space-proxy.ts`; `SimulatedServiceProxy` only keeps what it was told, for the simulator and for
+ * tests.
  */
 import type { Listener } from './plan.js';
 

@@ -1,4 +1,6 @@
-/** Edge: one UDP address of a service. A client's datagrams go to one endpoint as long as they keep coming. */
+/**
+ * Edge: one UDP address of a service. A client's datagrams go to one endpoint as long as they keep coming.
+ */
 import { createSocket, type Socket } from 'node:dgram';
 import type { Timer } from '../../transport/index.js';
 import { type BackendChoice, nameOf } from './backend-choice.js';

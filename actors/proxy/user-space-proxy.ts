@@ -1,7 +1,8 @@
 /**
- * Edge: serves services' virtual addresses with sockets of this process (kube-proxy's userspace mode). All nodes of a
- * machine share the addresses, and only one process can hold one: a listener that finds its address taken stands by
- * and tries again at a bounded rate, so that another node takes over when the holder dies.
+ * Edge: serves services' virtual addresses with sockets of this process (kube-proxy's userspace mode). All
+ * nodes of a machine share the addresses, and only one process can hold one: a listener that finds its
+ * address taken stands by and tries again at a bounded rate, so that another node takes over when the
+ * holder dies.
  */
 import type { Clock, Random, Timer } from '../../transport/index.js';
 import { BackendChoice } from './backend-choice.js';
@@ -153,15 +154,16 @@ function stateOf(listener: Listener, error: NodeJS.ErrnoException): ListenerStat
         type: 'refused',
         reason: 'PortNotPermitted',
         message:
-          `cannot listen on ${where}: ports below 1024 need a right that this process does not have. Give the service ` +
-          'a port of 1024 or more, run kabuki as root, or set sysctl net.ipv4.ip_unprivileged_port_start=0',
+          `cannot listen on ${where}: ports below 1024 need a right that this process does not have. ` +
+          'Give the service a port of 1024 or more, run kabuki as root, or set ' +
+          'sysctl net.ipv4.ip_unprivileged_port_start=0',
       };
     case 'EADDRNOTAVAIL':
       return {
         type: 'refused',
         reason: 'AddressNotAvailable',
         message:
-          `cannot listen on ${where}: it is not an address of this machine. Linux serves all of 127.0.0.0/8; ` +
+          `cannot listen on ${where}: it is not an address of this machine. Linux has all of 127.0.0.0/8; ` +
           'elsewhere add the address to the loopback device',
       };
     default:

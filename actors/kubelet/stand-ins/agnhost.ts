@@ -1,6 +1,6 @@
 /**
- * Stand-in for Kubernetes' test image agnhost: `pause`, `netexec`, `serve-hostname`, `test-webserver`, `liveness`, with the
- * flags that name ports. Any other command ends with an error that says so.
+ * Stand-in for Kubernetes' test image agnhost: `pause`, `netexec`, `serve-hostname`, `test-webserver`,
+ * `liveness`, with the flags that name ports. Any other command ends with an error that says so.
  */
 import { createSocket } from 'node:dgram';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';

@@ -1,6 +1,7 @@
 /**
- * Stand-in for web server images: serves the volume mounted at the image's document root if there is one, else a page
- * that names pod, node and image. `-text=...` and `-listen=:port` are understood as hashicorp/http-echo does.
+ * Stand-in for web server images: serves the volume mounted at the image's document root if there is one,
+ * else a page that names pod, node and image. `-text=...` and `-listen=:port` are understood as
+ * hashicorp/http-echo does.
  */
 import { createReadStream, statSync } from 'node:fs';
 import { createServer, type ServerResponse } from 'node:http';

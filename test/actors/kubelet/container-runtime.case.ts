@@ -1,4 +1,7 @@
-/** What every container runtime does; each implementation runs this suite with its own way to make such containers. */
+/**
+ * What every container runtime does; each implementation runs this suite with its own way to make such
+ * containers.
+ */
 import { strict as assert } from 'node:assert';
 import { type ContainerConfig, type ContainerRuntime, collect } from '../../../actors/kubelet/index.js';
 import { until } from './real-clock.js';

@@ -1,4 +1,7 @@
-/** One kubelet over an API in a Map: in virtual time with simulated containers, or in real time with processes. */
+/**
+ * One kubelet over an API in a Map: in virtual time with simulated containers, or in real time with
+ * processes.
+ */
 import {
   createInformerFactory,
   leases,
@@ -98,7 +101,10 @@ export class Bench {
     return this.api.get(pods, namespace, name).catch(() => undefined);
   }
 
-  /** Lets the world go on until the pod is as wanted; resolves with it. Undefined stands for a pod that is gone. */
+  /**
+   * Lets the world go on until the pod is as wanted; resolves with it. Undefined stands for a pod that is
+   * gone.
+   */
   async until(
     what: string,
     wanted: (pod: Pod | undefined) => boolean,

@@ -403,7 +403,8 @@ describe('kubelet', () => {
       (pod) => pod !== undefined && pod.metadata?.uid !== first?.metadata?.uid && isTrue(pod, 'Ready'),
     );
     assert.equal(bench.runtime.list()[0]?.id, container);
-    // A manifest that changes is another pod; one that is broken changes nothing; one that is gone is the end.
+    // A manifest that changes is another pod; one that is broken changes nothing; one that is gone is the
+    // end.
     manifests = [{ file: 'etcd.yaml', problem: 'half written' }];
     const until = bench.system.env.clock.monotonicMs() + 3000;
     await bench.world.until(() => bench.system.env.clock.monotonicMs() > until);

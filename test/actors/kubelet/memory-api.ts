@@ -1,4 +1,7 @@
-/** An API in a Map, for tests of the kubelet and the proxy alone: enough of the verbs, of graceful deletion and of patches. */
+/**
+ * An API in a Map, for tests of the kubelet and the proxy alone: enough of the verbs, of graceful deletion
+ * and of patches.
+ */
 import {
   type ApiClient,
   ApiError,
