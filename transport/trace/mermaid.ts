@@ -3,7 +3,7 @@
  * a cross with its reason; faults, crashes, restarts and remarks are notes where they happened.
  */
 import type { JournalEvent } from './journal.js';
-import { actorName, actorOf, messagesOf, type TracedMessage } from './messages.js';
+import { actorName, actorOf, messagesOf, receiverName, type TracedMessage } from './messages.js';
 
 export interface MermaidOptions {
   /** Mermaid gives up on large diagrams; what is left out is said in a last note. Default 150. */
@@ -34,7 +34,7 @@ export function toMermaid(events: readonly JournalEvent[], options: MermaidOptio
     if (message !== undefined && isMovement(event) && !drawn.has(message.id)) {
       drawn.add(message.id);
       if (drawn.size > messagesMax) leftOut += 1;
-      else body.push(arrow(message, participant));
+      else body.push(arrow(message, receiverName(message, messages), participant));
       continue;
     }
     if (leftOut > 0) continue;
@@ -52,9 +52,9 @@ function isMovement(event: JournalEvent): boolean {
   return ['send', 'recv', 'handle', 'handled', 'drop', 'dead'].includes(event.type);
 }
 
-function arrow(message: TracedMessage, participant: (name: string) => string): string {
+function arrow(message: TracedMessage, receiver: string, participant: (name: string) => string): string {
   const from = participant(actorName(message.from ?? 'outside'));
-  const to = participant(actorName(message.to ?? 'unknown'));
+  const to = participant(receiver);
   const lost = message.lost !== undefined && message.arrivals === 0;
   const twice = message.arrivals > 1 ? ` (arrived ${message.arrivals} times)` : '';
   const label = `${message.kind}${lost ? ` (${message.lost})` : twice}`;

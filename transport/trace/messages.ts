@@ -70,13 +70,25 @@ function learn(message: TracedMessage, event: JournalEvent): void {
   if (event.kind !== undefined && message.kind === '') message.kind = event.kind;
 }
 
-/** `master-1/scheduler` for `kabuki://master-1/scheduler`; passing actors such as `/ask/17` share one name. */
+/** `master-1/scheduler` for `kabuki://master-1/scheduler`; passing actors such as `/watch/1795-17` share one name. */
 export function actorName(address: string): string {
-  return address.replace(/^kabuki:\/\//, '').replace(/(\/[0-9]+)+$/, '');
+  return address
+    .replace(/^kabuki:\/\//, '')
+    .replace(/(\/[0-9]+(-[0-9]+)?)+$/, '')
+    .replace(/\/$/, '');
+}
+
+/** Who receives: a reply goes to whoever asked, not to the passing actor that waits for it. */
+export function receiverName(message: TracedMessage, messages: ReadonlyMap<string, TracedMessage>): string {
+  const to = message.to ?? 'unknown';
+  const asked =
+    /\/ask\/[^/]+$/.test(to) && message.cause !== undefined ? messages.get(message.cause) : undefined;
+  return actorName(asked?.from ?? to);
 }
 
 export function actorOf(event: JournalEvent): string {
-  return actorName(`${event.node}${pathOf(event) ?? ''}`);
+  const path = pathOf(event) ?? '';
+  return actorName(`${event.node}${path === '' || path.startsWith('/') ? path : `/${path}`}`);
 }
 
 /** The actor of an event: the one it names, or the sender or receiver that lives on the event's node. */
