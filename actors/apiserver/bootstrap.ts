@@ -11,13 +11,12 @@ import { clusterRoleBindings, clusterRoles, roleBindings, roles } from './bootst
 import { limits } from './limits.js';
 import { applyDefaults } from './machinery.js';
 import { jsonForm } from './negotiation.js';
-import { CacheEntry } from './resource-cache.js';
 import type { Identity } from './request.js';
 import { requestInfo } from './request-info.js';
-import type { RequestContext, ServerContext } from './server-context.js';
+import { nowText, type RequestContext, type ServerContext } from './server-context.js';
 import { firstServiceAddress } from './service-allocation.js';
-import { internalError, StatusError } from './status.js';
-import { objectKey } from './storage.js';
+import { type GroupResource, internalError, StatusError } from './status.js';
+import { objectKey, resourcePrefix } from './storage.js';
 import { transact } from './transact.js';
 import { createFrom } from './verbs/create.js';
 
@@ -41,6 +40,8 @@ export class Bootstrap {
   readonly #advertise: Advertised | undefined;
   #stopped = true;
   #timer: Timer | undefined;
+  #publishing = false;
+  #stopListening: (() => void) | undefined;
 
   constructor(server: ServerContext, advertise: Advertised | undefined) {
     this.#server = server;
@@ -56,6 +57,8 @@ export class Bootstrap {
   stop(): void {
     this.#stopped = true;
     this.#timer?.cancel();
+    this.#stopListening?.();
+    this.#stopListening = undefined;
   }
 
   async #run(): Promise<void> {
@@ -67,7 +70,11 @@ export class Bootstrap {
         if (this.#stopped) return;
         await this.#ensure(wanted);
       }
-      if (this.#advertise) await this.#publish(this.#advertise);
+      if (this.#advertise) {
+        await this.#announce(this.#advertise);
+        await this.#publish();
+        this.#follow();
+      }
       this.done = true;
       system.note('apiserver', 'objects of birth are there');
       if (this.#advertise) this.#again(limits.endpointRefreshMs);
@@ -76,6 +83,29 @@ export class Bootstrap {
       system.note('apiserver', 'objects of birth are missing', { error: String(error) });
       this.#again(limits.relistBackoffMs);
     }
+  }
+
+  /** A dead apiserver leaves as soon as its announcement does. */
+  #follow(): void {
+    if (this.#stopListening) return;
+    const told = () => {
+      if (this.#stopped || this.#publishing) return;
+      this.#publishing = true;
+      void this.#publish()
+        .catch((error: unknown) => {
+          // The next round, within limits.endpointRefreshMs, tries again.
+          this.#server.system.note('apiserver', 'endpoints not published', { error: String(error) });
+        })
+        .finally(() => {
+          this.#publishing = false;
+        });
+    };
+    this.#stopListening = this.#server.cache.listen(announcements, {
+      changed: ({ previous, entry }) => {
+        if (!previous || !entry) told();
+      },
+      reset: told,
+    });
   }
 
   #again(delayMs: number): void {
@@ -125,65 +155,69 @@ export class Bootstrap {
     };
   }
 
-  /** Adds this apiserver to the endpoints of default/kubernetes. */
-  async #publish({ address, port }: Advertised): Promise<void> {
-    const ports = [{ name: 'https', port, protocol: 'TCP' }];
-    await this.#merge<Endpoints>('', 'v1', 'endpoints', 'Endpoints', {}, (endpoints) => {
-      const addresses = new Set(
-        endpoints.subsets?.flatMap((subset) =>
-          samePort(subset.ports, port) ? (subset.addresses ?? []).map(({ ip }) => ip) : [],
-        ),
-      );
-      addresses.add(address);
-      const others = endpoints.subsets?.filter((subset) => !samePort(subset.ports, port)) ?? [];
-      endpoints.subsets = [...others, { addresses: [...addresses].sort().map((ip) => ({ ip })), ports }];
+  /** Says under a lease that this apiserver is there; a dead one is forgotten when its lease runs out. */
+  async #announce({ address, port }: Advertised): Promise<void> {
+    const { storage, system } = this.#server;
+    const lease = await storage.grantLease(limits.endpointTtlMs);
+    await storage.announce(`${announcements}${address}:${port}`, system.node, lease);
+  }
+
+  /** Makes the endpoints of default/kubernetes those apiservers that are there. All come to the same result. */
+  async #publish(): Promise<void> {
+    const { cache } = this.#server;
+    await cache.fresh();
+    const ports = new Map<number, string[]>();
+    for (const { key } of cache.resource(announcements).range(announcements)) {
+      const [address = '', port = ''] = key.slice(announcements.length).split(':');
+      ports.set(Number(port), [...(ports.get(Number(port)) ?? []), address]);
+    }
+    const live = [...ports].sort(([a], [b]) => a - b);
+    await this.#merge<Endpoints>(endpointsResource, 'kubernetes', {}, (endpoints) => {
+      endpoints.subsets = live.map(([port, addresses]) => ({
+        addresses: addresses.map((ip) => ({ ip })),
+        ports: [{ name: 'https', port, protocol: 'TCP' }],
+      }));
     });
     // A slice has one set of ports; apiservers of one machine differ in them.
-    await this.#merge<EndpointSlice>(
-      'discovery.k8s.io',
-      'v1',
-      'endpointslices',
-      'EndpointSlice',
-      { 'kubernetes.io/service-name': 'kubernetes' },
-      (slice) => {
-        slice.addressType ??= 'IPv4';
-        slice.ports ??= ports;
-        if (!samePort(slice.ports, port)) return;
-        const addresses = new Set((slice.endpoints ?? []).flatMap((endpoint) => endpoint.addresses));
-        addresses.add(address);
-        slice.endpoints = [...addresses]
-          .sort()
-          .map((each) => ({ addresses: [each], conditions: { ready: true } }));
-      },
-      `kubernetes-${port}`,
+    const wanted = new Map(
+      live.map(([port], index) => [index === 0 ? 'kubernetes' : `kubernetes-${port}`, port]),
     );
+    const slices = cache
+      .resource(resourcePrefix(slicesResource))
+      .range(`${resourcePrefix(slicesResource)}default/`)
+      .map(({ object }) => object.metadata!)
+      .filter(({ labels }) => labels?.[serviceName] === 'kubernetes');
+    for (const name of new Set([...wanted.keys(), ...slices.map((metadata) => metadata.name!)])) {
+      const port = wanted.get(name);
+      await this.#merge<EndpointSlice>(slicesResource, name, { [serviceName]: 'kubernetes' }, (slice) => {
+        slice.addressType = 'IPv4';
+        if (port !== undefined) slice.ports = [{ name: 'https', port, protocol: 'TCP' }];
+        slice.endpoints = (port === undefined ? [] : ports.get(port)!).map((address) => ({
+          addresses: [address],
+          conditions: { ready: true },
+        }));
+      });
+    }
   }
 
   async #merge<T extends KubeObject>(
-    group: string,
-    version: string,
-    resource: string,
-    kind: string,
+    { group, resource }: GroupResource,
+    name: string,
     labels: Record<string, string>,
     change: (object: T) => void,
-    sliceName?: string,
   ): Promise<void> {
     const namespace = 'default';
-    const context = this.#context(group, version, resource, namespace);
+    const context = this.#context(group, 'v1', resource, namespace);
     if (!context) return;
-    const names = sliceName === undefined ? ['kubernetes'] : await this.#sliceNames(sliceName);
-    const name = names[0]!;
     const key = objectKey(context.resource.storage, namespace, name);
     const fresh = (): KubeObject => ({
-      apiVersion: group ? `${group}/${version}` : version,
-      kind,
       metadata: {
         name,
         namespace,
         labels: { ...labels, 'endpointslice.kubernetes.io/skip-mirror': 'true' },
         uid: this.#server.system.env.uuid(),
-        creationTimestamp: timestampOf(this.#server),
-        ...(kind === 'EndpointSlice' && { generation: 1 }),
+        creationTimestamp: nowText(this.#server),
+        ...(resource === 'endpointslices' && { generation: 1 }),
       },
     });
     await transact(context, { group, resource, name }, key, (current) => {
@@ -193,26 +227,13 @@ export class Bootstrap {
       return { type: 'write', object };
     });
   }
-
-  /** The slice called `kubernetes` serves the first port seen; further ports get slices of their own. */
-  async #sliceNames(named: string): Promise<string[]> {
-    const port = Number(named.slice('kubernetes-'.length));
-    const of = { group: 'discovery.k8s.io', resource: 'endpointslices' };
-    const entry: CacheEntry | undefined = await this.#server.storage.read(
-      objectKey(of, 'default', 'kubernetes'),
-    );
-    const slice = entry?.object as EndpointSlice | undefined;
-    return !slice || samePort(slice.ports, port) ? ['kubernetes'] : [named];
-  }
 }
 
-function timestampOf(server: ServerContext): string {
-  return `${new Date(server.system.env.clock.nowMs()).toISOString().slice(0, 19)}Z`;
-}
-
-function samePort(ports: readonly { readonly port?: number }[] | undefined, port: number): boolean {
-  return ports?.[0]?.port === port;
-}
+/** Keys of apiservers that are there, as kube-apiserver keeps them. */
+const announcements = '/registry/masterleases/';
+const serviceName = 'kubernetes.io/service-name';
+const endpointsResource: GroupResource = { group: '', resource: 'endpoints' };
+const slicesResource: GroupResource = { group: 'discovery.k8s.io', resource: 'endpointslices' };
 
 function birthObjects(serviceCidr: string): Wanted[] {
   const of = (group: string, resource: string) => (object: KubeObject) => ({

@@ -1,6 +1,6 @@
 /**
  * What must be written in the same transaction as an object: the fence that follows a Lease's holder (DESIGN rule
- * 10), and the addresses and ports of a Service.
+ * 10), the addresses and ports of a Service, the lease that an Event lives by.
  */
 import { Buffer } from 'node:buffer';
 import type { KubeObject } from '../objects/meta.js';
@@ -22,6 +22,7 @@ export async function companionsFor(
 ): Promise<Companions> {
   const { group, resource } = context.resource;
   if (group === 'coordination.k8s.io' && resource === 'leases') return leaseCompanions(next, old);
+  if (resource === 'events' && next) return { lease: await context.server.eventLeases.current() };
   if (group === '' && resource === 'services') return serviceCompanions(context.server, next, old, taken);
   return {};
 }

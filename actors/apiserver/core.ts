@@ -10,6 +10,7 @@ import { decodeCause, type StoreClient } from '../store/index.js';
 import { allowAll, attributesOf, type Authorizer, refusalText } from './authorizer.js';
 import { Bootstrap } from './bootstrap.js';
 import { dispatch } from './dispatch.js';
+import { EventLeases } from './event-leases.js';
 import { impersonatedIdentity } from './impersonation.js';
 import { limits } from './limits.js';
 import { jsonForm, negotiate } from './negotiation.js';
@@ -96,10 +97,12 @@ class Core implements ApiServer {
       prefixOf: prefixOfKey,
       causeOf: decodeCause,
     });
+    const storage = new Storage(store);
     this.context = {
       system,
       cache,
-      storage: new Storage(store),
+      storage,
+      eventLeases: new EventLeases(system, storage),
       registry: options.registry,
       authorizer: authorizerOf(options.authorizer, cache),
       tokens: options.tokens,

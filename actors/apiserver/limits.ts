@@ -53,7 +53,12 @@ export const limits = {
   tokenMaxSeconds: 2 ** 32,
   tokenDefaultSeconds: 3_600,
   /** How often an apiserver makes sure that its endpoint is published. */
-  endpointRefreshMs: 10_000,
+  endpointRefreshMs: 20_000,
+  /** An apiserver that has not announced itself for this long leaves the endpoints. */
+  endpointTtlMs: 60_000,
+  /** Events are kept for an hour; those of a minute share a lease (kube-apiserver's event-ttl). */
+  eventTtlMs: 3_600_000,
+  eventLeaseReuseMs: 60_000,
   /** Wait before the store is tried again when a cache cannot fill. */
   relistBackoffMs: 500,
 } as const;

@@ -3,6 +3,7 @@ import type { Registry, ResourceInfo } from '../objects/index.js';
 import type { KubeletMessage } from '../kubelet/messages.js';
 import type { ActorRef, ActorSystem } from '../runtime/index.js';
 import type { Authorizer } from './authorizer.js';
+import type { EventLeases } from './event-leases.js';
 import type { Writer } from './machinery.js';
 import type { Form } from './negotiation.js';
 import type { ResourceRequestInfo } from './request-info.js';
@@ -22,6 +23,7 @@ export interface ServerContext {
   readonly kubelets: (node: string) => ActorRef<KubeletMessage>;
   /** `10.96.0.0/12` */
   readonly serviceCidr: string;
+  readonly eventLeases: EventLeases;
   /** Counts open watches; `opened` throws 429 over the limit. */
   readonly watchers: { opened(): void; closed(): void };
   /** Whether pods get a volume with their service account's token. */

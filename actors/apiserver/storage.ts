@@ -5,7 +5,7 @@
  * `/ranges/<range>/<value>`.
  */
 import { Buffer } from 'node:buffer';
-import type { Compare, KeyValue, Op, RangeResult } from 'raft-consensus';
+import type { Compare, KeyValue, LeaseId, Op, RangeResult } from 'raft-consensus';
 import { StoreError, type StoreClient } from '../store/index.js';
 import { limits } from './limits.js';
 import { CacheEntry } from './resource-cache.js';
@@ -74,6 +74,8 @@ export interface Write {
   readonly expected: number;
   /** Absent: delete. */
   readonly value?: Uint8Array;
+  /** The key goes when this runs out. */
+  readonly lease?: LeaseId | undefined;
   readonly fence?: Fence | undefined;
   readonly reserve?: readonly Reservation[];
   readonly require?: readonly Requirement[];
@@ -101,7 +103,12 @@ export class Storage {
   async write(write: Write): Promise<WriteResult> {
     const { key, expected, value, fence, reserve = [], require = [], release = [], also = [] } = write;
     const compare: Compare[] = [{ key, target: 'mod', result: '=', operand: expected }];
-    const success: Op[] = [value === undefined ? { type: 'delete', key } : { type: 'put', key, value }];
+    const { lease } = write;
+    const success: Op[] = [
+      value === undefined
+        ? { type: 'delete', key }
+        : { type: 'put', key, value, ...(lease !== undefined && { lease }) },
+    ];
     const failure: Op[] = [{ type: 'range', key }];
     if (fence) {
       compare.push({ key: fence.key, target: 'value', result: '=', operand: Buffer.from(fence.value) });
@@ -135,6 +142,21 @@ export class Storage {
       found[first + reserve.length + index]?.modRevision === read ? [] : [required],
     );
     return { type: 'taken', keys: [...taken, ...stale] };
+  }
+
+  async grantLease(ttlMs: number): Promise<LeaseId> {
+    return await this.#asking(() => this.#store.leaseGrant(ttlMs));
+  }
+
+  /** Sets a key of the apiservers' own that goes with the lease. */
+  async announce(key: string, value: string, lease: LeaseId): Promise<void> {
+    const put: Op = { type: 'put', key, value: Buffer.from(value), lease };
+    await this.#asking(() =>
+      this.#store.txn(
+        { type: 'txn', compare: [], success: [put], failure: [] },
+        { timeoutMs: limits.storeTimeoutMs },
+      ),
+    );
   }
 
   /** The newest version, linearizable. */

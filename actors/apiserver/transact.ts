@@ -4,7 +4,7 @@
  * old is asked again of the store first.
  */
 import { isDeepStrictEqual } from 'node:util';
-import type { Op } from 'raft-consensus';
+import type { LeaseId, Op } from 'raft-consensus';
 import type { KubeObject } from '../objects/meta.js';
 import { decodeStored, encodeStored, sameBytes } from './object-bytes.js';
 import { limits } from './limits.js';
@@ -19,6 +19,7 @@ export interface Companions {
   readonly reserve?: readonly Reservation[];
   readonly release?: readonly string[];
   readonly also?: readonly Op[];
+  readonly lease?: LeaseId | undefined;
 }
 
 export type Outcome =
@@ -112,10 +113,10 @@ function writeOf(
   current: CacheEntry | undefined,
   value: Uint8Array | undefined,
   fence: Fence | undefined,
-  { reserve = [], require = [], release = [], also = [] }: Companions,
+  { reserve = [], require = [], release = [], also = [], lease }: Companions,
 ): Write {
   const expected = current?.revision ?? 0;
-  return { key, expected, ...(value && { value }), fence, reserve, require, release, also };
+  return { key, expected, ...(value && { value }), fence, reserve, require, release, also, lease };
 }
 
 /** Equal but for the order of fields and the times in managedFields: such a write must not be one (KEP-555). */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import http2 from 'node:http2';
 import https from 'node:https';
 import { tmpdir } from 'node:os';
@@ -8,7 +8,7 @@ import path from 'node:path';
 import { after, before } from 'mocha';
 import { createJoseTokens, type HttpsDoor, openHttpsDoor } from '../../../actors/apiserver/index.js';
 import { type CertificateAuthority, createAuthority, type KeyPair } from '../../../deploy/certificates.js';
-import { kubectlPath } from '../../kubectl.js';
+import { helmPath, kubectlPath } from '../../kubectl.js';
 import { realWorld } from '../runtime/world.js';
 import { fakeKubelet } from './fake-kubelet.js';
 import { serverWorld, type ServerWorld } from './server-world.js';
@@ -60,10 +60,10 @@ describe('the HTTPS door', () => {
     if (folder) await rm(folder, { recursive: true });
   });
 
-  const run = (args: readonly string[], input?: string): Promise<Run> =>
+  const run = (args: readonly string[], input?: string, binary = kubectlBinary): Promise<Run> =>
     new Promise((resolve) => {
       const child = execFile(
-        kubectlBinary,
+        binary,
         [...args],
         {
           env: { HOME: folder, KUBECONFIG: path.join(folder, 'config'), PATH: process.env['PATH'] },
@@ -195,6 +195,57 @@ describe('the HTTPS door', () => {
       assert.match(await kubectl('apply -f -', manifest('one')), /configmap\/applied unchanged/);
       assert.match(await kubectl('apply -f -', manifest('two')), /configmap\/applied configured/);
       assert.equal(await kubectl('get cm applied -o jsonpath={.data.k}'), 'two');
+    });
+
+    it('applies on the server, shows differences, and tells of conflicts', async () => {
+      const manifest = (value: string) =>
+        `apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: served\ndata:\n  k: ${value}\n`;
+      assert.match(await kubectl('apply --server-side -f -', manifest('one')), /served serverside-applied/);
+      const diff = await run(['diff', '--server-side', '-f', '-'], manifest('two'));
+      assert.equal(diff.code, 1, diff.err);
+      assert.match(diff.out, /\+ +k: two/);
+      const other = ['apply', '--server-side', '--field-manager=other', '-f', '-'];
+      const conflict = await run(other, manifest('three'));
+      assert.match(conflict.err, /conflict with "kubectl" using v1: \.data\.k/);
+      assert.equal((await run([...other, '--force-conflicts'], manifest('three'))).code, 0);
+    });
+
+    it('cordons, drains and refuses what is not valid', async () => {
+      await cluster.create('/api/v1/nodes', { metadata: { name: 'drained' } });
+      await cluster.create('/api/v1/namespaces/default/pods', {
+        metadata: { name: 'evictable', labels: { app: 'e' } },
+        spec: {
+          nodeName: 'drained',
+          terminationGracePeriodSeconds: 0,
+          containers: [{ name: 'c', image: 'i' }],
+        },
+      });
+      const drained = await run(['drain', 'drained', '--force', '--timeout=10s']);
+      assert.equal(drained.code, 0, drained.err);
+      assert.match(await kubectl('get node drained'), /SchedulingDisabled/);
+      const invalid = await run(['create', 'deployment', 'Not_Valid', '--image=i']);
+      assert.match(invalid.err, /is invalid: metadata.name: Invalid value: "Not_Valid"/);
+    });
+
+    it('installs and removes a chart with helm', async () => {
+      const chart = path.join(folder, 'chart');
+      await mkdir(path.join(chart, 'templates'), { recursive: true });
+      await writeFile(path.join(chart, 'Chart.yaml'), 'apiVersion: v2\nname: c\nversion: 0.1.0\n');
+      const template =
+        'apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {{ .Release.Name }}-map\ndata:\n  v: {{ .Values.v | quote }}\n';
+      await writeFile(path.join(chart, 'templates', 'map.yaml'), template);
+      const helm = await helmPath();
+      const helmed = async (...args: string[]) => {
+        const { code, out, err } = await run(args, undefined, helm);
+        assert.equal(code, 0, `helm ${args.join(' ')}: ${err}`);
+        return out;
+      };
+      await helmed('install', 'r1', chart, '--set', 'v=1');
+      assert.match(await helmed('list'), /r1/);
+      await helmed('upgrade', 'r1', chart, '--set', 'v=2');
+      assert.equal(await kubectl('get cm r1-map -o jsonpath={.data.v}'), '2');
+      await helmed('uninstall', 'r1');
+      assert.equal((await run(['get', 'cm', 'r1-map'])).code, 1);
     });
 
     it('waits for conditions and deletions', async () => {
