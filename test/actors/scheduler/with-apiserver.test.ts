@@ -85,7 +85,9 @@ describe('scheduler with the real apiserver', () => {
 
   async function create(count: number, prefix: string): Promise<void> {
     for (let n = 0; n < count; n += 1) {
-      await cluster.settled(client.create(pods, pod(`${prefix}${n}`, { requests: { cpu: '100m' } })));
+      await cluster.settled(
+        client.create(pods, pod(`${prefix}${n}`, { image: 'i', requests: { cpu: '100m' } })),
+      );
     }
   }
 
@@ -122,7 +124,7 @@ describe('scheduler with the real apiserver', () => {
     runSchedulers();
     await create(5, 'p');
     await eventually(allBound);
-    await cluster.settled(client.create(pods, pod('huge', { requests: { cpu: '64' } })));
+    await cluster.settled(client.create(pods, pod('huge', { image: 'i', requests: { cpu: '64' } })));
     await eventually(async () => {
       const { status } = await cluster.settled(client.get(pods, 'default', 'huge'));
       return status?.conditions?.some(({ reason }) => reason === 'Unschedulable') ?? false;
