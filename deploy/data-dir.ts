@@ -59,6 +59,13 @@ export class DataDir {
     return dir;
   }
 
+  /** Static pods: the kubelet of the machine runs every manifest that lies here. */
+  manifestDir(machine: string): string {
+    const dir = join(this.machineDir(machine), 'manifests');
+    mkdirSync(dir, { recursive: true, mode: 0o700 });
+    return dir;
+  }
+
   journalPath(machine: string, node: string): string {
     return join(this.machineDir(machine), `${node}.journal.ndjson`);
   }

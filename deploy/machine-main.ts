@@ -3,7 +3,7 @@
  * a control socket. Ends on SIGTERM, and by itself when its launcher is gone.
  */
 import { openHttpsDoor } from '../actors/apiserver/index.js';
-import { machineFacts, ProcessRuntime, socketPodNetwork } from '../actors/kubelet/index.js';
+import { machineFacts, ProcessRuntime, socketPodNetwork, staticPodFolder } from '../actors/kubelet/index.js';
 import { UserSpaceProxy } from '../actors/proxy/index.js';
 import { ControlServer } from '../transport/index.js';
 import { machineNamed, mainNode } from './cluster-spec.js';
@@ -44,6 +44,7 @@ const running = startMachine({
   }),
   podNetwork: socketPodNetwork,
   facts: machineFacts(dir.machineDir(name)),
+  staticPods: staticPodFolder(dir.manifestDir(name)),
   serviceProxy: new UserSpaceProxy({ clock: system.env.clock, random: system.env.random }),
   ...(tokens && { tokens }),
 });

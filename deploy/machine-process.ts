@@ -4,6 +4,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
+import { endLeftoverContainers } from '../actors/kubelet/index.js';
 import type { DataDir } from './data-dir.js';
 
 export type MachineState = 'starting' | 'running' | 'paused' | 'exited';
@@ -62,7 +63,10 @@ export class MachineProcess {
               `${this.name} ended while starting (${signal ?? code}): see ${this.#dir.logPath(this.name)}`,
             ),
           );
-        else if (!expected) this.onUnexpectedExit(code, signal);
+        else if (!expected) {
+          this.#endContainers();
+          this.onUnexpectedExit(code, signal);
+        }
       });
     });
   }
@@ -72,6 +76,7 @@ export class MachineProcess {
     this.#state = 'exited';
     this.#child?.kill('SIGKILL');
     await this.#exit;
+    this.#endContainers();
   }
 
   pause(): void {
@@ -96,6 +101,12 @@ export class MachineProcess {
     const timer = setTimeout(() => this.#child?.kill('SIGKILL'), stopTimeoutMs);
     await this.#exit;
     clearTimeout(timer);
+    this.#endContainers();
+  }
+
+  /** Containers are process groups of their own: when a machine's power fails, they must go with it. */
+  #endContainers(): void {
+    endLeftoverContainers(this.#dir.machineDir(this.name));
   }
 }
 

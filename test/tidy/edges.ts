@@ -10,6 +10,7 @@ export const edges: readonly string[] = [
   'raft/disk/real-disk.ts',
   // Links, journals and control sockets of real nodes.
   'transport/zmq-link.ts',
+  'transport/zmq/handshake.ts',
   'transport/trace/file-journal.ts',
   'transport/trace/reader.ts',
   'transport/faults/control.ts',
@@ -17,7 +18,10 @@ export const edges: readonly string[] = [
   'actors/apiserver/https-door.ts',
   'actors/apiserver/websocket-door.ts',
   'actors/apiserver/jose-tokens.ts',
-  // The process runtime and what runs in containers.
+  // The machine as a kubelet sees it, and the process runtime.
+  'actors/kubelet/machine-facts.ts',
+  'actors/kubelet/socket-pod-network.ts',
+  'actors/kubelet/static-pod-folder.ts',
   'actors/kubelet/container-log.ts',
   'actors/kubelet/process-container.ts',
   'actors/kubelet/process-group.ts',
@@ -25,6 +29,9 @@ export const edges: readonly string[] = [
   'actors/kubelet/process-streams.ts',
   'actors/kubelet/volume-files.ts',
   'actors/kubelet/stand-ins/',
+  // Sockets of services.
+  'actors/proxy/tcp-listener.ts',
+  'actors/proxy/udp-listener.ts',
   // Reads the schema that ships with the package, once.
   'actors/objects/schema-table.ts',
 ];

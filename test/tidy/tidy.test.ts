@@ -119,7 +119,7 @@ describe('tidy', () => {
         .filter((source) => !isGenerated(source))
         .flatMap((source) =>
           source.lines.flatMap((line, i) =>
-            line.length > 130 && !/['"`]/.test(line) ? [`${source.path}:${i + 1}`] : [],
+            line.length > 130 && !/['"`]|^\s*\/.*\/;?$/.test(line) ? [`${source.path}:${i + 1}`] : [],
           ),
         ),
     );
@@ -150,6 +150,7 @@ describe('tidy', () => {
     expectNone(
       sources
         .map((source) => source.path)
+        .filter((path) => !path.includes('/stand-ins/') && !path.startsWith('actors/objects/types/'))
         .filter(
           (path) => !imported.has(path) && !/(?:\/index|\.test)\.ts$/.test(path) && !started.includes(path),
         ),

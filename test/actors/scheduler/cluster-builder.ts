@@ -45,6 +45,7 @@ export function pod(name: string, shape: PodShape = {}): Pod {
       containers: [
         {
           name: 'main',
+          image: 'registry.k8s.io/pause',
           ...(image && { image }),
           ...(requests && { resources: { requests } }),
           ...(hostPort && { ports: [{ containerPort: 80, hostPort }] }),
