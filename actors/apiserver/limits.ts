@@ -22,7 +22,8 @@ export const limits = {
   /** Above this the sink is given nothing more until it drains. */
   watcherBufferedBytesMax: 4 * 1024 * 1024,
   watcherDrainPollMs: 20,
-  bookmarkIntervalMs: 60_000,
+  /** Below the silence after which our own clients give a watch up for lost (clientLimits.watchIdleMs). */
+  bookmarkIntervalMs: 20_000,
   /** A last bookmark goes out this long before a watch reaches its timeout. */
   bookmarkBeforeEndMs: 2_000,
   watchTimeoutMinSeconds: 1_800,

@@ -25,6 +25,7 @@ import { ApiServerSentinel } from './apiserver-sentinel.js';
 import { certainlyNotHandled } from './ask-outcome.js';
 import { type ClientLimits, clientLimits } from './limits.js';
 import {
+  acceptOf,
   deleteBody,
   encodeBody,
   listQuery,
@@ -59,6 +60,7 @@ interface Call {
   readonly query: string;
   readonly body?: unknown;
   readonly contentType?: string;
+  readonly accept?: string;
   readonly fencing?: string | undefined;
 }
 
@@ -85,8 +87,9 @@ class ActorApiClient implements ApiClient {
 
   async list<T extends KubeObject>(resource: Resource<T>, options: ListOptions = {}): Promise<KubeList<T>> {
     const path = pathOf(resource, options.namespace);
+    const accept = acceptOf(options, 'PartialObjectMetadataList');
     const list = (await this.#call(
-      { method: 'GET', path, query: queryOf(listQuery(options)) },
+      { method: 'GET', path, query: queryOf(listQuery(options)), accept },
       'read',
     )) as KubeList<T>;
     return { metadata: list.metadata, items: list.items.map((item) => withType(resource, item)) };
@@ -162,7 +165,8 @@ class ActorApiClient implements ApiClient {
       sendInitialEvents,
       resourceVersionMatch: sendInitialEvents === undefined ? undefined : 'NotOlderThan',
     });
-    const request = this.#request({ method: 'GET', path, query });
+    const accept = acceptOf(options, 'PartialObjectMetadata');
+    const request = this.#request({ method: 'GET', path, query, accept });
     const what = `watch ${resource.resource}`;
     return this.#overServers('read', what, (server) =>
       openWatch({
@@ -275,7 +279,8 @@ class ActorApiClient implements ApiClient {
   }
 
   #request(call: Call): ApiRequest {
-    const headers: Record<string, string> = { accept: 'application/json', 'user-agent': this.#userAgent };
+    const { accept = 'application/json' } = call;
+    const headers: Record<string, string> = { accept, 'user-agent': this.#userAgent };
     if (call.fencing !== undefined) headers[fencingHeader] = call.fencing;
     const { method, path, query } = call;
     if (call.body === undefined) return { method, path, query, headers };

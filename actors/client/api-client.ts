@@ -23,6 +23,8 @@ export interface ListOptions {
   readonly resourceVersion?: string;
   readonly limit?: number;
   readonly continue?: string;
+  /** Objects come as PartialObjectMetadata: nothing but their metadata. */
+  readonly metadataOnly?: boolean;
 }
 
 export interface KubeList<T> {

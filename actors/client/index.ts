@@ -23,6 +23,7 @@ export {
   keysOf,
   type ReconcileResult,
   type ReconcileTools,
+  type SourceSink,
 } from './controller.js';
 export {
   createEventRecorder,

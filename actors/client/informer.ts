@@ -31,7 +31,7 @@ export interface InformerFactory {
   /** One informer per (resource, options), shared by all who ask. */
   informer<T extends KubeObject>(
     resource: Resource<T>,
-    options?: Pick<ListOptions, 'namespace' | 'labelSelector' | 'fieldSelector'>,
+    options?: Pick<ListOptions, 'namespace' | 'labelSelector' | 'fieldSelector' | 'metadataOnly'>,
   ): Informer<T>;
   /** Resolves when every informer asked for so far has synced. */
   synced(): Promise<void>;

@@ -28,7 +28,7 @@ export interface ReflectorOptions<T extends KubeObject> {
   readonly system: ActorSystem;
   readonly client: ApiClient;
   readonly resource: Resource<T>;
-  readonly scope: Pick<ListOptions, 'namespace' | 'labelSelector' | 'fieldSelector'>;
+  readonly scope: Pick<ListOptions, 'namespace' | 'labelSelector' | 'fieldSelector' | 'metadataOnly'>;
   readonly sink: ReflectorSink<T>;
   readonly limits: ClientLimits;
 }

@@ -44,6 +44,10 @@ export function listQuery(options: ListOptions): Record<string, string | number 
   };
 }
 
+export function acceptOf({ metadataOnly }: ListOptions, partialKind: string): string {
+  return metadataOnly ? `application/json;as=${partialKind};g=meta.k8s.io;v=v1` : 'application/json';
+}
+
 export function writeQuery(options: WriteOptions): Record<string, string | undefined> {
   return { dryRun: options.dryRun ? 'All' : undefined, fieldManager: options.fieldManager };
 }

@@ -8,7 +8,7 @@ import { type Change, ObjectStore } from './object-store.js';
 import { Reflector, type ReflectorSink } from './reflector.js';
 import { groupVersionOf } from './request-encoding.js';
 
-type Scope = Pick<ListOptions, 'namespace' | 'labelSelector' | 'fieldSelector'>;
+type Scope = Pick<ListOptions, 'namespace' | 'labelSelector' | 'fieldSelector' | 'metadataOnly'>;
 
 export interface InformerFactoryOptions {
   readonly system: ActorSystem;
@@ -56,8 +56,15 @@ class Factory implements SharedInformerFactory {
   }
 
   informer<T extends KubeObject>(resource: Resource<T>, scope: Scope = {}): Informer<T> {
-    const { namespace, labelSelector, fieldSelector } = scope;
-    const name = [groupVersionOf(resource), resource.resource, namespace, labelSelector, fieldSelector];
+    const { namespace, labelSelector, fieldSelector, metadataOnly } = scope;
+    const name = [
+      groupVersionOf(resource),
+      resource.resource,
+      namespace,
+      labelSelector,
+      fieldSelector,
+      metadataOnly,
+    ];
     const id = JSON.stringify(name);
     let informer = this.#informers.get(id);
     if (!informer) {

@@ -14,6 +14,7 @@ import type { ControllerContext } from './context.js';
 import { deploymentController } from './deployment.js';
 import { endpointSliceController } from './endpoint-slice.js';
 import { endpointsControllerSpec } from './endpoints.js';
+import { garbageCollector } from './garbage-collector.js';
 import { namespaceController } from './namespace.js';
 import { nodeLifecycleController } from './node-lifecycle.js';
 import { podGarbageCollector } from './pod-gc.js';
@@ -44,6 +45,7 @@ const controllers: readonly ((context: ControllerContext) => ChildSpec<never>)[]
   podGarbageCollector,
   namespaceController,
   serviceAccountController,
+  garbageCollector,
 ];
 
 export function controllerManagerSpec(options: ControllerManagerOptions): SupervisorSpec {

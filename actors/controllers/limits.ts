@@ -25,4 +25,10 @@ export const controllerLimits = {
   namespaceLookMinMs: 100,
   namespaceLookMaxMs: 10_000,
   listPageItems: 500,
+  /** Kubernetes: concurrent-gc-syncs. */
+  garbageWorkers: 20,
+  /** Uids known not to exist. */
+  absentOwnersMax: 1000,
+  /** Pause before a dependent of an unknown kind is looked at again. */
+  unknownOwnerRetryMs: 300_000,
 } as const;
