@@ -17,7 +17,7 @@ export { defaultCoreLimits } from './core/options.js';
 export type { Persist, ReadState, Ready, Role, SoftState } from './core/ready.js';
 export { RaftError, type RaftErrorCode } from './errors.js';
 export { MemorySnapshots, MemoryStorage } from './memory.js';
-export type { Observation, Observer, PeerStats, RaftStats } from './observer.js';
+export type { CoreView, Observation, Observer, PeerStats, RaftStats } from './observer.js';
 export { Raft, defaultRaftLimits, type RaftLimits, type RaftOptions } from './raft.js';
 export type { Fsm, FsmSnapshot } from './fsm.js';
 export type { LogStorage, SaveBatch, SavedLog, SnapshotStore, StoredSnapshot } from './storage.js';

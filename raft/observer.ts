@@ -1,6 +1,7 @@
 /**
  * What `Raft` tells those who watch it (hashicorp/raft: observers). Called at once, in order; must not throw.
  */
+import type { RaftCore } from './core/core.js';
 import type { Role } from './core/ready.js';
 import type { LogIndex, MemberId, Term } from './core/types.js';
 
@@ -48,3 +49,9 @@ export interface PeerStats {
   readonly matchIndex: LogIndex;
   readonly inflight: number;
 }
+
+/** What the core of a member holds, for those who check the properties of a group. To be read only. */
+export type CoreView = Pick<
+  RaftCore,
+  'id' | 'term' | 'role' | 'leaderId' | 'votedFor' | 'commit' | 'appliedIndex' | 'log'
+>;

@@ -19,7 +19,7 @@ import type { Message } from './core/messages.js';
 import type { Persist, Ready, Role, SoftState } from './core/ready.js';
 import type { Configuration, Entry, EntryType, LogIndex, MemberId } from './core/types.js';
 import type { Fsm } from './fsm.js';
-import type { Observation, Observer, RaftStats } from './observer.js';
+import type { CoreView, Observation, Observer, RaftStats } from './observer.js';
 import type { LogStorage, SaveBatch, SnapshotStore } from './storage.js';
 import type { Clock, Transport } from './transport.js';
 
@@ -240,6 +240,11 @@ export class Raft<Result> {
   observe(observer: Observer): () => void {
     this.#observers.add(observer);
     return () => this.#observers.delete(observer);
+  }
+
+  /** For checkers: the core itself, to be looked at and not touched. */
+  get core(): CoreView {
+    return this.#core;
   }
 
   stats(): RaftStats {

@@ -58,8 +58,13 @@ export interface RunLimits {
   readonly maxEvents?: number;
 }
 
-interface NodeLife {
+/** `held`: the node is paused, and what came due since waits here in its order. */
+interface Life {
   alive: boolean;
+  held: (() => void)[] | undefined;
+}
+
+interface NodeLife extends Life {
   readonly env: Env;
 }
 
@@ -82,7 +87,7 @@ export class Simulation {
     this.#options = options;
     this.seed = options.seed;
     this.random = seededRandom(options.seed, 'world');
-    this.clock = this.#clock(undefined, { alive: true });
+    this.clock = this.#clock(undefined, { alive: true, held: undefined });
   }
 
   /** Virtual milliseconds since the start. */
@@ -101,7 +106,7 @@ export class Simulation {
     if (known?.alive) return known.env;
     const start = (this.#starts.get(node) ?? 0) + 1;
     this.#starts.set(node, start);
-    const life = { alive: true };
+    const life: Life = { alive: true, held: undefined };
     const clock = this.#clock(node, life);
     // A stream of its own per start: one more draw on one node does not disturb the others.
     const random = seededRandom(this.seed, `${node}/${start}`);
@@ -134,7 +139,28 @@ export class Simulation {
     const life = this.#nodes.get(node);
     assert(life?.alive, `${node} is not running`);
     life.alive = false;
+    life.held = undefined;
     this.#options.onKill?.(node);
+  }
+
+  isPaused(node: NodeId): boolean {
+    return this.#nodes.get(node)?.held !== undefined;
+  }
+
+  /** As SIGSTOP does: the node stands still while time goes on, and what is sent to it waits. */
+  pause(node: NodeId): void {
+    const life = this.#nodes.get(node);
+    assert(life?.alive, `${node} is not running`);
+    life.held ??= [];
+  }
+
+  /** As SIGCONT does: all that came due meanwhile happens now, in its order. */
+  resume(node: NodeId): void {
+    const life = this.#nodes.get(node);
+    if (!life?.held) return;
+    const held = life.held;
+    life.held = undefined;
+    for (const run of held) this.#queue.push(this.#nowMs, life, run);
   }
 
   /** Makes the node's wall clock jump; its monotonic clock and timers do not notice. */
@@ -177,6 +203,10 @@ export class Simulation {
       this.#queue.pop();
       this.#nowMs = Math.max(this.#nowMs, next.atMs);
       if (next.cancelled || !next.life.alive) continue;
+      if (next.life.held) {
+        next.life.held.push(() => !next.cancelled && next.run());
+        continue;
+      }
       this.#events += 1;
       if (this.#events > eventsMax) {
         const text = `more than ${maxEvents ?? 1_000_000} events by ${this.#nowMs} ms (seed ${this.seed})`;
@@ -187,7 +217,7 @@ export class Simulation {
     }
   }
 
-  #clock(node: NodeId | undefined, life: { alive: boolean }): Clock {
+  #clock(node: NodeId | undefined, life: Life): Clock {
     const startWallMs = this.#options.startWallMs ?? Date.UTC(2026, 0, 1);
     const offsetMs = () =>
       node === undefined ? 0 : (this.#wallOffsetsMs.get(node) ?? this.#options.wallOffsetMs?.(node) ?? 0);
@@ -223,25 +253,23 @@ function turn(): Promise<void> {
   });
 }
 
-/** A link that neither sends nor delivers once its node is dead, whatever code of the node still runs. */
-function mortalLink(link: Link, life: { readonly alive: boolean }): Link {
+/** A link that neither sends nor delivers once its node is dead, and delivers to a paused one when it goes on. */
+function mortalLink(link: Link, life: Life): Link {
+  const deliver = (run: () => void) => {
+    if (!life.alive) return;
+    if (life.held) life.held.push(run);
+    else run();
+  };
   return {
     node: link.node,
     incarnation: link.incarnation,
     start: (events) =>
       link.start({
-        onEnvelope: (envelope) => {
-          if (life.alive) events.onEnvelope(envelope);
-        },
-        onDrop: (envelope, reason) => {
-          if (life.alive) events.onDrop(envelope, reason);
-        },
-        onPeerUp: (peer, incarnation) => {
-          if (life.alive) events.onPeerUp(peer, incarnation);
-        },
-        onPeerDown: (peer, incarnation, reason) => {
-          if (life.alive) events.onPeerDown(peer, incarnation, reason);
-        },
+        onEnvelope: (envelope) => deliver(() => events.onEnvelope(envelope)),
+        onDrop: (envelope, reason) => deliver(() => events.onDrop(envelope, reason)),
+        onPeerUp: (peer, incarnation) => deliver(() => events.onPeerUp(peer, incarnation)),
+        onPeerDown: (peer, incarnation, reason) =>
+          deliver(() => events.onPeerDown(peer, incarnation, reason)),
       }),
     addPeer: (peer, address) => link.addPeer(peer, address),
     removePeer: (peer) => link.removePeer(peer),

@@ -1,9 +1,15 @@
 /** The simulator's future: a binary heap ordered by (time, sequence), so that equal times keep their order. */
+/** A dead node's events never happen; a paused one's are held back. */
+export interface SimLife {
+  readonly alive: boolean;
+  readonly held?: (() => void)[] | undefined;
+}
+
 export interface SimEvent {
   readonly atMs: number;
   readonly seq: number;
   /** Whose event it is; it does not happen when its owner is dead. */
-  readonly life: { readonly alive: boolean };
+  readonly life: SimLife;
   readonly run: () => void;
   cancelled: boolean;
 }
@@ -16,7 +22,7 @@ export class EventQueue {
     return this.#heap.length;
   }
 
-  push(atMs: number, life: { readonly alive: boolean }, run: () => void): SimEvent {
+  push(atMs: number, life: SimLife, run: () => void): SimEvent {
     this.#seq += 1;
     const event = { atMs, seq: this.#seq, life, run, cancelled: false };
     const heap = this.#heap;

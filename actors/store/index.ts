@@ -9,6 +9,6 @@ export {
 } from './client.js';
 export { decodeCause, encodeCause } from './context.js';
 export { type MemberStorage, openDiskStorage } from './disk-storage.js';
-export { storeLimits } from './limits.js';
-export { storeMember, type StoreMemberOptions } from './member.js';
+export { type StoreLimits, storeLimits } from './limits.js';
+export { type MemberParts, storeMember, type StoreMemberOptions } from './member.js';
 export type { StoreMessage, StoreReply } from './messages.js';

@@ -19,5 +19,10 @@ export const storeLimits = {
   compactStepRecords: 5_000,
   watchesMax: 10_000,
   requestsInFlightMax: 4_096,
+  /** Requests whose second arrival is noticed. */
+  requestsRememberedMax: 16_384,
   mailboxDepthMax: 16_384,
 } as const;
+
+/** Each may be set for one member, through its options. */
+export type StoreLimits = { readonly [Name in keyof typeof storeLimits]: number };

@@ -19,15 +19,17 @@ import {
   type Message as RaftMessage,
   Raft,
   RaftError,
+  type RaftLimits,
+  type KvStore,
   type Revision,
   type SnapshotStore,
   type TxnResult,
   WatchHub,
   type WithRevision,
 } from 'raft-consensus';
-import type { Actor, ActorContext, ActorRef, ChildSpec } from '../runtime/index.js';
+import { type Actor, type ActorContext, type ActorRef, addressOf, type ChildSpec } from '../runtime/index.js';
 import type { StoreErrorCode, StoreStatus } from './client.js';
-import { storeLimits } from './limits.js';
+import { type StoreLimits, storeLimits } from './limits.js';
 import type { RaftLetter, StoreMessage, StoreReply, StoreRequest } from './messages.js';
 import { Watchers } from './watchers.js';
 
@@ -44,6 +46,16 @@ export interface StoreMemberOptions {
   onFatal(error: unknown): void;
   /** Told of every change of who leads; for status displays. */
   onLeader?(leader: string | null): void;
+  /** Others than the defaults, for tests and for measuring. */
+  readonly limits?: { readonly raft?: Partial<RaftLimits>; readonly store?: Partial<StoreLimits> };
+  /** Told at each start of what the member is made of, so that a checker can look at it. */
+  inspect?(parts: MemberParts): void;
+}
+
+export interface MemberParts {
+  readonly raft: Raft<Applied | null>;
+  readonly store: KvStore;
+  readonly watches: WatchHub;
 }
 
 export function storeMember(options: StoreMemberOptions): ChildSpec<StoreMessage> {
@@ -67,12 +79,15 @@ function memberActor(options: StoreMemberOptions): Actor<StoreMember, StoreMessa
 
 class StoreMember {
   readonly #options: StoreMemberOptions;
+  readonly #limits: StoreLimits;
   readonly #ctx: ActorContext<StoreMessage>;
   readonly #fsm: KvFsm;
   readonly #raft: Raft<Applied | null>;
   readonly #watchers: Watchers;
   readonly #closeStorage: () => Promise<void>;
   #inFlight = 0;
+  /** The reply addresses of the last requests, oldest first: none is used for two. */
+  readonly #remembered = new Set<string>();
   /** Leases already proposed for revocation by this leader. */
   readonly #revoking = new Set<LeaseId>();
   #compactAt: { readonly revision: Revision; readonly atMs: number } | undefined;
@@ -81,7 +96,9 @@ class StoreMember {
     const storage = await options.openStorage();
     const peers = new Map(options.members.map((member) => [memberId(member.name), member.ref]));
     const fsm = new KvFsm();
-    const watchers = new Watchers(new WatchHub(fsm.store), ctx);
+    const limits = { ...storeLimits, ...options.limits?.store };
+    const hub = new WatchHub(fsm.store);
+    const watchers = new Watchers(hub, ctx, limits);
     const raft = await Raft.start<Applied | null>({
       id: memberId(options.name),
       configuration: { voters: [...peers.keys()], learners: [] },
@@ -92,18 +109,21 @@ class StoreMember {
       clock: ctx.env.clock,
       random: () => ctx.env.random.next(),
       onFatal: (error) => options.onFatal(error),
+      ...(options.limits?.raft && { limits: options.limits.raft }),
     });
+    options.inspect?.({ raft, store: fsm.store, watches: hub });
     raft.observe((observation) => {
       if (observation.type !== 'leader-changed') return;
       ctx.note('store leader', { leader: observation.leader ?? 'none', term: observation.term });
       options.onLeader?.(observation.leader);
     });
-    ctx.setTimer('tick', storeLimits.leaseCheckIntervalMs, { type: 'StoreTick' });
-    return new StoreMember(options, ctx, fsm, watchers, raft, storage.close);
+    ctx.setTimer('tick', limits.leaseCheckIntervalMs, { type: 'StoreTick' });
+    return new StoreMember(options, limits, ctx, fsm, watchers, raft, storage.close);
   }
 
   private constructor(
     options: StoreMemberOptions,
+    limits: StoreLimits,
     ctx: ActorContext<StoreMessage>,
     fsm: KvFsm,
     watchers: Watchers,
@@ -111,6 +131,7 @@ class StoreMember {
     closeStorage: () => Promise<void>,
   ) {
     this.#options = options;
+    this.#limits = limits;
     this.#ctx = ctx;
     this.#fsm = fsm;
     this.#watchers = watchers;
@@ -163,8 +184,23 @@ class StoreMember {
     }
   }
 
+  /** A letter that the network doubles is one request: carried out twice, a write would undo what came between. */
+  #isRepeated({ replyTo }: StoreRequest): boolean {
+    const address = addressOf(replyTo);
+    if (this.#remembered.has(address)) return true;
+    this.#remembered.add(address);
+    if (this.#remembered.size > this.#limits.requestsRememberedMax) {
+      for (const oldest of this.#remembered) {
+        this.#remembered.delete(oldest);
+        break;
+      }
+    }
+    return false;
+  }
+
   async #answer(request: StoreRequest): Promise<void> {
-    if (this.#inFlight >= storeLimits.requestsInFlightMax) {
+    if (this.#isRepeated(request)) return;
+    if (this.#inFlight >= this.#limits.requestsInFlightMax) {
       const message = `store member ${this.#options.name} has ${this.#inFlight} requests in flight`;
       this.#reply(request.replyTo, { type: 'StoreFailed', code: 'Overloaded', message, definite: true });
       return;
@@ -188,7 +224,7 @@ class StoreMember {
       case 'StoreTxn': {
         // A transaction that only reads needs no place in the log (etcd: read-only txn).
         if (isReadOnly(request.txn)) {
-          await this.#raft.readIndex(storeLimits.requestTimeoutMs);
+          await this.#raft.readIndex(this.#limits.requestTimeoutMs);
           const { revision, result } = unwrap(this.#fsm.store.readTxn(request.txn));
           return { type: 'StoreTxnDone', revision, result };
         }
@@ -197,12 +233,12 @@ class StoreMember {
         return { type: 'StoreTxnDone', revision, result: asTxn(result) };
       }
       case 'StoreRange': {
-        if (!request.serializable) await this.#raft.readIndex(storeLimits.requestTimeoutMs);
+        if (!request.serializable) await this.#raft.readIndex(this.#limits.requestTimeoutMs);
         const { revision, result } = unwrap(this.#fsm.store.range(request.op));
         return { type: 'StoreRangeDone', revision, result };
       }
       case 'StoreCurrentRevision':
-        await this.#raft.readIndex(storeLimits.requestTimeoutMs);
+        await this.#raft.readIndex(this.#limits.requestTimeoutMs);
         return { type: 'StoreRevision', revision: this.#fsm.store.revision };
       case 'StoreCompact': {
         const { revision } = await this.#propose({ type: 'compact', revision: request.revision });
@@ -229,7 +265,7 @@ class StoreMember {
     // Lease time never runs backwards, whatever this member's clock says (KvStore.clockMs).
     const atMs = Math.max(this.#ctx.env.clock.nowMs(), this.#fsm.store.clockMs);
     const stamped = { ...command, atMs } as Command;
-    const outcome = await this.#raft.apply(encodeCommand(stamped), storeLimits.requestTimeoutMs);
+    const outcome = await this.#raft.apply(encodeCommand(stamped), this.#limits.requestTimeoutMs);
     if (outcome === null) throw new TypeError(`the command ${command.type} gave no outcome`);
     return unwrap(outcome);
   }
@@ -250,9 +286,9 @@ class StoreMember {
   }
 
   #tick(): void {
-    this.#ctx.setTimer('tick', storeLimits.leaseCheckIntervalMs, { type: 'StoreTick' });
+    this.#ctx.setTimer('tick', this.#limits.leaseCheckIntervalMs, { type: 'StoreTick' });
     this.#watchers.progress();
-    this.#fsm.store.compactStep(storeLimits.compactStepRecords);
+    this.#fsm.store.compactStep(this.#limits.compactStepRecords);
     if (this.#raft.stats().role !== 'leader') {
       this.#revoking.clear();
       this.#compactAt = undefined;
@@ -272,7 +308,7 @@ class StoreMember {
   /** Keeps `compactionRetentionMs` of history: what was the newest revision then may be compacted now. */
   #compactIfDue(nowMs: number): void {
     const due = this.#compactAt;
-    if (due && nowMs - due.atMs < storeLimits.compactionRetentionMs) return;
+    if (due && nowMs - due.atMs < this.#limits.compactionRetentionMs) return;
     this.#compactAt = { revision: this.#fsm.store.revision, atMs: nowMs };
     if (due && due.revision > this.#fsm.store.compactRevision) {
       void this.#inBackground({ type: 'compact', revision: due.revision }, () => {});

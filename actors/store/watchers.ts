@@ -5,7 +5,7 @@
 import type { Watcher, WatchHub } from 'raft-consensus';
 import type { ActorContext, ActorRef } from '../runtime/index.js';
 import { decodeCause } from './context.js';
-import { storeLimits } from './limits.js';
+import type { StoreLimits } from './limits.js';
 import type { StoreMessage, StoreWatchMessage, StoreWatchReply } from './messages.js';
 
 interface Subscription {
@@ -21,18 +21,20 @@ interface Subscription {
 export class Watchers {
   readonly #hub: WatchHub;
   readonly #ctx: ActorContext<StoreMessage>;
+  readonly #limits: StoreLimits;
   readonly #subscriptions = new Map<string, Subscription>();
 
-  constructor(hub: WatchHub, ctx: ActorContext<StoreMessage>) {
+  constructor(hub: WatchHub, ctx: ActorContext<StoreMessage>, limits: StoreLimits) {
     this.#hub = hub;
     this.#ctx = ctx;
+    this.#limits = limits;
   }
 
   open(message: Extract<StoreWatchMessage, { type: 'StoreWatch' }>): void {
     const { watchId, replyTo, request } = message;
     // A letter that arrives twice does not make two watches.
     if (this.#subscriptions.has(watchId)) return;
-    if (this.#subscriptions.size >= storeLimits.watchesMax) {
+    if (this.#subscriptions.size >= this.#limits.watchesMax) {
       this.#ctx.tell<StoreWatchReply>(replyTo, { type: 'StoreWatchLost', watchId });
       return;
     }
@@ -72,13 +74,13 @@ export class Watchers {
   progress(): void {
     const nowMs = this.#ctx.env.clock.monotonicMs();
     for (const subscription of this.#subscriptions.values()) {
-      if (nowMs - subscription.lastSentAtMs >= storeLimits.watchProgressIntervalMs)
+      if (nowMs - subscription.lastSentAtMs >= this.#limits.watchProgressIntervalMs)
         this.#sendProgress(subscription);
     }
   }
 
   close(): void {
-    for (const { watchId, replyTo } of [...this.#subscriptions.values()]) {
+    for (const { watchId, replyTo } of this.#subscriptions.values()) {
       this.#ctx.tell<StoreWatchReply>(replyTo, { type: 'StoreWatchLost', watchId });
       this.cancel(watchId);
     }
@@ -95,7 +97,7 @@ export class Watchers {
 
   #pull(subscription: Subscription): void {
     while (subscription.credit > 0) {
-      const step = subscription.watcher.next({ eventsMax: storeLimits.watchBatchEvents });
+      const step = subscription.watcher.next({ eventsMax: this.#limits.watchBatchEvents });
       switch (step.type) {
         case 'batch':
           this.#send(subscription, step.batch);

@@ -2,12 +2,13 @@
  * A simulated world for whole components: seeded time, network and disks that outlive their nodes, one journal for all. Any
  * number of nodes are started in it, killed and started again. The same seed gives the same journal, byte for byte.
  */
-import { SimDisk } from 'raft-consensus';
+import { type DiskOperation, SimDisk } from 'raft-consensus';
 import {
-  type ActorSystem,
   createActorSystem,
   createSimEngine,
   type RunLimits,
+  type RunningActorSystem,
+  type SimulatedNode,
   Simulation,
 } from '../../actors/runtime/index.js';
 import {
@@ -34,19 +35,34 @@ export class TextJournal implements Journal {
   }
 }
 
-export class SimWorld {
-  readonly journal = new TextJournal();
+/** What becomes of one operation of a disk: an error, or how long it takes. */
+export type DiskTiming = (node: NodeId, operation: DiskOperation, file: string) => Error | number;
+
+export interface SimWorldOptions<J extends Journal> {
+  readonly journal: J;
+  /** Default: an fsync takes 0.2 to 2.2 ms, so that what is not durable yet can be lost; all else is at once. */
+  readonly disk?: DiskTiming;
+}
+
+export class SimWorld<J extends Journal = TextJournal> {
+  readonly journal: J;
   readonly simulation: Simulation;
   readonly network: SimNetwork;
   readonly #disks = new Map<string, SimDisk>();
   readonly #incarnations = new Map<NodeId, number>();
-  readonly #systems = new Map<NodeId, ActorSystem>();
+  readonly #systems = new Map<NodeId, RunningActorSystem>();
   readonly #cuts = new Set<string>();
+  readonly #timing: DiskTiming | undefined;
 
-  constructor(seed: number | string) {
+  constructor(
+    seed: number | string,
+    options: SimWorldOptions<J> = { journal: new TextJournal() as Journal as J },
+  ) {
+    this.journal = options.journal;
+    this.#timing = options.disk;
     this.simulation = new Simulation({
       seed,
-      disk: async (owner, folder) => this.#disk(`${owner.node}/${folder}`),
+      disk: async (owner, folder) => this.#disk(owner, folder),
       link: ({ node, incarnation, policy }) => this.network.link(node, incarnation, policy),
       onKill: (node) => {
         this.network.kill(node);
@@ -59,7 +75,7 @@ export class SimWorld {
   }
 
   /** Starts a node, or starts it again after `kill`, with the disks it had. */
-  system(node: NodeId): ActorSystem {
+  system(node: NodeId): RunningActorSystem {
     const incarnation = (this.#incarnations.get(node) ?? 0) + 1;
     this.#incarnations.set(node, incarnation);
     const env = this.simulation.env(node);
@@ -85,6 +101,11 @@ export class SimWorld {
   kill(node: NodeId): void {
     this.simulation.kill(node);
     this.#systems.delete(node);
+  }
+
+  /** As SIGTERM does: the node ends in its own time; `kill` then takes it away. */
+  async stop(node: NodeId): Promise<void> {
+    await this.#systems.get(node)?.stop();
   }
 
   /** Cuts a group of machines off from all others, both ways. */
@@ -118,19 +139,23 @@ export class SimWorld {
     return promise;
   }
 
-  #disk(name: string): SimDisk {
+  #disk(owner: SimulatedNode, folder: string): SimDisk {
+    const name = `${owner.node}/${folder}`;
     let disk = this.#disks.get(name);
     if (!disk) {
       disk = new SimDisk();
-      // An fsync takes its time, so that what is not durable yet can be lost.
-      const { clock, random } = this.simulation;
-      disk.inject((operation) =>
-        operation === 'sync'
-          ? new Promise((resolve) => clock.setTimer(0.2 + random.next() * 2, resolve))
-          : undefined,
-      );
       this.#disks.set(name, disk);
     }
+    // On the clock of whoever opens it: a node that is paused or dead does not go on when its disk is ready.
+    disk.inject((operation, file) => {
+      const outcome = this.#timing?.(owner.node, operation, file) ?? this.#usualMs(operation);
+      if (outcome instanceof Error) return outcome;
+      return outcome > 0 ? new Promise((resolve) => owner.clock.setTimer(outcome, resolve)) : undefined;
+    });
     return disk;
+  }
+
+  #usualMs(operation: DiskOperation): number {
+    return operation === 'sync' ? 0.2 + this.simulation.random.next() * 2 : 0;
   }
 }

@@ -171,7 +171,12 @@ describe('tidy', () => {
 });
 
 /** Entry points and files that mocha or npm load by name. */
-const started: readonly string[] = ['deploy/cli.ts', 'test/bench/bench.ts', 'test/reporter.ts'];
+const started: readonly string[] = [
+  'deploy/cli.ts',
+  'test/bench/bench.ts',
+  'test/reporter.ts',
+  'test/sim/raft/main.ts',
+];
 
 function walk(dir: string): string[] {
   return readdirSync(dir).flatMap((name) => {

@@ -37,6 +37,22 @@ describe('store over actors', () => {
     assert.match(batches.at(-1)?.events[0]?.context ?? '', /^00-/);
   });
 
+  it('a request that the network doubles is carried out once', async () => {
+    const { world, client } = cluster('double');
+    await world.settled(client.txn(put('/before', '')));
+    world.network.faults.add({
+      id: 'double',
+      from: ['client'],
+      to: ['*'],
+      kinds: ['StoreTxn'],
+      action: { type: 'duplicate', probability: 1 },
+    });
+    await world.settled(client.txn(put('/a', 'one')));
+    await world.run(world.simulation.nowMs + 1_000);
+    const { result } = await world.settled(client.range({ type: 'range', key: '/a' }));
+    assert.deepEqual([result.kvs[0]?.version, result.kvs[0]?.modRevision], [1, 3]);
+  });
+
   it('a refused command tells why and that nothing was written', async () => {
     const { world, client } = cluster('refuse');
     const error = await world.settled(client.txn(put('', 'x')).then(unexpected, (e: unknown) => e));

@@ -1,0 +1,39 @@
+/** The store under faults, from seeds: a few here, as many as one likes with `npm run sim`. */
+import { strict as assert } from 'node:assert';
+import { runSeed, type RunResult } from './run.js';
+
+const seeds = Array.from({ length: 20 }, (_, at) => at + 1);
+
+describe('the store in the simulator', function () {
+  this.timeout(60_000);
+
+  it('keeps its promises under the faults of twenty seeds, and serves again when they are over', async () => {
+    const results: RunResult[] = [];
+    for (const seed of seeds) {
+      const result = await runSeed(seed);
+      assert.equal(result.violation, undefined, failure(result));
+      results.push(result);
+    }
+    const sum = (of: (result: RunResult) => number) => results.reduce((total, one) => total + of(one), 0);
+    // Without these the seeds would say little.
+    assert(sum(({ acknowledgedWrites }) => acknowledgedWrites) > 1_000);
+    assert(sum(({ leaderships }) => leaderships) > 40);
+    assert(sum(({ restarts }) => restarts) > 40);
+    assert(sum(({ watchEvents }) => watchEvents) > 1_000);
+  });
+
+  it('gives the same journal byte for byte for the same seed, and another one for another', async () => {
+    const play = async (seed: number) => {
+      const result = await runSeed(seed, { journalMax: 1_000_000, safetyMs: 2_000 });
+      return result.lastLines(Infinity).join('\n');
+    };
+    const first = await play(7);
+    assert.equal(await play(7), first);
+    assert.notEqual(await play(8), first);
+  });
+});
+
+function failure({ seed, violation, swarm, faults, lastLines }: RunResult): string {
+  const lines = lastLines(10).join('\n  ');
+  return `${violation?.message}\n${swarm}\nfaults that came: ${faults}\n  ${lines}\nreplay: npm run sim -- --seed ${seed}`;
+}

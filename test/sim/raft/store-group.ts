@@ -1,0 +1,216 @@
+/**
+ * The members of a store in the simulated world: real storage, real Raft, real key-value state, real actors. They are started,
+ * killed, stopped and started again; whatever they do not survive on their own is a finding.
+ */
+import { type DiskOperation, StorageError } from 'raft-consensus';
+import { actorRef, seededRandom } from '../../../actors/runtime/index.js';
+import {
+  type MemberParts,
+  openDiskStorage,
+  storeMember,
+  type StoreMessage,
+} from '../../../actors/store/index.js';
+import { type JournalEvent, type NodeId, nodeId, type Random } from '../../../transport/index.js';
+import { SimWorld } from '../world.js';
+import { FlightRecorder } from './flight-recorder.js';
+import type { PlantedBug } from './planted-bugs.js';
+import { RaftInvariants } from './raft-invariants.js';
+import type { Swarm } from './swarm.js';
+import { Truth } from './truth.js';
+
+export class Violation extends Error {
+  override readonly name = 'Violation';
+}
+
+export interface Member {
+  readonly name: string;
+  readonly node: NodeId;
+  /** Null while it is down, or loading. */
+  parts: MemberParts | null;
+  isUp: boolean;
+  /** For good: its disk is lost. */
+  isLost: boolean;
+  /** The next fsync fails. */
+  failsNextSync: boolean;
+  /** Its fsyncs take until then. */
+  stalledUntilMs: number;
+  starts: number;
+}
+
+export class StoreGroup {
+  readonly swarm: Swarm;
+  readonly recorder: FlightRecorder;
+  readonly world: SimWorld<FlightRecorder>;
+  readonly members: readonly Member[];
+  readonly refs: readonly { readonly name: string; readonly ref: ReturnType<typeof storeRef> }[];
+  readonly truth: Truth;
+  readonly invariants: RaftInvariants;
+  readonly #bug: PlantedBug | undefined;
+  readonly #diskRandom: Random;
+  /** The first thing that went wrong. */
+  violation: Violation | undefined;
+  restarts = 0;
+
+  constructor(swarm: Swarm, options: { readonly journalMax: number; readonly bug?: PlantedBug | undefined }) {
+    this.swarm = swarm;
+    this.#bug = options.bug;
+    this.#diskRandom = seededRandom(swarm.seed, 'disks');
+    this.recorder = new FlightRecorder(options.journalMax, (event) => this.#onEvent(event));
+    this.world = new SimWorld(swarm.seed, {
+      journal: this.recorder,
+      disk: (node, operation) => this.#disk(node, operation),
+    });
+    const names = Array.from({ length: swarm.members }, (_, at) => `m${at + 1}`);
+    this.refs = names.map((name) => ({ name, ref: storeRef(name) }));
+    this.members = names.map((name) => ({
+      name,
+      node: nodeId(name),
+      parts: null,
+      isUp: false,
+      isLost: false,
+      failsNextSync: false,
+      stalledUntilMs: 0,
+      starts: 0,
+    }));
+    this.truth = new Truth(() => this.world.simulation.nowMs, this.fail);
+    this.invariants = new RaftInvariants(this.fail);
+  }
+
+  get nowMs(): number {
+    return this.world.simulation.nowMs;
+  }
+
+  get living(): readonly Member[] {
+    return this.members.filter((member) => member.isUp);
+  }
+
+  /** A minority may lose its disks and never come back; more the protocol cannot survive. */
+  get mayLoseDisk(): boolean {
+    const lost = this.members.filter((member) => member.isLost).length;
+    return lost + 1 <= Math.floor((this.members.length - 1) / 2);
+  }
+
+  /** Of the highest term, if several believe to lead. */
+  leader(): Member | undefined {
+    return this.living
+      .filter((member) => member.parts?.raft.isLeader())
+      .toSorted((a, b) => b.parts!.raft.core.term - a.parts!.raft.core.term)[0];
+  }
+
+  /** Kept as well as thrown: an error inside a listener is the member's to handle. */
+  readonly fail = (message: string): never => {
+    this.violation ??= new Violation(message);
+    throw this.violation;
+  };
+
+  note(kind: string, detail: Readonly<Record<string, string | number | boolean>> = {}): void {
+    const at = this.world.simulation.clock.nowMs();
+    this.recorder.record({ type: 'fault', at, lamport: 0, node: nodeId('nemesis'), kind, detail });
+  }
+
+  start(member: Member): void {
+    if (member.isUp || member.isLost) return;
+    member.isUp = true;
+    member.starts++;
+    const { starts } = member;
+    const isCurrent = () => member.isUp && member.starts === starts;
+    const system = this.world.system(member.node);
+    const { store, raft } = this.swarm;
+    system.spawn(
+      storeMember({
+        name: member.name,
+        members: this.refs,
+        openStorage: async () => {
+          const storage = openDiskStorage(await system.env.disk('store'), 'sim', member.name);
+          return this.#bug?.storage?.(storage) ?? storage;
+        },
+        onFatal: (error) => {
+          if (isCurrent()) this.#onFatal(member, error);
+        },
+        limits: { raft, store },
+        inspect: (parts) => {
+          if (isCurrent()) this.#inspect(member, parts);
+        },
+      }),
+    );
+    void system.whenFailed.then((error) => {
+      if (isCurrent()) this.#onFatal(member, error);
+    });
+  }
+
+  /** Power off: what was not synced is lost or torn. */
+  kill(member: Member): void {
+    if (!member.isUp) return;
+    member.isUp = false;
+    member.parts = null;
+    member.failsNextSync = false;
+    member.stalledUntilMs = 0;
+    this.invariants.ended(member.name);
+    this.world.kill(member.node);
+    this.restarts++;
+  }
+
+  /** To be called after every event. */
+  check(): void {
+    if (this.violation) throw this.violation;
+    this.invariants.check();
+    for (const { parts } of this.members) {
+      if (parts) this.truth.compactedTo = Math.max(this.truth.compactedTo, parts.store.compactRevision);
+    }
+    this.#bug?.step?.(this);
+  }
+
+  #inspect(member: Member, parts: MemberParts): void {
+    member.parts = parts;
+    this.#bug?.member?.(parts);
+    this.truth.follow(member.name, parts.store);
+    this.invariants.started(parts.raft.core);
+  }
+
+  /** The process ends, as `deploy` would have it, and is started again. */
+  #onFatal(member: Member, error: unknown): void {
+    if (!isDiskFailure(error)) {
+      const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+      this.violation ??= new Violation(`${member.name} ended: ${text}`, { cause: error });
+      return;
+    }
+    this.note('disk-failed', { member: member.name });
+    this.kill(member);
+    this.world.simulation.clock.setTimer(50 + this.#diskRandom.next() * 500, () => this.start(member));
+  }
+
+  /** A member's actor that crashes would be restarted by its supervisor, and the reason be forgotten. */
+  #onEvent(event: JournalEvent): void {
+    if (event.type !== 'crash' || event.actor !== '/store') return;
+    const text = JSON.stringify(event.detail);
+    if (text.includes(injected)) return;
+    this.violation ??= new Violation(`the actor of ${event.node} crashed: ${text}`);
+  }
+
+  #disk(node: NodeId, operation: DiskOperation): Error | number {
+    const member = this.members.find((candidate) => candidate.node === node)!;
+    if (operation !== 'sync') return 0;
+    if (member.failsNextSync) {
+      member.failsNextSync = false;
+      return new Error(injected);
+    }
+    const { syncMinMs, syncMeanMs } = this.swarm.disk;
+    const usual = syncMinMs - Math.log(1 - this.#diskRandom.next()) * syncMeanMs;
+    return Math.max(usual, member.stalledUntilMs - this.nowMs);
+  }
+}
+
+const injected = 'the simulator broke this disk';
+
+/** Wraps may be deep; an injected failure is at the bottom. */
+function isDiskFailure(error: unknown): boolean {
+  for (let at: unknown = error; at instanceof Error; at = at.cause) {
+    if (at.message.includes(injected)) return true;
+    if (at instanceof StorageError && at.code === 'DiskFailed') return true;
+  }
+  return false;
+}
+
+function storeRef(name: string) {
+  return actorRef<StoreMessage>(nodeId(name), '/store');
+}
