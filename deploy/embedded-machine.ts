@@ -13,6 +13,7 @@ import {
   simulatedPodNetwork,
   SimulatedRuntime,
   socketPodNetwork,
+  staticPodFolder,
 } from '../actors/kubelet/index.js';
 import { SimulatedServiceProxy, UserSpaceProxy } from '../actors/proxy/index.js';
 import {
@@ -36,6 +37,7 @@ import {
 import { type ClusterSpec, type MachineSpec, mainNode, masters, storeNode } from './cluster-spec.js';
 import type { DataDir } from './data-dir.js';
 import { type Machine, type MachineParts, startMachine } from './machine.js';
+import { MortalClock } from './mortal-clock.js';
 import { tokenSigner } from './token-signer.js';
 
 export interface EmbeddedWorld {
@@ -52,6 +54,8 @@ export interface EmbeddedWorld {
   onFailure(machine: string, error: Error): void;
 }
 
+type Outside = Pick<MachineParts, 'runtime' | 'podNetwork' | 'serviceProxy' | 'facts' | 'staticPods'>;
+
 /** What runs between a start and the next stop. */
 interface Run {
   readonly runtime: ContainerRuntime;
@@ -65,6 +69,7 @@ export class EmbeddedMachine {
   readonly #disks = new Map<string, SimDisk>();
   #incarnation = 0;
   #systems: RunningActorSystem[] = [];
+  #clocks: MortalClock[] = [];
   #run: Run | undefined;
   #ending: Promise<void> = Promise.resolve();
 
@@ -119,22 +124,26 @@ export class EmbeddedMachine {
       this.#ending = (async () => {
         await run.door?.close(graceMs);
         run.machine.stop();
-        await this.#stopSystems();
-        await run.runtime.close();
+        await this.#stopSystems(run.runtime);
       })();
     }
     return this.#ending;
   }
 
-  async #stopSystems(): Promise<void> {
+  async #stopSystems(runtime?: ContainerRuntime): Promise<void> {
     const systems = this.#systems;
+    const clocks = this.#clocks;
     this.#systems = [];
+    this.#clocks = [];
     await Promise.all(
       systems.map(async (system) => {
         await system.stop();
         await system.journal.close();
       }),
     );
+    // The kubelet has closed it already, unless it had given up before.
+    await runtime?.close();
+    for (const clock of clocks) clock.end();
   }
 
   /** What would end the process of a real machine ends this one. */
@@ -148,10 +157,14 @@ export class EmbeddedMachine {
     const { dir, network, guests, spec } = this.#world;
     const incarnation = this.#incarnation as Incarnation;
     const faults = new FaultPolicy();
-    const env = createRealEnv({
-      disk: (folder) => this.#disk(folder),
-      link: (request) => network.link(request.node, request.incarnation, request.policy),
-    });
+    const clock = new MortalClock(realClock);
+    const env = {
+      ...createRealEnv({
+        disk: (name) => this.#disk(name),
+        link: (request) => network.link(request.node, request.incarnation, request.policy),
+      }),
+      clock,
+    };
     const system = createActorSystem({
       node,
       incarnation,
@@ -163,6 +176,7 @@ export class EmbeddedMachine {
       cluster: new Map([...nodesOf(spec), ...guests.keys()].map((peer) => [peer, network.addressOf(peer)])),
     });
     this.#systems.push(system);
+    this.#clocks.push(clock);
     void system.whenFailed.then((error) => this.#fail(error));
     await system.started;
     return system;
@@ -218,7 +232,7 @@ export class EmbeddedMachine {
   }
 
   /** What the components have of the world outside. */
-  #outside(system: ActorSystem): Pick<MachineParts, 'runtime' | 'podNetwork' | 'serviceProxy' | 'facts'> {
+  #outside(system: ActorSystem): Outside {
     const { clock, random } = system.env;
     const dataDir = this.#world.dir.machineDir(this.spec.name);
     const facts = machineFacts(dataDir);
@@ -228,7 +242,8 @@ export class EmbeddedMachine {
     }
     const runtime = new ProcessRuntime({ dataDir, clock, random });
     const serviceProxy = new UserSpaceProxy({ clock, random });
-    return { runtime, podNetwork: socketPodNetwork, serviceProxy, facts };
+    const staticPods = staticPodFolder(this.#world.dir.manifestDir(this.spec.name));
+    return { runtime, podNetwork: socketPodNetwork, serviceProxy, facts, staticPods };
   }
 }
 

@@ -41,6 +41,7 @@ import { createCluster, freePorts } from './create-cluster.js';
 import { DataDir } from './data-dir.js';
 import { EmbeddedMachine, type EmbeddedWorld } from './embedded-machine.js';
 import { type LoadBalancer, startLoadBalancer } from './load-balancer.js';
+import { MortalClock } from './mortal-clock.js';
 import { waitFor } from './wait.js';
 
 export interface ClusterOptions {
@@ -181,6 +182,7 @@ class EmbeddedCluster implements Cluster {
   readonly #balancer: LoadBalancer;
   readonly #machines: readonly EmbeddedMachine[];
   readonly #admin: RunningActorSystem;
+  readonly #clock = new MortalClock(realClock);
   readonly #rules: FaultRule[] = [];
   #stopping: Promise<void> | undefined;
 
@@ -205,7 +207,7 @@ class EmbeddedCluster implements Cluster {
         ((machine, error) => console.error(`${machine} of cluster ${spec.name} failed:`, error)),
     };
     this.#machines = spec.machines.map((machine) => new EmbeddedMachine(world, machine));
-    this.#admin = guestSystem(network, spec);
+    this.#admin = guestSystem(network, spec, this.#clock);
     this.client = this.#clientFor(masters(spec));
     this.fault = this.#faults();
   }
@@ -266,6 +268,7 @@ class EmbeddedCluster implements Cluster {
       await this.#balancer.close();
       await Promise.all(this.#machines.map((machine) => machine.stop()));
       await this.#admin.stop();
+      this.#clock.end();
       this.onStopped();
     })();
     return this.#stopping;
@@ -351,15 +354,18 @@ function applyTo(machine: EmbeddedMachine, rule: FaultRule): void {
 }
 
 /** Where the harness's own client lives: a node that is no machine, and that no fault names. */
-function guestSystem(network: InprocNetwork, spec: ClusterSpec): RunningActorSystem {
+function guestSystem(network: InprocNetwork, spec: ClusterSpec, clock: MortalClock): RunningActorSystem {
   const incarnation = Date.now() as Incarnation;
   const faults = new FaultPolicy();
-  const env = createRealEnv({
-    disk: async () => {
-      throw new Error('the harness has no disk');
-    },
-    link: (request) => network.link(request.node, request.incarnation, request.policy),
-  });
+  const env = {
+    ...createRealEnv({
+      disk: async () => {
+        throw new Error('the harness has no disk');
+      },
+      link: (request) => network.link(request.node, request.incarnation, request.policy),
+    }),
+    clock,
+  };
   const peers = [...spec.machines.map(mainNode), ...masters(spec).map(storeNode)];
   return createActorSystem({
     node: admin,

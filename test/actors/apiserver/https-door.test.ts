@@ -8,7 +8,7 @@ import path from 'node:path';
 import { after, before } from 'mocha';
 import { createJoseTokens, type HttpsDoor, openHttpsDoor } from '../../../actors/apiserver/index.js';
 import { type CertificateAuthority, createAuthority, type KeyPair } from '../../../deploy/certificates.js';
-import { helmPath, kubectlPath } from '../../kubectl.js';
+import { bundledHelm, bundledKubectl } from '../../../deploy/bundled-kubectl.js';
 import { realWorld } from '../runtime/world.js';
 import { fakeKubelet } from './fake-kubelet.js';
 import { serverWorld, type ServerWorld } from './server-world.js';
@@ -49,7 +49,7 @@ describe('the HTTPS door', () => {
     });
     cluster.world.system('worker-1').spawn(fakeKubelet);
     folder = await mkdtemp(path.join(tmpdir(), 'kabuki-https-'));
-    kubectlBinary = await kubectlPath();
+    kubectlBinary = bundledKubectl();
     await writeFile(path.join(folder, 'config'), kubeconfig(door.port, ca.cert, admin));
   });
 
@@ -234,7 +234,7 @@ describe('the HTTPS door', () => {
       const template =
         'apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: {{ .Release.Name }}-map\ndata:\n  v: {{ .Values.v | quote }}\n';
       await writeFile(path.join(chart, 'templates', 'map.yaml'), template);
-      const helm = await helmPath();
+      const helm = bundledHelm();
       const helmed = async (...args: string[]) => {
         const { code, out, err } = await run(args, undefined, helm);
         assert.equal(code, 0, `helm ${args.join(' ')}: ${err}`);

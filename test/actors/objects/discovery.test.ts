@@ -18,7 +18,7 @@ import {
   resourceList,
   storageVersionHash,
 } from '../../../actors/objects/index.js';
-import { kubectlPath } from '../../kubectl.js';
+import { bundledKubectl } from '../../../deploy/bundled-kubectl.js';
 
 const run = promisify(execFile);
 const registry = builtinRegistry();
@@ -137,7 +137,7 @@ describe('OpenAPI v3', function () {
 
     async function kubectl(...flags: string[]): Promise<string> {
       const { port } = server.address() as AddressInfo;
-      const { stdout } = await run(await kubectlPath(), [`--server=http://127.0.0.1:${port}`, ...flags], {
+      const { stdout } = await run(bundledKubectl(), [`--server=http://127.0.0.1:${port}`, ...flags], {
         env: { PATH: process.env['PATH'] ?? '', HOME: home, KUBECACHEDIR: path.join(home, 'cache') },
       });
       return stdout;

@@ -12,7 +12,7 @@ import {
   builtinRegistry,
   decodeValue,
 } from '../../../actors/objects/index.js';
-import { kubectlPath } from '../../kubectl.js';
+import { bundledKubectl } from '../../../deploy/bundled-kubectl.js';
 
 const run = promisify(execFile);
 const registry = builtinRegistry();
@@ -216,7 +216,7 @@ describe('strategic merge patch', function () {
   let directory = '';
   before(async () => {
     directory = await mkdtemp(path.join(os.tmpdir(), 'kabuki-patch-'));
-    await kubectlPath();
+    bundledKubectl();
   });
   after(() => rm(directory, { recursive: true, force: true }));
 
@@ -224,7 +224,7 @@ describe('strategic merge patch', function () {
     const file = path.join(directory, 'object.json');
     await writeFile(file, JSON.stringify(object));
     const flags = ['patch', '--local', '-f', file, '--type', type, '-p', JSON.stringify(patch), '-o', 'json'];
-    const { stdout } = await run(await kubectlPath(), flags, { env: { ...process.env, HOME: directory } });
+    const { stdout } = await run(bundledKubectl(), flags, { env: { ...process.env, HOME: directory } });
     return JSON.parse(stdout);
   }
   const typed = (value: unknown, info: ResourceInfo) => decodeValue(value, info, 'Ignore').object;

@@ -1,0 +1,30 @@
+/**
+ * One cluster of five processes for all end-to-end files: started by the first that asks, stopped when the run ends. Tests
+ * use namespaces of their own and leave the machines as they found them.
+ */
+import { ProcessCluster } from './process-cluster.js';
+import type { Kubectl } from './kubectl.js';
+
+let starting: Promise<ProcessCluster> | undefined;
+
+export function sharedCluster(): Promise<ProcessCluster> {
+  starting ??= ProcessCluster.up();
+  return starting;
+}
+
+let namespaces = 0;
+
+/** A new namespace in the shared cluster, with its default service account. */
+export async function freshNamespace(prefix: string): Promise<Kubectl> {
+  const cluster = await sharedCluster();
+  namespaces += 1;
+  const name = `${prefix}-${namespaces}`;
+  await cluster.kubectl.run('create', 'namespace', name);
+  return cluster.kubectl.in(name);
+}
+
+// At the top of a module that test files import, this belongs to mocha's root suite.
+after('stop the shared cluster', async function stopSharedCluster() {
+  this.timeout(60_000);
+  await (await starting)?.stop();
+});
