@@ -9,7 +9,7 @@ import { ControlServer } from '../transport/index.js';
 import { machineNamed, mainNode } from './cluster-spec.js';
 import { DataDir } from './data-dir.js';
 import { startMachine } from './machine.js';
-import { nodeControl } from './node-control.js';
+import { machineControl } from './machine-control.js';
 import { createNodeSystem } from './node-system.js';
 import { startStoreThread } from './store-thread.js';
 import { tokenSigner } from './token-signer.js';
@@ -60,39 +60,7 @@ const door =
     servedBy: name,
   }));
 
-const own = nodeControl(system);
-const control = new ControlServer(dir.socketPath(name), {
-  ...own,
-  // Faults name machines: both nodes of this one obey.
-  'fault.add': async (params) => {
-    await store?.control['fault.add']?.(params);
-    return own['fault.add']?.(params);
-  },
-  'fault.remove': async (params) => {
-    await store?.control['fault.remove']?.(params);
-    return own['fault.remove']?.(params);
-  },
-  'fault.clear': async (params) => {
-    await store?.control['fault.clear']?.(params);
-    return own['fault.clear']?.(params);
-  },
-  tree: async () => {
-    const { tree } = (await own['tree']?.({})) as { tree: unknown[] };
-    const below = store && ((await store.control['tree']?.({})) as { tree: unknown[] });
-    return { tree: [...tree, ...(below?.tree ?? [])] };
-  },
-  'journal.flush': async () => {
-    await store?.control['journal.flush']?.({});
-    return own['journal.flush']?.({});
-  },
-  ...(store && { 'store.transfer': store.control['transfer'] as (params: unknown) => Promise<unknown> }),
-  status: async () => ({
-    memoryMiB: Math.round(process.memoryUsage.rss() / (1 << 20)),
-    leads: [],
-    ...(store && { store: await store.call('status', {}) }),
-    faults: system.faults.rules.map((rule) => rule.id),
-  }),
-});
+const control = new ControlServer(dir.socketPath(name), machineControl(system, store));
 await control.start();
 
 let stopping = false;

@@ -4,8 +4,11 @@ import type { FaultRule } from '../transport/index.js';
 
 export type ControlHandlers = Record<string, (params: unknown) => Promise<unknown>>;
 
+type NodeMethod =
+  'fault.add' | 'fault.remove' | 'fault.clear' | 'fault.list' | 'tree' | 'crash' | 'journal.flush';
+
 /** Faults, tree and crash of one actor system. */
-export function nodeControl(system: ActorSystem): ControlHandlers {
+export function nodeControl(system: ActorSystem): Record<NodeMethod, ControlHandlers[string]> {
   const healTimers = new Map<string, { cancel(): void }>();
   const remove = (id: string): boolean => {
     healTimers.get(id)?.cancel();

@@ -3,7 +3,6 @@
  * (DESIGN rule 11). Here: the side of the main thread. The other side is store-thread-main.ts.
  */
 import { Worker } from 'node:worker_threads';
-import type { ControlHandlers } from './node-control.js';
 
 export interface StoreThreadData {
   readonly dataDir: string;
@@ -17,23 +16,10 @@ export type ThreadReply =
   | { readonly ready: true };
 
 export interface StoreThread {
+  /** The methods of nodeControl, `status` and `transfer`. */
   call(method: string, params: unknown): Promise<unknown>;
-  /** The same methods as a control socket's; answered by the thread. */
-  readonly control: ControlHandlers;
   stop(): Promise<void>;
 }
-
-const controlMethods = [
-  'fault.add',
-  'fault.remove',
-  'fault.clear',
-  'fault.list',
-  'tree',
-  'crash',
-  'journal.flush',
-  'status',
-  'transfer',
-];
 
 /** Resolves when the member runs. `onEnd` is called when the thread ends without having been told to. */
 export function startStoreThread(data: StoreThreadData, onEnd: (error: Error) => void): Promise<StoreThread> {
@@ -50,9 +36,6 @@ export function startStoreThread(data: StoreThreadData, onEnd: (error: Error) =>
       waiting.set(next, { resolve, reject });
       worker.postMessage({ id: next, method, params } satisfies ThreadRequest);
     });
-  const control = Object.fromEntries(
-    controlMethods.map((method) => [method, (params: unknown) => call(method, params)]),
-  );
   const stop = async () => {
     stopping = true;
     const ended = new Promise((resolve) => worker.once('exit', resolve));
@@ -62,7 +45,7 @@ export function startStoreThread(data: StoreThreadData, onEnd: (error: Error) =>
   };
   return new Promise((resolve, reject) => {
     worker.on('message', (reply: ThreadReply) => {
-      if ('ready' in reply) return resolve({ call, control, stop });
+      if ('ready' in reply) return resolve({ call, stop });
       const waiter = waiting.get(reply.id);
       waiting.delete(reply.id);
       if ('error' in reply) waiter?.reject(new Error(reply.error));

@@ -55,7 +55,7 @@ export const kubeletLimits: KubeletLimits = {
   volumeRefreshMs: 60_000,
   retryBaseMs: 500,
   retryMaxMs: 30_000,
-  staticPodIntervalMs: 20_000,
+  staticPodIntervalMs: 2_000,
   podsMax: 110,
   podShards: 8,
   sessionsMax: 64,

@@ -1,6 +1,7 @@
 /** `kabuki down` and `kabuki status`. */
 import { Command } from 'commander';
 import type { LauncherStatus } from '../launcher.js';
+import type { MachineStatusReport } from '../machine-control.js';
 import { control, dataDirOption, openDataDir } from './options.js';
 import { waitFor } from '../wait.js';
 
@@ -36,24 +37,12 @@ export function statusCommand(): Command {
     });
 }
 
-interface ComponentStatus {
-  readonly memoryMiB: number;
-  readonly leads: readonly string[];
-  readonly store?: {
-    readonly role: string;
-    readonly term: number;
-    readonly revision: number;
-    readonly leader: string | null;
-  };
-  readonly faults: readonly string[];
-}
-
 async function machineStatus(
   dir: ReturnType<typeof openDataDir>,
   name: string,
-): Promise<ComponentStatus | undefined> {
+): Promise<MachineStatusReport | undefined> {
   try {
-    return await control<ComponentStatus>(dir, name, 'status');
+    return await control<MachineStatusReport>(dir, name, 'status');
   } catch (error) {
     console.error(`${name}: ${(error as Error).message}`);
     return undefined;
@@ -62,7 +51,9 @@ async function machineStatus(
 
 function printStatus(
   status: LauncherStatus,
-  machines: readonly (LauncherStatus['machines'][number] & { components?: ComponentStatus | undefined })[],
+  machines: readonly (LauncherStatus['machines'][number] & {
+    components?: MachineStatusReport | undefined;
+  })[],
 ): void {
   console.log(`cluster ${status.cluster}  ${status.front}  kubeconfig ${status.kubeconfig}`);
   const rows = machines.map(({ name, state, pid, components }) => [

@@ -240,7 +240,7 @@ async function crashScheduler(stage: Stage): Promise<string> {
   const machine = await schedulerLeader(stage);
   const { tree } = await control<{ tree: TreeView[] }>(stage.dir, machine, 'tree');
   const actor = flatten(tree).find(
-    (node) => /\/scheduler$/.test(node.path) && node.children.length === 0 && node.state === 'running',
+    (node) => node.path.endsWith('/scheduler') && node.children.length === 0 && node.state === 'running',
   );
   claim(actor !== undefined, `${machine} runs a scheduler actor`);
   await control(stage.dir, machine, 'crash', { path: actor.path });
