@@ -13,6 +13,7 @@ import {
   type ApiClient,
   ApiError,
   type DeleteOptions,
+  type GetOptions,
   type KubeList,
   type ListOptions,
   type PatchType,
@@ -80,9 +81,14 @@ class ActorApiClient implements ApiClient {
     this.#sentinel = new ApiServerSentinel(system, `api-client-${system.env.random.hex(4)}`);
   }
 
-  async get<T extends KubeObject>(resource: Resource<T>, namespace: string | undefined, name: string) {
+  async get<T extends KubeObject>(
+    resource: Resource<T>,
+    namespace: string | undefined,
+    name: string,
+    { resourceVersion }: GetOptions = {},
+  ) {
     const path = pathOf(resource, namespace, name);
-    return (await this.#call({ method: 'GET', path, query: '' }, 'read')) as T;
+    return (await this.#call({ method: 'GET', path, query: queryOf({ resourceVersion }) }, 'read')) as T;
   }
 
   async list<T extends KubeObject>(resource: Resource<T>, options: ListOptions = {}): Promise<KubeList<T>> {

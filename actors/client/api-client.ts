@@ -27,6 +27,11 @@ export interface ListOptions {
   readonly metadataOnly?: boolean;
 }
 
+export interface GetOptions {
+  /** `0`: whatever the apiserver's cache holds, without asking the store how new that is. */
+  readonly resourceVersion?: string;
+}
+
 export interface KubeList<T> {
   readonly metadata: { readonly resourceVersion: string; readonly continue?: string };
   readonly items: readonly T[];
@@ -57,7 +62,12 @@ export interface DeleteOptions extends WriteOptions {
 export type PatchType = 'merge' | 'strategic' | 'json' | 'apply';
 
 export interface ApiClient {
-  get<T extends KubeObject>(resource: Resource<T>, namespace: string | undefined, name: string): Promise<T>;
+  get<T extends KubeObject>(
+    resource: Resource<T>,
+    namespace: string | undefined,
+    name: string,
+    options?: GetOptions,
+  ): Promise<T>;
   list<T extends KubeObject>(resource: Resource<T>, options?: ListOptions): Promise<KubeList<T>>;
   /** Resolves when the watch is open; the returned function closes it. */
   watch<T extends KubeObject>(

@@ -8,7 +8,7 @@ export function fencedClient(client: ApiClient, fencing: string): ApiClient {
   const fenced = <O extends WriteOptions>(options: O | undefined) =>
     ({ ...options, fencing }) as O & WriteOptions;
   return {
-    get: (resource, namespace, name) => client.get(resource, namespace, name),
+    get: (resource, namespace, name, options) => client.get(resource, namespace, name, options),
     list: (resource, options) => client.list(resource, options),
     watch: (resource, options, handler) => client.watch(resource, options, handler),
     create: (resource, object, options) => client.create(resource, object, fenced(options)),

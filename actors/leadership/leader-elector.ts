@@ -88,6 +88,8 @@ class LeaderElector implements Actor<undefined, LeaderElectionMessage> {
   /** Attempting, or waiting for children to stop, or standing back. */
   #phase: 'electing' | 'stopping' | 'standing-back' = 'electing';
   #lastHolder = '';
+  /** The last attempt found another leader. */
+  #following = false;
   #standBackMs: number;
 
   constructor(options: LeaderElectionOptions, limits: LeadershipLimits) {
@@ -175,7 +177,7 @@ class LeaderElector implements Actor<undefined, LeaderElectionMessage> {
     const { client, identity, lockName } = this.#options;
     const { clock } = this.#ctx.env;
     // The fast path of a leader: its own last write is the precondition, no read before it.
-    if (!this.#held) await this.#look();
+    if (!this.#held) await this.#look(this.#following ? 'follower' : 'holder');
     const judgement = this.#held
       ? ({ type: 'renew', lease: this.#held } as const)
       : judge(this.#observation, identity, clock.monotonicMs());
@@ -197,10 +199,16 @@ class LeaderElector implements Actor<undefined, LeaderElectionMessage> {
     return { type: 'held', lease };
   }
 
-  async #look(): Promise<void> {
+  /**
+   * A follower reads what its apiserver has cached: several masters that ask the store for the newest version twice a
+   * second would be most of what an idle cluster does. What is old only makes it wait longer, and a claim names the
+   * version it replaces. Who may hold the lease itself must know.
+   */
+  async #look(as: 'follower' | 'holder'): Promise<void> {
     const { client, lockName } = this.#options;
     try {
-      const lease = await client.get(leases, this.#namespace, lockName);
+      const options = as === 'follower' ? { resourceVersion: '0' } : {};
+      const lease = await client.get(leases, this.#namespace, lockName, options);
       this.#observation = observe(this.#observation, lease, this.#ctx.env.clock.monotonicMs());
     } catch (error) {
       if (!isNotFound(error)) throw error;
@@ -211,6 +219,7 @@ class LeaderElector implements Actor<undefined, LeaderElectionMessage> {
   #attempted(outcome: Outcome, attempt: Attempt): undefined {
     if (attempt !== this.#current) return undefined;
     this.#current = undefined;
+    this.#following = outcome.type === 'follow';
     if (outcome.type === 'follow') return this.#follow(outcome);
     const { clock } = this.#ctx.env;
     this.#held = outcome.lease;
@@ -246,6 +255,7 @@ class LeaderElector implements Actor<undefined, LeaderElectionMessage> {
     this.#current = undefined;
     if (!(error instanceof ApiError)) throw error;
     this.#held = undefined;
+    this.#following = false;
     const { lockName } = this.#options;
     this.#ctx.note('lease attempt failed', {
       lock: lockName,
@@ -337,7 +347,7 @@ class LeaderElector implements Actor<undefined, LeaderElectionMessage> {
 
   async #giveBack(): Promise<void> {
     const { client, identity } = this.#options;
-    await this.#look();
+    await this.#look('holder');
     const held = this.#observation?.lease;
     if (held?.spec?.holderIdentity !== identity) return;
     const released = releasedLease(held, this.#ctx.env.clock.nowMs());
