@@ -345,11 +345,11 @@ function withWarnings(response: ApiResponse, warnings: readonly string[]): ApiRe
 }
 
 export function statusResponse(error: StatusError): ApiResponse {
-  const retry = error.details?.retryAfterSeconds;
+  const retry = error.details?.retryAfterSeconds ?? 0;
   return jsonResponse(
     error.code,
     error.toStatus(),
-    retry !== undefined && (error.code === 429 || error.code >= 500) ? { 'retry-after': String(retry) } : {},
+    retry > 0 && (error.code === 429 || error.code >= 500) ? { 'retry-after': String(retry) } : {},
   );
 }
 

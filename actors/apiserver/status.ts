@@ -219,7 +219,7 @@ export function revisionTooLarge(wanted: number, current: number): StatusError {
 export function tooManyRequests(message: string, causes?: readonly StatusCause[], seconds = 1): StatusError {
   return new StatusError(429, 'TooManyRequests', message, {
     ...(causes && { causes }),
-    retryAfterSeconds: seconds,
+    ...(seconds > 0 && { retryAfterSeconds: seconds }),
   });
 }
 

@@ -320,7 +320,8 @@ class Answered extends ApiError {
 function retryable(error: ApiError, head: Head): ApiError {
   const header = head.headers['retry-after'];
   const seconds = header === undefined ? retryAfterSeconds(error) : Number(header);
-  return new Answered(error, seconds === undefined || Number.isNaN(seconds) ? undefined : seconds * 1000);
+  // Zero is no invitation to ask again, least of all at once and for ever.
+  return new Answered(error, seconds !== undefined && seconds > 0 ? seconds * 1000 : undefined);
 }
 
 function retryAfterSeconds(error: ApiError): number | undefined {

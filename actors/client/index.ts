@@ -39,6 +39,7 @@ export { type ClientLimits, clientLimits, type EventLimits, type QueueLimits } f
 export { groupVersionOf, pathOf } from './request-encoding.js';
 export {
   configMaps,
+  controllerRevisions,
   cronJobs,
   daemonSets,
   deployments,

@@ -1,6 +1,12 @@
 /** The built-in resources that our own components use, typed. */
 import type { KubeObject } from '../objects/meta.js';
-import type { DaemonSet, Deployment, ReplicaSet, StatefulSet } from '../objects/types/apps.js';
+import type {
+  ControllerRevision,
+  DaemonSet,
+  Deployment,
+  ReplicaSet,
+  StatefulSet,
+} from '../objects/types/apps.js';
 import type { CronJob, Job } from '../objects/types/batch.js';
 import type { Lease } from '../objects/types/coordination.js';
 import type {
@@ -55,6 +61,11 @@ export const replicationControllers = define<ReplicationController>(
 export const secrets = define<Secret>('v1', 'secrets', 'Secret');
 export const services = define<Service>('v1', 'services', 'Service');
 export const serviceAccounts = define<ServiceAccount>('v1', 'serviceaccounts', 'ServiceAccount');
+export const controllerRevisions = define<ControllerRevision>(
+  'apps/v1',
+  'controllerrevisions',
+  'ControllerRevision',
+);
 export const daemonSets = define<DaemonSet>('apps/v1', 'daemonsets', 'DaemonSet');
 export const deployments = define<Deployment>('apps/v1', 'deployments', 'Deployment');
 export const replicaSets = define<ReplicaSet>('apps/v1', 'replicasets', 'ReplicaSet');

@@ -12,6 +12,7 @@ import {
 import type { ActorSystem, ChildSpec, SupervisorSpec } from '../runtime/index.js';
 import type { ControllerContext } from './context.js';
 import { deploymentController } from './deployment.js';
+import { disruptionController } from './disruption.js';
 import { endpointSliceController } from './endpoint-slice.js';
 import { endpointsControllerSpec } from './endpoints.js';
 import { garbageCollector } from './garbage-collector.js';
@@ -46,6 +47,7 @@ const controllers: readonly ((context: ControllerContext) => ChildSpec<never>)[]
   namespaceController,
   serviceAccountController,
   garbageCollector,
+  disruptionController,
 ];
 
 export function controllerManagerSpec(options: ControllerManagerOptions): SupervisorSpec {

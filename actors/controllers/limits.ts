@@ -25,6 +25,8 @@ export const controllerLimits = {
   namespaceLookMinMs: 100,
   namespaceLookMaxMs: 10_000,
   listPageItems: 500,
+  /** An allowed eviction whose pod does not begin to go by then does not count any more. */
+  disruptionWaitMs: 120_000,
   /** Kubernetes: concurrent-gc-syncs. */
   garbageWorkers: 20,
   /** Uids known not to exist. */

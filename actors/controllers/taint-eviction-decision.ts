@@ -1,5 +1,6 @@
 /** When a pod must leave a node because of its NoExecute taints (kubernetes: tainteviction/taint_eviction.go). Pure. */
-import type { Pod, Taint, Toleration } from '../objects/types/core.js';
+import type { Pod, Taint } from '../objects/types/core.js';
+import { tolerates } from '../scheduler/index.js';
 
 export type TaintVerdict =
   | { readonly type: 'stay' }
@@ -18,12 +19,4 @@ export function decideTaintEviction(pod: Pod, taints: readonly Taint[]): TaintVe
     afterMs = Math.min(afterMs ?? ms, ms);
   }
   return afterMs === undefined ? { type: 'stay' } : { type: 'leave', afterMs };
-}
-
-export function tolerates(toleration: Toleration, taint: Taint): boolean {
-  const { effect, key, operator = 'Equal', value = '' } = toleration;
-  if (effect && effect !== taint.effect) return false;
-  if (key && key !== taint.key) return false;
-  if (operator === 'Exists') return true;
-  return operator === 'Equal' && Boolean(key) && value === (taint.value ?? '');
 }

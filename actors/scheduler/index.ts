@@ -1,6 +1,7 @@
 export type { ClusterEvent, NodeAspect, NodeFilter, NodeScorer, Plugin, Refusal } from './framework.js';
 export { type SchedulerLimits, schedulerLimits } from './limits.js';
 export { NodeInfo } from './node-info.js';
+export { requiredNodeMatches } from './node-selection.js';
 export { type PodInfo, podInfo } from './pod-info.js';
 export { type Budget, findVictims, type Preemption } from './preemption.js';
 export { defaultProfile, type ProfileEntry } from './profile.js';

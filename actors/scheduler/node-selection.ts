@@ -7,8 +7,11 @@ import type {
 } from '../objects/types/core.js';
 import type { NodeInfo } from './node-info.js';
 
+/** What of a node can be selected. */
+export type NamedLabels = Pick<NodeInfo, 'name' | 'labels'>;
+
 /** nodeSelector and the required node affinity together. */
-export function requiredNodeMatches(spec: PodSpec | undefined, node: NodeInfo): boolean {
+export function requiredNodeMatches(spec: PodSpec | undefined, node: NamedLabels): boolean {
   for (const [key, value] of Object.entries(spec?.nodeSelector ?? {})) {
     if (node.labels[key] !== value) return false;
   }
@@ -17,12 +20,12 @@ export function requiredNodeMatches(spec: PodSpec | undefined, node: NodeInfo): 
 }
 
 /** One of the terms must match; none at all matches nothing. */
-function selectorMatches(selector: NodeSelector, node: NodeInfo): boolean {
+function selectorMatches(selector: NodeSelector, node: NamedLabels): boolean {
   return selector.nodeSelectorTerms.some((term) => termMatches(term, node));
 }
 
 /** Everything in the term must match; an empty term matches nothing. */
-export function termMatches(term: NodeSelectorTerm, node: NodeInfo): boolean {
+export function termMatches(term: NodeSelectorTerm, node: NamedLabels): boolean {
   const { matchExpressions = [], matchFields = [] } = term;
   if (matchExpressions.length + matchFields.length === 0) return false;
   return (
