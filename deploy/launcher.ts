@@ -4,9 +4,10 @@
  */
 import { rmSync, writeFileSync } from 'node:fs';
 import { ControlServer } from '../transport/index.js';
-import { type ClusterSpec, kubernetesServiceIp, machineNamed, masters } from './cluster-spec.js';
+import { type ClusterSpec, machineNamed } from './cluster-spec.js';
 import type { DataDir } from './data-dir.js';
-import { type LoadBalancer, startLoadBalancer } from './load-balancer.js';
+import { startFront } from './front.js';
+import type { LoadBalancer } from './load-balancer.js';
 import { MachineProcess, type MachineState } from './machine-process.js';
 
 export interface MachineStatus {
@@ -38,7 +39,7 @@ export async function launch(
   report: (line: string) => void,
 ): Promise<Launcher> {
   const machines = spec.machines.map((machine) => new MachineProcess(machine.name, dir));
-  const balancer = await startFront(spec);
+  const balancer = await startFront(dir, spec);
   for (const machine of machines) {
     machine.onUnexpectedExit = (code, signal) =>
       report(`${machine.name} ended unexpectedly (${signal ?? code})`);
@@ -80,25 +81,6 @@ export async function launch(
     throw error;
   }
   return { status, stopRequested, stop };
-}
-
-/** Besides the port for people, the first service address is held: it marks the cluster's loopback range as taken. */
-async function startFront(spec: ClusterSpec): Promise<LoadBalancer> {
-  const listen = [
-    { host: '127.0.0.1', port: spec.frontPort },
-    { host: kubernetesServiceIp(spec), port: 6443 },
-  ];
-  const backends = masters(spec).map((machine) => ({ host: '127.0.0.1', port: machine.httpsPort as number }));
-  try {
-    return await startLoadBalancer(listen, backends);
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw cause;
-    const port = spec.frontPort;
-    throw new Error(
-      `port ${port} of this cluster is in use by another program: free it, or remove the data directory and choose another with --port`,
-      { cause },
-    );
-  }
 }
 
 function controlHandlers(

@@ -1,11 +1,12 @@
 /**
- * One address in front of all apiservers: forwards TCP connections, round robin over the backends that accept, and
- * drops a backend at once when a connect fails; a probe takes it back in. TLS passes through untouched.
+ * One address in front of all apiservers: forwards TCP connections, round robin over the backends that are well. One that
+ * refuses a connection is dropped at once; a health probe drops those that hang or have lost the store's quorum, and
+ * takes them back in. TLS passes through untouched.
  */
 import { createServer, connect, type Server, type Socket } from 'node:net';
 
 const connectTimeoutMs = 500;
-const probeIntervalMs = 500;
+const probeIntervalMs = 1_000;
 
 export interface Backend {
   readonly host: string;
@@ -17,14 +18,22 @@ interface BackendState extends Backend {
   readonly sockets: Set<Socket>;
 }
 
+/** Asks a backend whether it is well; never rejects. */
+export interface HealthProbe {
+  isReady(backend: Backend): Promise<boolean>;
+  close(): void;
+}
+
 export interface LoadBalancer {
   readonly backends: readonly { readonly host: string; readonly port: number; readonly up: boolean }[];
   close(): Promise<void>;
 }
 
+/** `probe` says which backends should get work; it is closed with the balancer. */
 export async function startLoadBalancer(
   listen: readonly Backend[],
   backends: readonly Backend[],
+  probe: HealthProbe,
 ): Promise<LoadBalancer> {
   const states: BackendState[] = backends.map((backend) => ({ ...backend, up: true, sockets: new Set() }));
   let turn = 0;
@@ -40,15 +49,16 @@ export async function startLoadBalancer(
     void forward(client, [...order.filter((s) => s.up), ...order.filter((s) => !s.up)]);
   };
   const servers = await Promise.all(listen.map((address) => open(address, serve)));
-  const probe = setInterval(() => void probeAll(states), probeIntervalMs);
-  probe.unref();
+  const timer = setInterval(() => void probeAll(states, probe), probeIntervalMs);
+  timer.unref();
 
   return {
     get backends() {
       return states.map(({ host, port, up }) => ({ host, port, up }));
     },
     close: async () => {
-      clearInterval(probe);
+      clearInterval(timer);
+      probe.close();
       for (const client of clients) client.destroy();
       await Promise.all(
         servers.map((server) => new Promise<void>((resolve) => server.close(() => resolve()))),
@@ -85,23 +95,21 @@ async function forward(client: Socket, candidates: readonly BackendState[]): Pro
   client.destroy();
 }
 
-/** A backend that refuses is dead: its other connections are ended too, so that clients go elsewhere at once. */
+/** Its connections are ended too, so that clients go elsewhere at once. */
 function markDown(backend: BackendState): void {
   if (!backend.up) return;
   backend.up = false;
   for (const socket of backend.sockets) socket.destroy();
 }
 
-async function probeAll(states: readonly BackendState[]): Promise<void> {
-  await Promise.all(
-    states.map(async (backend) => {
-      // One that is up is watched by those who use it.
-      if (backend.up) return;
-      const socket = await dial(backend);
-      backend.up = socket !== undefined;
-      socket?.destroy();
-    }),
-  );
+async function probeAll(states: readonly BackendState[], probe: HealthProbe): Promise<void> {
+  const verdicts = await Promise.all(states.map((backend) => probe.isReady(backend)));
+  // When none is well, each may still answer something, and cutting everybody off would help nobody.
+  if (!verdicts.includes(true)) return;
+  states.forEach((backend, i) => {
+    if (verdicts[i]) backend.up = true;
+    else markDown(backend);
+  });
 }
 
 function dial(backend: Backend): Promise<Socket | undefined> {

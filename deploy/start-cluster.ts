@@ -30,7 +30,6 @@ import {
 } from '../transport/index.js';
 import {
   type ClusterSpec,
-  kubernetesServiceIp,
   type MachineSpec,
   machineNamed,
   mainNode,
@@ -40,7 +39,8 @@ import {
 import { createCluster, freePorts } from './create-cluster.js';
 import { DataDir } from './data-dir.js';
 import { EmbeddedMachine, type EmbeddedWorld } from './embedded-machine.js';
-import { type LoadBalancer, startLoadBalancer } from './load-balancer.js';
+import { startFront } from './front.js';
+import type { LoadBalancer } from './load-balancer.js';
 import { MortalClock } from './mortal-clock.js';
 import { waitFor } from './wait.js';
 
@@ -156,13 +156,7 @@ async function open(dir: DataDir, options: ClusterOptions): Promise<EmbeddedClus
         `not ${shape.masters} and ${shape.workers}`,
     );
   }
-  const balancer = await startLoadBalancer(
-    [
-      { host: '127.0.0.1', port: spec.frontPort },
-      { host: kubernetesServiceIp(spec), port: 6443 },
-    ],
-    masters(spec).map((machine) => ({ host: '127.0.0.1', port: machine.httpsPort as number })),
-  );
+  const balancer = await startFront(dir, spec);
   return new EmbeddedCluster(dir, spec, options, balancer);
 }
 

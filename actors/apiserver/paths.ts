@@ -29,7 +29,7 @@ export interface HealthCheck {
   /** Which endpoints ask it: a live server need not be ready. */
   readonly of: readonly ('livez' | 'readyz' | 'healthz')[];
   /** Undefined: well. Otherwise why not. */
-  failure(): string | undefined;
+  failure(): string | undefined | Promise<string | undefined>;
 }
 
 export interface Figure {
@@ -71,24 +71,26 @@ export async function answerPath(
 }
 
 /** kube-apiserver's format: `[+]ping ok` lines, `livez check passed`. */
-function answerHealth(
+async function answerHealth(
   checks: readonly HealthCheck[],
   endpoint: HealthCheck['of'][number],
   only: string | undefined,
   query: URLSearchParams,
-): ApiResponse {
+): Promise<ApiResponse> {
   const excluded = new Set(query.getAll('exclude'));
   const asked = checks.filter(
     ({ name, of }) => of.includes(endpoint) && (only === undefined || only === name) && !excluded.has(name),
   );
   if (only !== undefined && asked.length === 0) throw noSuchPath();
-  const lines = asked.map(({ name, failure }) => {
-    const why = failure();
-    return {
-      well: why === undefined,
-      line: why === undefined ? `[+]${name} ok` : `[-]${name} failed: ${why}`,
-    };
-  });
+  const lines = await Promise.all(
+    asked.map(async (check) => {
+      const why = await check.failure();
+      return {
+        well: why === undefined,
+        line: why === undefined ? `[+]${check.name} ok` : `[-]${check.name} failed: ${why}`,
+      };
+    }),
+  );
   const well = lines.every((line) => line.well);
   if (well && !query.has('verbose')) return text(200, 'ok');
   const verdict = `${endpoint} check ${well ? 'passed' : 'failed'}`;
