@@ -2,13 +2,7 @@
 import { createConnection, createServer, type Server, type Socket } from 'node:net';
 import type { BackendChoice } from './backend-choice.js';
 import type { Backend, Listener } from './plan.js';
-import type { BoundListener, ProxyResources } from './user-space-proxy.js';
-
-export interface ListenerEvents {
-  bound(): void;
-  failed(error: NodeJS.ErrnoException): void;
-  empty(): void;
-}
+import type { BoundListener, ListenerEvents, ProxyResources } from './bound-listener.js';
 
 export class TcpListener implements BoundListener {
   #listener: Listener;

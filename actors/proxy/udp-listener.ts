@@ -5,8 +5,7 @@ import { createSocket, type Socket } from 'node:dgram';
 import type { Timer } from '../../transport/index.js';
 import { type BackendChoice, nameOf } from './backend-choice.js';
 import type { Backend, Listener } from './plan.js';
-import type { ListenerEvents } from './tcp-listener.js';
-import type { BoundListener, ProxyResources } from './user-space-proxy.js';
+import type { BoundListener, ListenerEvents, ProxyResources } from './bound-listener.js';
 
 interface Flow {
   readonly backend: Backend;

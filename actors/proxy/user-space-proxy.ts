@@ -6,6 +6,7 @@
  */
 import type { Clock, Random, Timer } from '../../transport/index.js';
 import { BackendChoice } from './backend-choice.js';
+import type { BoundListener, ProxyResources } from './bound-listener.js';
 import { type ProxyLimits, proxyLimits } from './limits.js';
 import type { Listener } from './plan.js';
 import type { ListenerState, ServiceProxy } from './service-proxy.js';
@@ -16,24 +17,6 @@ export interface UserSpaceProxyOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly limits?: Partial<ProxyLimits>;
-}
-
-/** A socket on one address; made new for each try. */
-export interface BoundListener {
-  /** New endpoints; the address is the same. */
-  update(listener: Listener): void;
-  /** Takes no new clients; connections that stand go on. */
-  stop(): void;
-  /** Ends everything. */
-  destroy(): void;
-}
-
-/** What listeners of one proxy share. */
-export interface ProxyResources {
-  readonly clock: Clock;
-  readonly limits: ProxyLimits;
-  connections: number;
-  udpFlows: number;
 }
 
 interface Entry {
