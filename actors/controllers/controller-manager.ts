@@ -16,6 +16,7 @@ import { disruptionController } from './disruption.js';
 import { endpointSliceController } from './endpoint-slice.js';
 import { endpointsControllerSpec } from './endpoints.js';
 import { garbageCollector } from './garbage-collector.js';
+import { jobController } from './job.js';
 import { namespaceController } from './namespace.js';
 import { nodeLifecycleController } from './node-lifecycle.js';
 import { podGarbageCollector } from './pod-gc.js';
@@ -48,6 +49,7 @@ const controllers: readonly ((context: ControllerContext) => ChildSpec<never>)[]
   serviceAccountController,
   garbageCollector,
   disruptionController,
+  jobController,
 ];
 
 export function controllerManagerSpec(options: ControllerManagerOptions): SupervisorSpec {

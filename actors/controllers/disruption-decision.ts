@@ -30,7 +30,8 @@ export function decideBudget(
   const needsScale = spec?.maxUnavailable !== undefined || typeof spec?.minAvailable === 'string';
   const { disruptedPods, requeueAfterMs } = stillDisrupted(budget, pods, nowMs);
   const healthy = pods.filter(
-    (pod) => isReady(pod) && !pod.metadata?.deletionTimestamp && !(pod.metadata?.name! in disruptedPods),
+    (pod) =>
+      isReady(pod) && !pod.metadata?.deletionTimestamp && !((pod.metadata?.name ?? '') in disruptedPods),
   ).length;
   const failure = needsScale && scale instanceof Error ? scale : undefined;
   const expected = needsScale ? (scale instanceof Error ? 0 : scale) : pods.length;

@@ -27,6 +27,9 @@ export const controllerLimits = {
   listPageItems: 500,
   /** An allowed eviction whose pod does not begin to go by then does not count any more. */
   disruptionWaitMs: 120_000,
+  /** Pause before a job replaces a failed pod, doubled with every failure. */
+  jobBackoffMinMs: 10_000,
+  jobBackoffMaxMs: 600_000,
   /** Kubernetes: concurrent-gc-syncs. */
   garbageWorkers: 20,
   /** Uids known not to exist. */
