@@ -42,6 +42,7 @@ import { parseFence, prefixOfKey, Storage, statusOf } from './storage.js';
 import { StoreCheck } from './store-check.js';
 import type { TokenSigner } from './tokens.js';
 import { WatchCache } from './watch-cache.js';
+import { writeOptionsOf } from './write-options.js';
 
 export interface ApiServerOptions {
   readonly system: ActorSystem;
@@ -249,9 +250,9 @@ class Core implements ApiServer {
     const resource = this.context.registry.find(info.group, info.version, info.resource);
     if (!resource) throw noSuchPath();
     if (info.subresource !== '' && !resource.subresources.has(info.subresource)) throw noSuchPath();
+    if (info.rest.length > 0 && info.subresource !== 'proxy') throw noSuchPath();
     const onItem = info.subresource !== '' || itemVerbs.has(info.verb);
     if (onItem && resource.namespaced && info.namespace === '' && info.name !== '') throw noSuchPath();
-    const { query } = info;
     return {
       server: this.context,
       request,
@@ -260,10 +261,8 @@ class Core implements ApiServer {
       identity,
       resource,
       form: formOf(request, info, resource),
-      dryRun: dryRunOf(query),
       fence: fenceOf(request),
-      fieldManager: fieldManagerOf(request, query),
-      fieldValidation: fieldValidationOf(query),
+      ...writeOptionsOf(request, info),
       warnings: [],
     };
   }
@@ -297,13 +296,6 @@ function formOf(request: ApiRequest, info: ResourceRequestInfo, resource: Resour
   return negotiate(request.headers['accept'], info.query, { transforms });
 }
 
-function dryRunOf(query: URLSearchParams): boolean {
-  const values = query.getAll('dryRun');
-  if (values.length === 0) return false;
-  if (values.every((value) => value === 'All')) return true;
-  throw badRequest(`dryRun: Unsupported value: ${JSON.stringify(values)}: supported values: "All"`);
-}
-
 function fenceOf(request: ApiRequest) {
   const text = request.headers[fencingHeader];
   if (text === undefined) return undefined;
@@ -314,32 +306,6 @@ function fenceOf(request: ApiRequest) {
     );
   }
   return fence;
-}
-
-function fieldManagerOf(request: ApiRequest, query: URLSearchParams): string {
-  const given = query.get('fieldManager');
-  if (given) {
-    if (given.length > 128) throw badRequest('fieldManager: Too long: may not be more than 128 bytes');
-    return given;
-  }
-  return (request.headers['user-agent'] ?? 'unknown').split('/')[0]!.slice(0, 128) || 'unknown';
-}
-
-function fieldValidationOf(query: URLSearchParams): RequestContext['fieldValidation'] {
-  const value = query.get('fieldValidation') ?? '';
-  switch (value) {
-    case '':
-      return 'Warn';
-    case 'Ignore':
-    case 'Warn':
-    case 'Strict':
-      return value;
-    default:
-      throw badRequest(
-        `fieldValidation: Unsupported value: ${JSON.stringify(value)}: ` +
-          'supported values: "", "Ignore", "Strict", "Warn"',
-      );
-  }
 }
 
 function withWarnings(response: ApiResponse, warnings: readonly string[]): ApiResponse {

@@ -43,25 +43,34 @@ function named({ resource, info }: RequestContext, error: ObjectError): StatusEr
     kind: resource.resource,
     ...(causes.length > 0 && { causes }),
   };
-  return new StatusError(status, reason, message, status === 400 ? undefined : details, { cause: error });
+  return new StatusError(status, reason, message, status === 400 || status === 500 ? undefined : details, {
+    cause: error,
+  });
 }
 
 async function run(context: RequestContext): Promise<ApiResponse> {
   const { info, resource } = context;
   const { verb, subresource } = info;
   if (subresource === '') {
+    if (!isRoute(context)) throw methodNotAllowed();
     const review = reviewHandlers[`${resource.group}/${resource.resource}`];
     if (review && verb === 'create') return await review(context);
     const handler = verbs[verb];
-    const nameless = info.name === '' && (verb === 'update' || verb === 'patch');
-    if (!handler || nameless || !resource.verbs.includes(verb)) throw methodNotAllowed(resource, verb);
+    if (!handler || !resource.verbs.includes(verb)) throw methodNotAllowed();
     return await handler(context);
   }
   const described = resource.subresources.get(subresource)!;
   const handler = subresourceHandlers[subresource]?.(context);
   if (handler) return await handler(context);
-  if (!described.verbs.includes(verb)) {
-    throw methodNotAllowed({ group: resource.group, resource: `${resource.resource}/${subresource}` }, verb);
-  }
+  if (!described.verbs.includes(verb)) throw methodNotAllowed();
   throw notImplemented(`${verb} of ${resource.resource}/${subresource}`);
+}
+
+/** Collections are listed and posted to, items are not; over all namespaces there are only lists and watches. */
+function isRoute({ info, resource }: RequestContext): boolean {
+  const { method, verb, name, namespace } = info;
+  if (method === 'HEAD') return false;
+  if (verb === 'create' && name !== '') return false;
+  if ((verb === 'update' || verb === 'patch') && name === '') return false;
+  return !resource.namespaced || namespace !== '' || verb === 'list' || verb === 'watch' || name !== '';
 }

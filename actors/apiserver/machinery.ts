@@ -17,6 +17,7 @@ import {
   invalidObject,
   isProtobuf,
   type JsonObject,
+  ObjectError,
   parseBody,
   prepareForCreate,
   type ResourceInfo,
@@ -71,15 +72,24 @@ export function decodeDeleteOptions(contentType: string | undefined, body: Uint8
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw badRequest('DeleteOptions must be an object');
   }
-  const { kind: _kind, apiVersion: _apiVersion, ...options } = value as Record<string, unknown>;
+  const { kind, apiVersion: _apiVersion, ...options } = value as Record<string, unknown>;
+  if (kind !== undefined && kind !== '' && kind !== 'DeleteOptions') {
+    throw badRequest('decoded object cannot be converted to DeleteOptions');
+  }
   const expected = { group: 'meta.k8s.io', version: 'v1', kind: 'DeleteOptions', definition };
   return decodeValue(options, expected, 'Ignore').object;
 }
 
 /** A patch document. */
 export function parsePatch(body: Uint8Array | undefined, format: 'json' | 'yaml'): unknown {
-  if (!body || body.length === 0) throw badRequest('the request has no body');
-  return parseBody(body, format).value;
+  try {
+    return parseBody(body ?? new Uint8Array(), format).value;
+  } catch (error) {
+    if (!(error instanceof ObjectError) || error.code !== 'MALFORMED') throw error;
+    const [, fault] = /json parse error: (.*)$/s.exec(error.message) ?? [];
+    const what = format === 'yaml' ? 'error decoding YAML' : 'error decoding patch';
+    throw badRequest(`${what}: ${fault ?? error.message}`, { cause: error });
+  }
 }
 
 /** The stored object in the version of `info`; itself when that is the stored one. */

@@ -14,6 +14,8 @@ export interface Form {
   /** What rows of a table carry. */
   readonly includeObject: 'None' | 'Metadata' | 'Object';
   readonly yaml: boolean;
+  /** PartialObjectMetadataList was asked for: it fits lists alone. */
+  readonly ofList: boolean;
   readonly key: string;
 }
 
@@ -23,7 +25,7 @@ export interface MediaType {
   readonly quality: number;
 }
 
-const acceptedTypes = ['application/json', 'application/yaml'];
+export const acceptedTypes = ['application/json', 'application/yaml'];
 
 export function parseAccept(header: string): MediaType[] {
   const parsed = header
@@ -66,15 +68,20 @@ export function negotiate(
     if (as === undefined) return form('object', includeObject, yaml);
     if (!options.transforms || parameters['g'] !== 'meta.k8s.io' || parameters['v'] !== 'v1') continue;
     if (as === 'Table') return form('table', includeObject, yaml);
-    if (as === 'PartialObjectMetadata' || as === 'PartialObjectMetadataList') {
-      return form('partial', includeObject, yaml);
-    }
+    if (as === 'PartialObjectMetadata') return form('partial', includeObject, yaml);
+    if (as === 'PartialObjectMetadataList') return { ...form('partial', includeObject, yaml), ofList: true };
   }
   throw notAcceptable(acceptedTypes);
 }
 
 function form(type: FormType, includeObject: Form['includeObject'], yaml: boolean): Form {
-  return { type, includeObject, yaml, key: type === 'table' ? `table/${includeObject}` : type };
+  return {
+    type,
+    includeObject,
+    yaml,
+    ofList: false,
+    key: type === 'table' ? `table/${includeObject}` : type,
+  };
 }
 
 function includeObjectOf(query: URLSearchParams): Form['includeObject'] {
@@ -98,5 +105,11 @@ export function contentTypeOf(form: Form): string {
 }
 
 export function toYaml(json: string): string {
-  return stringify(JSON.parse(json), { lineWidth: 0, aliasDuplicateObjects: false });
+  // Readers of YAML 1.1, which are most, take an unquoted time or `on` for something else than text.
+  return stringify(JSON.parse(json), {
+    version: '1.1',
+    lineWidth: 0,
+    aliasDuplicateObjects: false,
+    sortMapEntries: true,
+  });
 }

@@ -4,7 +4,7 @@ import type { PathRequestInfo } from './request-info.js';
 import { jsonResponse } from './resource-view.js';
 import type { ServerContext } from './server-context.js';
 import { answerSchema } from './schema-paths.js';
-import { noSuchPath } from './status.js';
+import { methodNotAllowed, noSuchPath } from './status.js';
 
 /** What /version says (apimachinery's version.Info). */
 export interface VersionInfo {
@@ -48,6 +48,8 @@ export async function answerPath(
   const health = /^\/(healthz|livez|readyz)(?:\/(.+))?$/.exec(path);
   if (health)
     return answerHealth(server.checks, health[1] as HealthCheck['of'][number], health[2], info.query);
+  const { method } = info;
+  if (method !== 'GET' && method !== 'HEAD') throw methodNotAllowed();
   switch (path) {
     case '/version':
       return jsonResponse(200, { ...server.version, goVersion: '', compiler: '' });

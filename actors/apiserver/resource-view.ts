@@ -5,7 +5,7 @@
 import { apiVersionOf, type ResourceInfo } from '../objects/index.js';
 import type { KubeObject } from '../objects/meta.js';
 import { convertFromStored, isStoredVersion, tableOf } from './machinery.js';
-import { contentTypeOf, type Form, toYaml } from './negotiation.js';
+import { acceptedTypes, contentTypeOf, type Form, toYaml } from './negotiation.js';
 import {
   encodeStored,
   jsonBytes,
@@ -17,6 +17,7 @@ import {
 } from './object-bytes.js';
 import type { ApiResponse } from './request.js';
 import type { CacheEntry } from './resource-cache.js';
+import { notAcceptable } from './status.js';
 import type { EventEncoder } from './watch-stream.js';
 
 const metaVersion = 'meta.k8s.io/v1';
@@ -53,6 +54,7 @@ export class ResourceView {
   }
 
   respond(entry: CacheEntry, form: Form, status: number): ApiResponse {
+    if (form.ofList) throw notAcceptable(acceptedTypes);
     return bytesResponse(status, this.#one(entry, form), form);
   }
 
@@ -77,6 +79,7 @@ export class ResourceView {
     head: Omit<ListHead, 'apiVersion' | 'kind'>,
     form: Form,
   ): ApiResponse {
+    if (form.type === 'partial' && !form.ofList) throw notAcceptable(acceptedTypes);
     return bytesResponse(200, this.#list(entries, head, form), form);
   }
 
@@ -93,7 +96,7 @@ export class ResourceView {
           kind: 'PartialObjectMetadataList',
           apiVersion: metaVersion,
           metadata: head,
-          items: entries.map((entry) => ({ metadata: entry.object.metadata })),
+          items: entries.map((entry) => partialOf(entry.object)),
         });
       case 'table':
         return jsonBytes(this.#table(entries, form, head, { columns: true }));

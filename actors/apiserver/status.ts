@@ -130,6 +130,7 @@ export function invalid(
   causes: readonly StatusCause[],
 ): StatusError {
   const kind = of.group ? `${of.kind}.${of.group}` : of.kind;
+  const named = of.kind === '' ? {} : { kind: of.kind };
   const texts = causes.map((cause) =>
     cause.field ? `${cause.field}: ${cause.message}` : `${cause.message}`,
   );
@@ -138,7 +139,7 @@ export function invalid(
   return new StatusError(422, 'Invalid', `${kind} "${name}" is invalid: ${text}`, {
     ...(name && { name }),
     ...(of.group && { group: of.group }),
-    kind: of.kind,
+    ...named,
     causes,
   });
 }
@@ -170,13 +171,24 @@ export function unauthorized(): StatusError {
   return new StatusError(401, 'Unauthorized', 'Unauthorized');
 }
 
-export function methodNotAllowed(of: GroupResource, verb: string): StatusError {
+/** A path that is served, but not for this method. */
+export function methodNotAllowed(): StatusError {
   return new StatusError(
     405,
     'MethodNotAllowed',
-    `${verb} is not supported on resources of kind "${qualified(of)}"`,
-    detailsOf(of),
+    'the server does not allow this method on the requested resource',
+    {},
   );
+}
+
+/** What kube-apiserver answers with an error that is no Status: no reason, no details. */
+export function plainError(message: string, options?: ErrorOptions): StatusError {
+  return new StatusError(500, '', message, undefined, options);
+}
+
+/** Options of a request that apimachinery's validation refuses: `DeleteOptions`, `PatchOptions` ... */
+export function invalidOptions(kind: string, causes: readonly StatusCause[]): StatusError {
+  return invalid({ group: 'meta.k8s.io', kind }, '', causes);
 }
 
 /** Not part of this server, though Kubernetes has it. */
@@ -210,10 +222,15 @@ export function expired(message: string, continueToken?: string): StatusError {
 }
 
 export function revisionTooLarge(wanted: number, current: number): StatusError {
-  return new StatusError(504, 'Timeout', `Too large resource version: ${wanted}, current: ${current}`, {
-    causes: [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }],
-    retryAfterSeconds: 1,
-  });
+  return new StatusError(
+    504,
+    'Timeout',
+    `Timeout: Too large resource version: ${wanted}, current: ${current}`,
+    {
+      causes: [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version' }],
+      retryAfterSeconds: 1,
+    },
+  );
 }
 
 export function tooManyRequests(message: string, causes?: readonly StatusCause[], seconds = 1): StatusError {

@@ -34,6 +34,13 @@ export interface Decoded {
   readonly warnings: readonly string[];
 }
 
+const summaryBytesMax = 30;
+
+interface ParsedBody {
+  readonly value: unknown;
+  readonly duplicates: readonly string[];
+}
+
 /** What the body of a DELETE is decoded as. */
 export function deleteOptionsKind(): ExpectedKind {
   const definition = schemaTable().definition('io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions');
@@ -82,8 +89,37 @@ export function decodeObject(
     checkKind({ apiVersion, kind }, expected);
     return { object: withKind(object, expected), warnings: [] };
   }
-  const { value, duplicates } = parseBody(body, format);
+  const { value, duplicates } = recognized(body, format, expected);
   return toObject(value, duplicates, expected, fieldValidation);
+}
+
+/** A document whose kind cannot even be read is refused with its first bytes (apiserver, transformDecodeError). */
+function recognized(body: Uint8Array, format: 'json' | 'yaml', expected: ExpectedKind): ParsedBody {
+  try {
+    const parsed = parseBody(body, format);
+    if (isObject(parsed.value)) return parsed;
+    const goType =
+      'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }';
+    throw new ObjectError(
+      'MALFORMED',
+      `couldn't get version/kind; json parse error: json: cannot unmarshal ${describe(parsed.value)} ` +
+        `into Go value of type ${goType}`,
+    );
+  } catch (error) {
+    if (!(error instanceof ObjectError) || error.code !== 'MALFORMED') throw error;
+    throw new ObjectError(
+      'MALFORMED',
+      `the object provided is unrecognized (must be of type ${expected.kind}): ${error.message} (${summary(body)})`,
+      { cause: error },
+    );
+  }
+}
+
+function summary(body: Uint8Array): string {
+  if (body.length === 0) return '<empty>';
+  const start = Buffer.from(body.subarray(0, summaryBytesMax));
+  const shown = start.toString(body[0] === 0x7b ? 'utf8' : 'hex');
+  return body.length > summaryBytesMax ? `${shown} ...` : shown;
 }
 
 /** The same for a value that is already parsed: what a patch made of an object. */
@@ -96,10 +132,7 @@ export function decodeValue(
 }
 
 /** A JSON or YAML document of any shape: patches, options. Throws TOO_LARGE and MALFORMED. */
-export function parseBody(
-  body: Uint8Array,
-  format: 'json' | 'yaml',
-): { readonly value: unknown; readonly duplicates: readonly string[] } {
+export function parseBody(body: Uint8Array, format: 'json' | 'yaml'): ParsedBody {
   checkSize(body);
   let text: string;
   try {
@@ -132,11 +165,17 @@ function toObject(
       throw cannotHandle(expected, error.message, error);
     throw error;
   }
-  const faults = [...issues.unknown, ...duplicates];
+  // A field that nobody knows is not reported for standing there twice as well.
+  const unknown = new Set(issues.unknown.map((fault) => fault.slice('unknown '.length)));
+  const known = duplicates.filter((fault) => !unknown.has(fault.slice('duplicate '.length)));
+  const faults = [...issues.unknown, ...known];
   if (faults.length > 0 && fieldValidation === 'Strict') {
+    const yaml = known.filter((fault) => fault.startsWith('line '));
+    const rest = faults.filter((fault) => !fault.startsWith('line '));
+    if (yaml.length > 0) rest.unshift(['yaml: unmarshal errors:', ...yaml].join('\n  '));
     throw new ObjectError(
       'STRICT_DECODING',
-      cannotHandle(expected, `strict decoding error: ${faults.join(', ')}`).message,
+      cannotHandle(expected, `strict decoding error: ${rest.join(', ')}`).message,
     );
   }
   return {
@@ -181,12 +220,21 @@ function checkKind(given: JsonObject | { apiVersion: string; kind: string }, exp
     );
   }
   if (kind !== undefined && kind !== '' && kind !== expected.kind) {
+    const [given, wanted] = [
+      `${expected.version}.${String(kind)}`,
+      `${packageOf(expected)}.${expected.kind}`,
+    ];
     throw new ObjectError(
       'MALFORMED',
       `${String(kind)} in version "${expected.version}" cannot be handled as a ${expected.kind}: ` +
-        'the kind in the data does not match the URL',
+        `converting (${given}) to (${wanted}): unknown conversion`,
     );
   }
+}
+
+/** Go's package of a group: `apps`, `core`, `rbac`. */
+function packageOf({ group }: ExpectedKind): string {
+  return group === '' ? 'core' : group.split('.', 1)[0]!;
 }
 
 function cannotHandle(expected: ExpectedKind, detail: string, cause?: unknown): ObjectError {
@@ -211,13 +259,17 @@ function parseJson(text: string): { value: unknown; duplicates: readonly string[
   try {
     value = JSON.parse(text);
   } catch (cause) {
-    throw new ObjectError(
-      'MALFORMED',
-      `couldn't get version/kind; json parse error: ${cause instanceof Error ? cause.message : 'unknown'}`,
-      { cause },
-    );
+    throw new ObjectError('MALFORMED', `couldn't get version/kind; json parse error: ${jsonFault(cause)}`, {
+      cause,
+    });
   }
   return { value, duplicates: findDuplicateFields(text, value) };
+}
+
+/** Go's words for the commonest fault; V8's for the others. */
+function jsonFault(cause: unknown): string {
+  const message = cause instanceof Error ? cause.message : 'unknown';
+  return message.replace(/^Unexpected end of JSON input/, 'unexpected end of JSON input');
 }
 
 function parseYaml(text: string): { value: unknown; duplicates: readonly string[] } {
@@ -237,7 +289,11 @@ function parseYaml(text: string): { value: unknown; duplicates: readonly string[
         cause: error,
       });
     }
-    duplicates.push(`duplicate field (yaml: line ${error.linePos?.[0].line ?? 0}: key already set in map)`);
+    const key = text
+      .slice(...error.pos)
+      .split(':', 1)[0]!
+      .trim();
+    duplicates.push(`line ${error.linePos?.[0].line ?? 0}: key ${JSON.stringify(key)} already set in map`);
   }
   try {
     return { value: document.toJS({ maxAliasCount: objectLimits.yamlAliasesMax }) as unknown, duplicates };

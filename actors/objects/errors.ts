@@ -23,6 +23,8 @@ export const objectErrorCodes = {
   INVALID: { status: 422, reason: 'Invalid' },
   /** Server-side apply met fields that others own. */
   APPLY_CONFLICT: { status: 409, reason: 'Conflict' },
+  /** Server-side apply was given a field that the schema does not have; kube-apiserver has no reason for it. */
+  NOT_IN_SCHEMA: { status: 500, reason: '' },
   /** Content type, version or kind that is not spoken here. */
   UNSUPPORTED_MEDIA_TYPE: { status: 415, reason: 'UnsupportedMediaType' },
   NOT_ACCEPTABLE: { status: 406, reason: 'NotAcceptable' },

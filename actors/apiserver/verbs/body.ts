@@ -8,8 +8,8 @@ import { badRequest } from '../status.js';
 /** The body as an object of `kind`, its kind and apiVersion set and checked. */
 export function readBody<T extends KubeObject = KubeObject>(context: RequestContext, kind: ExpectedKind): T {
   const { request, fieldValidation, warnings } = context;
-  if (!request.body || request.body.length === 0) throw badRequest('the request has no body');
-  const decoded = decodeBody(kind, request.headers['content-type'], request.body, fieldValidation);
+  const body = request.body ?? new Uint8Array();
+  const decoded = decodeBody(kind, request.headers['content-type'], body, fieldValidation);
   warnings.push(...decoded.warnings);
   return checkKind(decoded.object, kind) as T;
 }

@@ -6,7 +6,7 @@ import { applyDefaults, convertToStored, prepareNew, trackUpdate, validateObject
 import { companionsFor } from '../companions.js';
 import type { ApiResponse } from '../request.js';
 import { nowText, type RequestContext, writerOf } from '../server-context.js';
-import { alreadyExists, badRequest, invalid, StatusError } from '../status.js';
+import { alreadyExists, badRequest, invalid, plainError, StatusError } from '../status.js';
 import { objectKey } from '../storage.js';
 import { strategyFor } from '../strategies.js';
 import { transact, type Transacted } from '../transact.js';
@@ -29,7 +29,7 @@ export async function createFrom(
   const metadata = (object.metadata ??= {});
   placeInNamespace(metadata, resource.namespaced, info.namespace);
   if (metadata.resourceVersion && metadata.resourceVersion !== '0') {
-    throw badRequest('resourceVersion should not be set on objects to be created');
+    throw plainError('resourceVersion should not be set on objects to be created');
   }
   const generated = !metadata.name && Boolean(metadata.generateName);
   const base = (metadata.generateName ?? '').slice(0, 58);

@@ -12,10 +12,20 @@ import type { ApiResponse } from '../request.js';
 import { jsonResponse } from '../resource-view.js';
 import type { CacheEntry } from '../resource-cache.js';
 import { nowText, type RequestContext, timestamp } from '../server-context.js';
-import { badRequest, conflict, notFound, StatusError, success } from '../status.js';
+import {
+  badRequest,
+  conflict,
+  invalidOptions,
+  notFound,
+  type StatusCause,
+  StatusError,
+  success,
+} from '../status.js';
+import { isTrue } from '../request-info.js';
 import { objectKey, resourcePrefix } from '../storage.js';
 import { strategyFor } from '../strategies.js';
 import { type Outcome, transact, type Transacted } from '../transact.js';
+import { dryRunFaults, notSupported } from '../write-options.js';
 import { selectionOf, viewOf } from './read.js';
 
 export interface DeletionOptions {
@@ -81,39 +91,50 @@ export async function deleteCollection(context: RequestContext): Promise<ApiResp
   );
 }
 
-/** Body or query; both may be absent. */
+/** The body, or without one the query; both may be absent. A dry run that is asked for anywhere is one. */
 function deletionOptions(context: RequestContext): DeletionOptions {
-  const { request, info } = context;
-  let options: DeletionOptions = {};
-  if (request.body && request.body.length > 0) {
-    options = decodeDeleteOptions(request.headers['content-type'], request.body) as DeletionOptions;
-  }
-  const grace = info.query.get('gracePeriodSeconds');
-  const policy = info.query.get('propagationPolicy');
-  const orphan = info.query.get('orphanDependents');
-  if (options.gracePeriodSeconds === undefined && grace !== null && grace !== '') {
-    options = { ...options, gracePeriodSeconds: Number(grace) };
-  }
-  if (!options.propagationPolicy && policy) options = { ...options, propagationPolicy: policy };
-  if (options.orphanDependents === undefined && orphan !== null) {
-    options = { ...options, orphanDependents: orphan === 'true' };
-  }
-  const { gracePeriodSeconds, propagationPolicy } = options;
-  if (
-    gracePeriodSeconds !== undefined &&
-    gracePeriodSeconds !== null &&
-    !Number.isInteger(gracePeriodSeconds)
-  ) {
-    throw badRequest(`gracePeriodSeconds must be a whole number, not ${JSON.stringify(gracePeriodSeconds)}`);
-  }
-  if (propagationPolicy && !['Orphan', 'Background', 'Foreground'].includes(propagationPolicy)) {
-    throw badRequest(
-      `invalid propagationPolicy ${JSON.stringify(propagationPolicy)}: ` +
-        'must be one of "Foreground", "Background", "Orphan"',
-    );
-  }
+  const { request } = context;
+  const options =
+    request.body && request.body.length > 0
+      ? (decodeDeleteOptions(request.headers['content-type'], request.body) as DeletionOptions)
+      : optionsOfQuery(context.info.query);
+  checkOptions(options);
   return options;
 }
+
+function optionsOfQuery(query: URLSearchParams): DeletionOptions {
+  const grace = query.get('gracePeriodSeconds') ?? '';
+  if (!/^([+-]?\d+)?$/.test(grace)) {
+    throw badRequest(`strconv.ParseInt: parsing ${JSON.stringify(grace)}: invalid syntax`);
+  }
+  const policy = query.get('propagationPolicy');
+  const orphan = query.get('orphanDependents');
+  return {
+    ...(grace !== '' && { gracePeriodSeconds: Number(grace) }),
+    ...(policy && { propagationPolicy: policy }),
+    ...(orphan !== null && { orphanDependents: isTrue(orphan) }),
+    dryRun: query.getAll('dryRun'),
+  };
+}
+
+/** apimachinery's ValidateDeleteOptions. */
+function checkOptions({ orphanDependents, propagationPolicy, dryRun }: DeletionOptions): void {
+  const causes: StatusCause[] = [];
+  const field = 'propagationPolicy';
+  if (propagationPolicy && orphanDependents !== undefined && orphanDependents !== null) {
+    const message =
+      `Invalid value: ${JSON.stringify(propagationPolicy)}: ` +
+      'orphanDependents and deletionPropagation cannot be both set';
+    causes.push({ reason: 'FieldValueInvalid', field, message });
+  }
+  if (propagationPolicy && !policies.includes(propagationPolicy)) {
+    causes.push(notSupported(field, propagationPolicy, [...policies, 'nil']));
+  }
+  causes.push(...dryRunFaults(dryRun ?? []));
+  if (causes.length > 0) throw invalidOptions('DeleteOptions', causes);
+}
+
+const policies = ['Foreground', 'Background', 'Orphan'];
 
 export async function deleteOne(
   context: RequestContext,
@@ -149,19 +170,22 @@ function checkPreconditions(
   { preconditions }: DeletionOptions,
 ): void {
   const { uid, resourceVersion } = object.metadata!;
+  // The resource of these two conflicts is the kind (apiserver, rest.BeforeDelete).
+  const of = { group: context.resource.group, resource: context.resource.kind };
   if (preconditions?.uid && preconditions.uid !== uid) {
     throw conflict(
-      context.resource,
+      of,
       name,
-      `Precondition failed: UID in precondition: ${preconditions.uid}, UID in object meta: ${uid}`,
+      `the UID in the precondition (${preconditions.uid}) does not match the UID in record (${uid}). ` +
+        'The object might have been deleted and then recreated',
     );
   }
   if (preconditions?.resourceVersion && preconditions.resourceVersion !== resourceVersion) {
     throw conflict(
-      context.resource,
+      of,
       name,
-      `Precondition failed: ResourceVersion in precondition: ${preconditions.resourceVersion}, ` +
-        `ResourceVersion in object meta: ${resourceVersion}`,
+      `the ResourceVersion in the precondition (${preconditions.resourceVersion}) does not match the ` +
+        `ResourceVersion in record (${resourceVersion}). The object might have been modified`,
     );
   }
 }

@@ -1,12 +1,12 @@
 /** PATCH: JSON, merge, strategic merge and apply. Tried again on the newest version when somebody else was faster. */
-import { applyJsonPatch, applyMergePatch } from '../../objects/index.js';
+import { applyJsonPatch, applyMergePatch, ObjectError } from '../../objects/index.js';
 import type { KubeObject } from '../../objects/meta.js';
 import { checkFields, parsePatch, serverSideApply, strategicMerge } from '../machinery.js';
 import { parseMediaType } from '../negotiation.js';
 import type { ApiResponse } from '../request.js';
 import { isTrue } from '../request-info.js';
 import { type RequestContext, writerOf } from '../server-context.js';
-import { badRequest, notFound, unsupportedMediaType } from '../status.js';
+import { badRequest, invalid, notFound, unsupportedMediaType } from '../status.js';
 import { objectKey } from '../storage.js';
 import { strategyFor } from '../strategies.js';
 import { transact } from '../transact.js';
@@ -30,7 +30,6 @@ export async function patchObject(context: RequestContext): Promise<ApiResponse>
     throw unsupportedMediaType(custom ? patchTypes.filter((_, index) => index !== 2) : patchTypes);
   }
   if (type === 'application/apply-patch+yaml') return await applyObject(context);
-  if (isTrue(info.query.get('force'))) throw badRequest('force may only be set for server-side apply');
   const patch = patchFunction(context, type);
   const key = objectKey(resource.storage, info.namespace, info.name);
   const strategy = strategyFor(resource);
@@ -66,20 +65,27 @@ export function patchFunction(
 }
 
 function patched(context: RequestContext, object: KubeObject): KubeObject {
-  const checked = checkFields(context.resource, object, context.fieldValidation);
+  const checked = checkPatched(context, object);
   context.warnings.splice(0, Infinity, ...checked.warnings);
   const next = checkKind(checked.object, context.resource);
   checkName(next.metadata!, context.info.name);
   return next;
 }
 
+/** Unknown fields that a patch brings are faults of the patch, not of the body (apiserver, patch.go). */
+function checkPatched({ resource, fieldValidation }: RequestContext, object: KubeObject) {
+  try {
+    return checkFields(resource, object, fieldValidation);
+  } catch (error) {
+    if (!(error instanceof ObjectError) || error.code !== 'STRICT_DECODING') throw error;
+    const fault = error.message.slice(error.message.indexOf('strict decoding error'));
+    const message = `Invalid value: ${JSON.stringify(JSON.stringify(object))}: ${fault}`;
+    throw invalid({ group: '', kind: '' }, '', [{ reason: 'FieldValueInvalid', field: 'patch', message }]);
+  }
+}
+
 async function applyObject(context: RequestContext): Promise<ApiResponse> {
   const { resource, info, request } = context;
-  if (!info.query.get('fieldManager')) {
-    throw badRequest(
-      'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch',
-    );
-  }
   const force = isTrue(info.query.get('force'));
   const key = objectKey(resource.storage, info.namespace, info.name);
   const strategy = strategyFor(resource);

@@ -9,9 +9,17 @@ import { isTrue } from '../request-info.js';
 import { afterPrefix, type CacheEntry, type ResourceCache } from '../resource-cache.js';
 import { ResourceView } from '../resource-view.js';
 import type { RequestContext } from '../server-context.js';
-import { badRequest, expired, invalid, notFound, revisionTooLarge, type StatusCause } from '../status.js';
+import {
+  badRequest,
+  expired,
+  invalidOptions,
+  notFound,
+  revisionTooLarge,
+  type StatusCause,
+} from '../status.js';
 import { objectKey, resourcePrefix } from '../storage.js';
 import { WatchStream } from '../watch-stream.js';
+import { notSupported } from '../write-options.js';
 
 export function viewOf(context: RequestContext): ResourceView {
   const { clock } = context.server.system.env;
@@ -184,9 +192,9 @@ function decodeContinue(text: string): ContinueToken {
       return { rv: rv as number, start };
     }
   } catch (error) {
-    throw badRequest('continue key is not valid: illegal token', { cause: error });
+    throw badRequest('invalid continue token: continue key is not valid: illegal token', { cause: error });
   }
-  throw badRequest('continue key is not valid: unknown content');
+  throw badRequest('invalid continue token: continue key is not valid: server does not recognize it');
 }
 
 export async function watchObjects(context: RequestContext): Promise<ApiResponse> {
@@ -258,7 +266,7 @@ export function resourceVersionOf(query: URLSearchParams): number | undefined {
       {
         reason: 'FieldValueInvalid',
         field: 'resourceVersion',
-        message: `Invalid value: ${JSON.stringify(text)}`,
+        message: `Invalid value: ${JSON.stringify(text)}: strconv.ParseUint: parsing ${JSON.stringify(text)}: invalid syntax`,
       },
     ]);
   }
@@ -276,7 +284,7 @@ function limitOf(query: URLSearchParams): number {
 }
 
 function invalidListOptions(causes: readonly StatusCause[]): Error {
-  return invalid({ group: 'meta.k8s.io', kind: 'ListOptions' }, '', causes);
+  return invalidOptions('ListOptions', causes);
 }
 
 /** apimachinery's ValidateListOptions. */
@@ -317,13 +325,4 @@ function checkListOptions(query: URLSearchParams, verb: 'list' | 'watch'): void 
     }
   }
   if (causes.length > 0) throw invalidListOptions(causes);
-}
-
-function notSupported(field: string, value: string, supported: readonly string[]): StatusCause {
-  const list = supported.map((each) => JSON.stringify(each)).join(', ');
-  return {
-    reason: 'FieldValueNotSupported',
-    field,
-    message: `Unsupported value: ${JSON.stringify(value)}: supported values: ${list}`,
-  };
 }

@@ -17,6 +17,7 @@ import { viewOf } from './read.js';
 export async function updateObject(context: RequestContext): Promise<ApiResponse> {
   const { resource, info } = context;
   const body = readBody(context, resource);
+  if (!body.metadata!.name) throw namelessBody(info.name);
   checkName(body.metadata!, info.name);
   const key = objectKey(resource.storage, info.namespace, info.name);
   const strategy = strategyFor(resource);
@@ -27,7 +28,7 @@ export async function updateObject(context: RequestContext): Promise<ApiResponse
     if (!current) throw notFound(resource, info.name);
     const next = structuredClone(body);
     const metadata = next.metadata!;
-    if (metadata.resourceVersion === undefined || metadata.resourceVersion === '') {
+    if (!metadata.resourceVersion || metadata.resourceVersion === '0') {
       if (!strategy.unconditionalUpdate) throw needsResourceVersion(context);
       metadata.resourceVersion = String(current.revision);
     }
@@ -38,7 +39,8 @@ export async function updateObject(context: RequestContext): Promise<ApiResponse
   });
   if (result) return view.respond(result.entry, context.form, 200);
   const fresh = structuredClone(body);
-  if (fresh.metadata!.resourceVersion) throw notFound(resource, info.name);
+  if (fresh.metadata!.resourceVersion && fresh.metadata!.resourceVersion !== '0')
+    throw notFound(resource, info.name);
   const created = await createFrom(context, fresh);
   return view.respond(created.entry, context.form, 201);
 }
@@ -51,6 +53,12 @@ function needsResourceVersion(context: RequestContext): Error {
       message: 'Invalid value: 0: must be specified for an update',
     },
   ]);
+}
+
+function namelessBody(name: string): Error {
+  return badRequest(
+    `the name of the object (${name} based on URL) was undeterminable: name must be provided`,
+  );
 }
 
 export function checkName(metadata: ObjectMeta, name: string): void {
@@ -106,7 +114,8 @@ function checkPreconditions(
     throw conflict(
       resource,
       info.name,
-      `Precondition failed: UID in precondition: ${metadata.uid}, UID in object meta: ${old.metadata?.uid}`,
+      `StorageError: invalid object, Code: 4, Key: ${current.key}, ResourceVersion: 0, AdditionalErrorMsg: ` +
+        `Precondition failed: UID in precondition: ${metadata.uid}, UID in object meta: ${old.metadata?.uid}`,
     );
   }
   if (metadata.resourceVersion && metadata.resourceVersion !== String(current.revision)) {

@@ -10,7 +10,7 @@ import { ObjectError } from '../errors.js';
 import type { StatusCause } from '../errors.js';
 import { apiVersionOf } from '../registry.js';
 import { formatTime } from '../time.js';
-import { at } from '../table/cells.js';
+import { at, textAt } from '../table/cells.js';
 import type { JsonObject } from '../typed.js';
 import { isObject, setOwn } from '../typed.js';
 import { FieldSet, printPath } from './field-set.js';
@@ -143,11 +143,43 @@ function liveManagers(request: ApplyRequest): FieldManager[] {
  * Canonical values, but only the fields that the applier wrote: defaults and empty structs are not its own.
  */
 function readApplied({ patch, kind }: ApplyRequest): JsonObject {
-  if (isObject(patch) && at(patch, 'metadata', 'managedFields') !== undefined) {
+  if (isObject(patch)) checkApplied(patch, kind);
+  try {
+    const { object } = decodeValue(patch, kind, 'Strict');
+    return onlyGiven(patch, object) as JsonObject;
+  } catch (error) {
+    if (!(error instanceof ObjectError) || error.code !== 'STRICT_DECODING') throw error;
+    throw notInSchema(patch, kind, error);
+  }
+}
+
+function checkApplied(patch: JsonObject, kind: ExpectedKind): void {
+  if (at(patch, 'metadata', 'managedFields') !== undefined) {
     throw new ObjectError('MALFORMED', 'metadata.managedFields must be nil');
   }
-  const { object } = decodeValue(patch, kind, 'Strict');
-  return onlyGiven(patch, object) as JsonObject;
+  if (textAt(patch, 'kind') === '') {
+    const text = `error decoding YAML: Object 'Kind' is missing in '${JSON.stringify(patch)}'`;
+    throw new ObjectError('MALFORMED', text);
+  }
+  const [given, expected] = [textAt(patch, 'apiVersion'), apiVersionOf(kind)];
+  if (given === expected) return;
+  throw new ObjectError(
+    'MALFORMED',
+    `Incorrect version specified in apply patch. Specified patch version: ${given}, expected: ${expected}`,
+  );
+}
+
+/** In the words of structured-merge-diff. */
+function notInSchema(patch: unknown, kind: ExpectedKind, cause: ObjectError): ObjectError {
+  const paths = [...cause.message.matchAll(/unknown field "([^"]*)"/g)].map((match) => match[1]!);
+  const faults = paths.map((path) => `.${path}: field not declared in schema`);
+  const text =
+    faults.length === 1 ? faults[0]! : ['errors:', ...faults.map((each) => `  ${each}`)].join('\n');
+  const name = `${textAt(patch, 'metadata', 'namespace')}/${textAt(patch, 'metadata', 'name')}`;
+  const type = `${kind.group}/${kind.version}, Kind=${kind.kind}`;
+  return new ObjectError('NOT_IN_SCHEMA', `failed to create typed patch object (${name}; ${type}): ${text}`, {
+    cause,
+  });
 }
 
 function onlyGiven(given: unknown, typed: unknown): unknown {

@@ -65,7 +65,7 @@ describe('deletion', () => {
     for (const preconditions of [{ uid: 'other' }, { resourceVersion: '1' }]) {
       const refused = await remove(`${configMaps}/a`, { preconditions });
       assert.equal(refused.status, 409);
-      assert.match(refused.json.message, /Precondition failed/);
+      assert.match(refused.json.message, /does not match the .* in record/);
     }
     assert.equal((await cluster.call('GET', `${configMaps}/a`)).status, 200);
   });

@@ -79,12 +79,12 @@ describe('field ownership', () => {
     ]);
   });
 
-  it('apply without a field manager is 400', async () => {
+  it('apply without a field manager is 422', async () => {
     const answer = await cluster.call('PATCH', `${deployments}/web`, {
       body: web(1),
       headers: { 'content-type': 'application/apply-patch+yaml' },
     });
-    assert.equal(answer.status, 400);
+    assert.equal(answer.status, 422);
     assert.match(answer.json.message, /fieldManager: Required value/);
   });
 });

@@ -185,7 +185,7 @@ describe('server-side apply', () => {
 
   it('refuses unknown fields and managedFields in the document', () => {
     assert.throws(() => apply(undefined, document([container('one')], { foo: 1 })), {
-      code: 'STRICT_DECODING',
+      code: 'NOT_IN_SCHEMA',
     });
     assert.throws(() => apply(undefined, { metadata: { managedFields: [] } }), { code: 'MALFORMED' });
   });
@@ -203,7 +203,8 @@ describe('server-side apply', () => {
     );
     assert.deepEqual(applied['data'], { a: '1', b: '2' });
     assert.deepEqual(Object.keys(managers(applied)), ['a/Apply', 'before-first-apply/Update']);
-    assert.throws(() => apply(live, { data: { a: '9' } }, { kind: configMaps }), { code: 'APPLY_CONFLICT' });
+    const other = { apiVersion: 'v1', kind: 'ConfigMap', data: { a: '9' } };
+    assert.throws(() => apply(live, other, { kind: configMaps }), { code: 'APPLY_CONFLICT' });
   });
 
   it('keeps status to the status subresource', () => {

@@ -187,7 +187,7 @@ describe('decoding a body', () => {
     assert.equal((object['spec'] as { replicas: number }).replicas, 3);
     assert.match(
       messageOf(() => decode('data:\n  a: b\n  a: c\n', configMaps, 'Strict', 'application/yaml')),
-      /duplicate field/,
+      /yaml: unmarshal errors:\n  line 3: key "a" already set in map$/,
     );
     assert.match(
       messageOf(() => decode('a: [', configMaps, 'Strict', 'application/yaml')),
