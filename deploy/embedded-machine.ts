@@ -4,7 +4,7 @@
  * started again with the data it had.
  */
 import { RealDisk, SimDisk, type Disk } from 'raft-consensus';
-import { type HttpsDoor, openHttpsDoor } from '../actors/apiserver/index.js';
+import type { HttpsDoor } from '../actors/apiserver/index.js';
 import type { Identity } from '../actors/apiserver/request.js';
 import {
   type ContainerRuntime,
@@ -36,6 +36,8 @@ import {
 } from '../transport/index.js';
 import { type ClusterSpec, type MachineSpec, mainNode, masters, storeNode } from './cluster-spec.js';
 import type { DataDir } from './data-dir.js';
+import { openApiServerDoor } from './apiserver-door.js';
+import { startControlPlane } from './control-plane.js';
 import { type Machine, type MachineParts, startMachine } from './machine.js';
 import { MortalClock } from './mortal-clock.js';
 import { tokenSigner } from './token-signer.js';
@@ -209,25 +211,18 @@ export class EmbeddedMachine {
     const { dir, spec, guests } = this.#world;
     const outside = this.#outside(system);
     const tokens = this.spec.role === 'master' ? await tokenSigner(dir) : undefined;
-    const machine = startMachine({
-      spec,
-      machine: this.spec,
-      system,
-      ...outside,
-      ...(tokens && { tokens }),
-      identifyGuest: (node) => guests.get(node),
-    });
-    const door =
-      machine.apiServer &&
-      (await openHttpsDoor({
+    const machine = startMachine(
+      {
+        spec,
+        machine: this.spec,
         system,
-        server: machine.apiServer,
-        key: dir.readText('pki/apiserver.key'),
-        certificate: dir.readText('pki/apiserver.crt'),
-        clientCa: dir.readText('pki/ca.crt'),
-        port: this.spec.httpsPort ?? 0,
-        servedBy: this.spec.name,
-      }));
+        ...outside,
+        ...(tokens && { tokens }),
+        identifyGuest: (node) => guests.get(node),
+      },
+      startControlPlane,
+    );
+    const door = machine.apiServer && (await openApiServerDoor(dir, this.spec, system, machine.apiServer));
     return { runtime: outside.runtime, machine, ...(door && { door }) };
   }
 

@@ -2,12 +2,8 @@
  * One machine of a cluster, put together: which components run there, as whom, and who they talk to. The same assembly
  * runs in a process, in a test and in the simulator; what touches the outside comes in as parts.
  */
-import {
-  type ApiServer,
-  apiserverActor,
-  createApiServer,
-  type TokenSigner,
-} from '../actors/apiserver/index.js';
+import { strict as assert } from 'node:assert';
+import type { ApiServer, TokenSigner } from '../actors/apiserver/index.js';
 import type { ApiServerMessage } from '../actors/apiserver/messages.js';
 import type { Identity } from '../actors/apiserver/request.js';
 import {
@@ -17,32 +13,17 @@ import {
   createInformerFactory,
   informersChild,
 } from '../actors/client/index.js';
-import { controllerManagerSpec } from '../actors/controllers/index.js';
 import {
   type ContainerRuntime,
-  type KubeletMessage,
   kubeletSpec,
   type NodeFacts,
   type PodNetwork,
   type StaticPodSource,
 } from '../actors/kubelet/index.js';
-import { electionClientLimits, leaderElection } from '../actors/leadership/index.js';
-import { builtinRegistry } from '../actors/objects/index.js';
 import { proxySpec, type ServiceProxy } from '../actors/proxy/index.js';
-import { actorRef, type ActorSystem, type SupervisorSpec } from '../actors/runtime/index.js';
-import { schedulerSpec } from '../actors/scheduler/index.js';
-import { createStoreClient, type StoreMessage } from '../actors/store/index.js';
-import { type NodeId, nodeId } from '../transport/index.js';
-import {
-  type ClusterSpec,
-  type MachineSpec,
-  mainNode,
-  masters,
-  nodeAddress,
-  storeNode,
-} from './cluster-spec.js';
-import { identifyComponent } from './identity.js';
-import { versionInfo } from './version.js';
+import { actorRef, type ActorSystem } from '../actors/runtime/index.js';
+import type { NodeId } from '../transport/index.js';
+import { type ClusterSpec, type MachineSpec, mainNode, masters, nodeAddress } from './cluster-spec.js';
 
 export interface MachineParts {
   readonly spec: ClusterSpec;
@@ -66,65 +47,19 @@ export interface Machine {
   stop(): void;
 }
 
-export function startMachine(parts: MachineParts): Machine {
-  const { machine } = parts;
-  const apiServer = machine.role === 'master' ? startApiServer(parts) : undefined;
-  if (machine.role === 'master') startLeaders(parts);
+/** How a master starts what only masters have: control-plane.ts, which a worker need not load. */
+export type ControlPlane = (parts: MachineParts) => ApiServer;
+
+/** `controlPlane` is for masters. */
+export function startMachine(parts: MachineParts, controlPlane: ControlPlane | undefined): Machine {
+  const isMaster = parts.machine.role === 'master';
+  assert(!isMaster || controlPlane, `${parts.machine.name} is a master and needs a control plane`);
+  const apiServer = isMaster ? controlPlane?.(parts) : undefined;
   startNodeAgents(parts);
   return {
     ...(apiServer && { apiServer }),
     stop: () => apiServer?.stop(),
   };
-}
-
-function startApiServer({ spec, machine, system, tokens, identifyGuest }: MachineParts): ApiServer {
-  const members = ownFirst(spec, machine).map((master) => ({
-    name: master.name,
-    ref: actorRef<StoreMessage>(storeNode(master), '/store'),
-  }));
-  const server = createApiServer({
-    system,
-    store: createStoreClient({ system, members }),
-    registry: builtinRegistry(),
-    kubelets: (node) => actorRef<KubeletMessage>(nodeId(node), '/kubelet'),
-    serviceCidr: spec.serviceCidr,
-    version: versionInfo,
-    advertise: { address: '127.0.0.1', port: machine.httpsPort ?? 0 },
-    ...(tokens && { tokens }),
-  });
-  server.start();
-  const identify = (node: NodeId, userAgent: string) =>
-    identifyComponent(spec, node, userAgent) ?? identifyGuest?.(node);
-  system.spawn(apiserverActor({ handler: server, identify }));
-  return server;
-}
-
-/** Scheduler and controllers run on every master and are active on one (DESIGN rule 10). */
-function startLeaders(parts: MachineParts): void {
-  elect(parts, 'kube-scheduler', (fencing) =>
-    schedulerSpec({ system: parts.system, client: clientFor(parts, 'kube-scheduler'), fencing }),
-  );
-  elect(parts, 'kube-controller-manager', (fencing) =>
-    controllerManagerSpec({
-      system: parts.system,
-      client: clientFor(parts, 'kube-controller-manager'),
-      fencing,
-    }),
-  );
-}
-
-function elect(parts: MachineParts, component: string, onLead: (fencing: string) => SupervisorSpec): void {
-  const { machine, system } = parts;
-  system.spawn({
-    ...leaderElection({
-      lockName: component,
-      identity: `${machine.name}_${system.env.uuid()}`,
-      // A hung apiserver must not eat the lease.
-      client: clientFor(parts, component, electionClientLimits),
-      onLead,
-    }),
-    id: component,
-  });
 }
 
 const controlPlaneRole = 'node-role.kubernetes.io/control-plane';
@@ -175,7 +110,7 @@ export function clientFor(
 }
 
 /** All masters, this machine first: what is near is asked first, and load spreads. */
-function ownFirst(spec: ClusterSpec, machine: MachineSpec): MachineSpec[] {
+export function ownFirst(spec: ClusterSpec, machine: MachineSpec): MachineSpec[] {
   const all = masters(spec);
   const own = Math.max(0, all.indexOf(machine));
   const start = machine.role === 'master' ? own : spec.machines.indexOf(machine) % all.length;

@@ -12,6 +12,7 @@ import {
   type StoreMessage,
 } from '../../actors/store/index.js';
 import { type ClusterSpec, mainNode, masters, storeNode } from '../../deploy/cluster-spec.js';
+import { startControlPlane } from '../../deploy/control-plane.js';
 import { startMachine } from '../../deploy/machine.js';
 import { simulatedParts } from './simulated-parts.js';
 import { SimWorld } from './world.js';
@@ -61,7 +62,8 @@ export class SimCluster {
     }
     const system = this.world.system(mainNode(machine));
     const identifyGuest = (node: string) => (node === 'admin' ? administrator : undefined);
-    startMachine({ spec: this.spec, machine, system, identifyGuest, ...simulatedParts(system) });
+    const parts = { spec: this.spec, machine, system, identifyGuest, ...simulatedParts(system) };
+    startMachine(parts, startControlPlane);
   }
 
   kill(name: string): void {

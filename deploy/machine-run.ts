@@ -1,0 +1,77 @@
+/**
+ * The process of a machine: its components on this thread, a master's store member on a thread of its own, HTTPS, and a
+ * control socket. Ends on SIGTERM, and by itself when its launcher is gone.
+ */
+import { machineFacts, ProcessRuntime, socketPodNetwork, staticPodFolder } from '../actors/kubelet/index.js';
+import { UserSpaceProxy } from '../actors/proxy/index.js';
+import { ControlServer } from '../transport/index.js';
+import { type ClusterSpec, type MachineSpec, mainNode } from './cluster-spec.js';
+import type { DataDir } from './data-dir.js';
+import { type MachineParts, startMachine } from './machine.js';
+import { machineControl } from './machine-control.js';
+import { createNodeSystem } from './node-system.js';
+import type { StoreThread } from './store-thread.js';
+
+export interface MachineRun {
+  readonly dir: DataDir;
+  readonly spec: ClusterSpec;
+  readonly machine: MachineSpec;
+  /** Of masters: already starting. */
+  readonly store: Promise<StoreThread> | undefined;
+  /** Ends the process. */
+  fail(error: unknown): void;
+}
+
+/** Resolves when everything runs. */
+export async function runMachine({ dir, spec, machine, store: starting, fail }: MachineRun): Promise<void> {
+  const { name } = machine;
+  const master = machine.role === 'master' ? await loadMaster() : undefined;
+  const store = await starting;
+  const system = createNodeSystem(dir, spec, machine, mainNode(machine));
+  await system.started;
+  void system.whenFailed.then(fail);
+  const tokens = await master?.tokenSigner(dir);
+  const parts: MachineParts = {
+    spec,
+    machine,
+    system,
+    runtime: new ProcessRuntime({
+      dataDir: dir.machineDir(name),
+      clock: system.env.clock,
+      random: system.env.random,
+    }),
+    podNetwork: socketPodNetwork,
+    facts: machineFacts(dir.machineDir(name)),
+    staticPods: staticPodFolder(dir.manifestDir(name)),
+    serviceProxy: new UserSpaceProxy({ clock: system.env.clock, random: system.env.random }),
+    ...(tokens && { tokens }),
+  };
+  const running = startMachine(parts, master?.startControlPlane);
+  const door =
+    running.apiServer && (await master?.openApiServerDoor(dir, machine, system, running.apiServer));
+  const control = new ControlServer(dir.socketPath(name), machineControl(system, store));
+  await control.start();
+  let stopping = false;
+  const stop = async () => {
+    if (stopping) return;
+    stopping = true;
+    await door?.close(1_000);
+    running.stop();
+    await system.stop();
+    await system.journal.close();
+    await store?.stop();
+    await control.close();
+    process.exit(0);
+  };
+  process.on('SIGTERM', () => void stop().catch(fail));
+  process.on('disconnect', () => void stop().catch(fail));
+}
+
+async function loadMaster() {
+  const [{ startControlPlane }, { openApiServerDoor }, { tokenSigner }] = await Promise.all([
+    import('./control-plane.js'),
+    import('./apiserver-door.js'),
+    import('./token-signer.js'),
+  ]);
+  return { startControlPlane, openApiServerDoor, tokenSigner };
+}
