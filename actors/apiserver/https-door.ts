@@ -250,6 +250,18 @@ function newTrace(system: ActorSystem) {
   return { trace: `00-${random.hex(16)}-${random.hex(8)}-01` as TraceParent };
 }
 
+type Subject = ReturnType<TLSSocket['getPeerCertificate']>['subject'];
+const subjects = new WeakMap<TLSSocket, Subject>();
+
+/** A connection keeps its certificate; parsing it again for every request cost more than answering a GET. */
+function subjectOf(socket: TLSSocket): Subject | undefined {
+  const known = subjects.get(socket);
+  if (known) return known;
+  const subject = socket.getPeerCertificate()?.subject;
+  if (subject) subjects.set(socket, subject);
+  return subject;
+}
+
 /** The identity behind a request, with impersonation; throws 401 and 403. */
 async function identifyPeer(
   incoming: Incoming,
@@ -257,7 +269,7 @@ async function identifyPeer(
   { server, system, staticTokens }: Pick<HttpsDoorOptions, 'server' | 'system' | 'staticTokens'>,
 ): Promise<Identity> {
   const socket = tlsSocketOf(incoming);
-  const subject = socket.authorized ? socket.getPeerCertificate()?.subject : undefined;
+  const subject = socket.authorized ? subjectOf(socket) : undefined;
   // A certificate that we did not sign is a wrong credential, not none.
   if (!socket.authorized && Object.keys(socket.getPeerCertificate() ?? {}).length > 0) throw unauthorized();
   const identity = await authenticate(
