@@ -11,6 +11,7 @@ import {
 } from '../client/index.js';
 import type { ActorSystem, ChildSpec, SupervisorSpec } from '../runtime/index.js';
 import type { ControllerContext } from './context.js';
+import { daemonSetController } from './daemon-set.js';
 import { deploymentController } from './deployment.js';
 import { disruptionController } from './disruption.js';
 import { endpointSliceController } from './endpoint-slice.js';
@@ -50,6 +51,7 @@ const controllers: readonly ((context: ControllerContext) => ChildSpec<never>)[]
   garbageCollector,
   disruptionController,
   jobController,
+  daemonSetController,
 ];
 
 export function controllerManagerSpec(options: ControllerManagerOptions): SupervisorSpec {

@@ -30,6 +30,8 @@ export const controllerLimits = {
   /** Pause before a job replaces a failed pod, doubled with every failure. */
   jobBackoffMinMs: 10_000,
   jobBackoffMaxMs: 600_000,
+  /** A daemon's pod that failed is replaced this long after it was made, at the earliest. */
+  daemonRetryMs: 5_000,
   /** Kubernetes: concurrent-gc-syncs. */
   garbageWorkers: 20,
   /** Uids known not to exist. */

@@ -27,6 +27,8 @@ export class PlayedKubelets {
   #addresses = 0;
   /** Pods whose names it accepts become ready. */
   getsReady: (pod: Pod) => boolean = () => true;
+  /** Binds a pod that names a node by affinity (matchFields) to that node. */
+  obeysAffinity = false;
   /** How long a pod takes to end once it is deleted. */
   endsAfterMs = 5;
   /** Every pod that a kubelet has ever reported ready or ended, for checks over time. */
@@ -98,7 +100,7 @@ export class PlayedKubelets {
   async #tend(pod: Pod): Promise<void> {
     const { namespace = '', name = '', deletionTimestamp, uid = '' } = pod.metadata ?? {};
     try {
-      if (!pod.spec?.nodeName) return await this.#bind(namespace, name);
+      if (!pod.spec?.nodeName) return await this.#bind(pod);
       if (this.#silent.has(pod.spec.nodeName)) return;
       if (deletionTimestamp) {
         await new Promise<void>((resolve) => void this.#system.env.clock.setTimer(this.endsAfterMs, resolve));
@@ -130,9 +132,12 @@ export class PlayedKubelets {
     await this.#client.patch(pods, namespace, name, 'merge', { status }, { subresource: 'status' });
   }
 
-  async #bind(namespace: string, name: string): Promise<void> {
+  async #bind(pod: Pod): Promise<void> {
+    const { namespace = '', name = '' } = pod.metadata ?? {};
     const up = this.#names.filter((each) => !this.#silent.has(each));
-    const node = up[this.#bound++ % Math.max(1, up.length)];
+    const required = pod.spec?.affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution;
+    const named = required?.nodeSelectorTerms[0]?.matchFields?.[0]?.values?.[0];
+    const node = this.obeysAffinity && named ? named : up[this.#bound++ % Math.max(1, up.length)];
     if (node === undefined) return;
     const target = { apiVersion: 'v1', kind: 'Node', name: node };
     const binding = { apiVersion: 'v1', kind: 'Binding', metadata: { name, namespace }, target };
