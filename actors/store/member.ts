@@ -87,7 +87,8 @@ class StoreMember {
   readonly #closeStorage: () => Promise<void>;
   #inFlight = 0;
   /** The reply addresses of the last requests, oldest first: none is used for two. */
-  readonly #remembered = new Set<string>();
+  #remembered = new Set<string>();
+  #rememberedBefore: ReadonlySet<string> = new Set();
   /** Leases already proposed for revocation by this leader. */
   readonly #revoking = new Set<LeaseId>();
   #compactAt: { readonly revision: Revision; readonly atMs: number } | undefined;
@@ -187,13 +188,12 @@ class StoreMember {
   /** A letter that the network doubles is one request: carried out twice, a write would undo what came between. */
   #isRepeated({ replyTo }: StoreRequest): boolean {
     const address = addressOf(replyTo);
-    if (this.#remembered.has(address)) return true;
+    if (this.#remembered.has(address) || this.#rememberedBefore.has(address)) return true;
     this.#remembered.add(address);
-    if (this.#remembered.size > this.#limits.requestsRememberedMax) {
-      for (const oldest of this.#remembered) {
-        this.#remembered.delete(oldest);
-        break;
-      }
+    // Half at a time: a Set from which the oldest is taken one by one is walked over its own gaps.
+    if (this.#remembered.size * 2 >= this.#limits.requestsRememberedMax) {
+      this.#rememberedBefore = this.#remembered;
+      this.#remembered = new Set();
     }
     return false;
   }
