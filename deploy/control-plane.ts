@@ -51,6 +51,7 @@ function startLeaders(parts: MachineParts): void {
       system: parts.system,
       client: clientFor(parts, 'kube-controller-manager'),
       fencing,
+      ...(parts.rootCa !== undefined && { rootCa: parts.rootCa }),
     }),
   );
 }

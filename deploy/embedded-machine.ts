@@ -217,6 +217,7 @@ export class EmbeddedMachine {
         machine: this.spec,
         system,
         ...outside,
+        rootCa: dir.readText('pki/ca.crt'),
         ...(tokens && { tokens }),
         identifyGuest: (node) => guests.get(node),
       },

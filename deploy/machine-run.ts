@@ -44,6 +44,7 @@ export async function runMachine({ dir, spec, machine, store: starting, fail }: 
     facts: machineFacts(dir.machineDir(name)),
     staticPods: staticPodFolder(dir.manifestDir(name)),
     serviceProxy: new UserSpaceProxy({ clock: system.env.clock, random: system.env.random }),
+    rootCa: dir.readText('pki/ca.crt'),
     ...(tokens && { tokens }),
   };
   const running = startMachine(parts, master?.startControlPlane);

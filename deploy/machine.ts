@@ -30,6 +30,8 @@ export interface MachineParts {
   readonly machine: MachineSpec;
   readonly system: ActorSystem;
   readonly tokens?: TokenSigner;
+  /** PEM of the cluster's authority, which pods are told to trust. */
+  readonly rootCa?: string;
   /** What runs the containers of this machine, how its pods are reached, and what the machine is. */
   readonly runtime: ContainerRuntime;
   readonly podNetwork: PodNetwork;

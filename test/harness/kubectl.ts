@@ -8,6 +8,8 @@ export interface KubectlOptions {
   readonly home: string;
   /** Given as `-n` to every command. */
   readonly namespace?: string;
+  /** On top of this process's own. */
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 export class Kubectl {
@@ -19,6 +21,14 @@ export class Kubectl {
 
   in(namespace: string): Kubectl {
     return new Kubectl({ ...this.#options, namespace });
+  }
+
+  withEnvironment(environment: Readonly<Record<string, string>>): Kubectl {
+    return new Kubectl({ ...this.#options, environment });
+  }
+
+  get namespace(): string {
+    return this.#options.namespace ?? 'default';
   }
 
   /** Resolves with what kubectl printed; rejects with its error text. */
@@ -63,8 +73,8 @@ export class Kubectl {
   }
 
   #environment(): ProgramOptions {
-    const { kubeconfigPath, home } = this.#options;
-    return { env: { ...process.env, KUBECONFIG: kubeconfigPath, HOME: home } };
+    const { kubeconfigPath, home, environment } = this.#options;
+    return { env: { ...process.env, KUBECONFIG: kubeconfigPath, HOME: home, ...environment } };
   }
 }
 

@@ -258,6 +258,7 @@ function conflictError(conflicts: readonly Conflict[]): ObjectError {
 
 function describeManager({ manager, subresource, apiVersion, operation, time }: FieldManager): string {
   const through = subresource === '' ? '' : ` with subresource ${JSON.stringify(subresource)}`;
-  const when = operation === 'Update' && time !== '' ? ` at ${time}` : '';
-  return `${JSON.stringify(manager)}${through} using ${apiVersion}${when}`;
+  const when = time === '' ? '' : ` at ${time}`;
+  const how = operation === 'Update' ? ` using ${apiVersion}${when}` : '';
+  return `${JSON.stringify(manager)}${through}${how}`;
 }

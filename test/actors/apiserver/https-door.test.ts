@@ -206,7 +206,7 @@ describe('the HTTPS door', () => {
       assert.match(diff.out, /\+ +k: two/);
       const other = ['apply', '--server-side', '--field-manager=other', '-f', '-'];
       const conflict = await run(other, manifest('three'));
-      assert.match(conflict.err, /conflict with "kubectl" using v1: \.data\.k/);
+      assert.match(conflict.err, /conflict with "kubectl": \.data\.k/);
       assert.equal((await run([...other, '--force-conflicts'], manifest('three'))).code, 0);
     });
 

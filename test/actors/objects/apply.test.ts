@@ -170,7 +170,7 @@ describe('server-side apply', () => {
         apply(created, { ...other, metadata: {}, spec: { template: other.spec.template } }, { manager: 'b' }),
       {
         message:
-          'Apply failed with 1 conflict: conflict with "a" using apps/v1: ' +
+          'Apply failed with 1 conflict: conflict with "a": ' +
           '.spec.template.spec.containers[name="one"].image',
       },
     );
