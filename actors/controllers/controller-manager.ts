@@ -24,6 +24,7 @@ import { podGarbageCollector } from './pod-gc.js';
 import { replicaSetController, replicationControllerController } from './replicas.js';
 import { rootCaController } from './root-ca.js';
 import { serviceAccountController } from './service-account.js';
+import { statefulSetController } from './stateful-set.js';
 import { taintEvictionController } from './taint-eviction.js';
 
 export interface ControllerManagerOptions {
@@ -52,6 +53,7 @@ const controllers: readonly ((context: ControllerContext) => ChildSpec<never>)[]
   disruptionController,
   jobController,
   daemonSetController,
+  statefulSetController,
 ];
 
 export function controllerManagerSpec(options: ControllerManagerOptions): SupervisorSpec {
