@@ -12,6 +12,7 @@ import {
 } from '../objects/index.js';
 import { parseAccept } from './negotiation.js';
 import { jsonBytes } from './object-bytes.js';
+import { answerOpenApiV2 } from './openapi-v2.js';
 import type { ApiRequest, ApiResponse } from './request.js';
 import type { ServerContext } from './server-context.js';
 import { noSuchPath, notAcceptable } from './status.js';
@@ -49,6 +50,7 @@ export function answerSchema(server: ServerContext, request: ApiRequest, path: s
   let documents = documentsOf.get(registry);
   if (!documents) documentsOf.set(registry, (documents = new Documents(registry)));
   if (request.method !== 'GET' && request.method !== 'HEAD') throw noSuchPath();
+  if (path === '/openapi/v2') return answerOpenApiV2(request);
   if (path.startsWith('/openapi/')) return answerOpenApi(documents.openApi, request, path);
   const [root, group, version, ...rest] = path.split('/').slice(1);
   if (rest.length > 0) throw noSuchPath();
@@ -123,6 +125,15 @@ function rootPaths(registry: Registry): unknown {
     }
   }
   return {
-    paths: [...paths, '/healthz', '/livez', '/metrics', '/openapi/v3', '/readyz', '/version'].sort(),
+    paths: [
+      ...paths,
+      '/healthz',
+      '/livez',
+      '/metrics',
+      '/openapi/v2',
+      '/openapi/v3',
+      '/readyz',
+      '/version',
+    ].sort(),
   };
 }
