@@ -30,7 +30,9 @@ const read = (value: number, call: number, end: number): Register => ({
   return: end,
 });
 
-describe('the linearizability checker', () => {
+describe('the linearizability checker', function () {
+  this.timeout(20_000);
+
   it('accepts reads that overlap a write and see either side of it', () => {
     assert.equal(verdict([write(1, 1, 6), read(0, 2, 3), read(1, 4, 5)]), 'linearizable');
   });

@@ -5,10 +5,13 @@
  *   npm run sim -- --seeds 500 --from 1000
  *   npm run sim -- --seed 42              replays one seed and prints its journal
  *   npm run sim -- --seed 42 --bug NAME   the same, with a planted bug (docs/store-bugs.md)
+ *
+ * `--faults crash,split` allows these kinds only, `--safety-ms 30000` keeps them up for so long.
  */
 import { parseArgs } from 'node:util';
 import { runSeed, type RunResult } from './run.js';
 import { bugNamed, plantedBugs } from './planted-bugs.js';
+import { type FaultKind, faultKinds } from './swarm.js';
 
 const { values } = parseArgs({
   options: {
@@ -17,13 +20,17 @@ const { values } = parseArgs({
     seed: { type: 'string' },
     bug: { type: 'string' },
     'safety-ms': { type: 'string' },
+    faults: { type: 'string' },
     quiet: { type: 'boolean', default: false },
   },
 });
 
 const batchSeeds = 25;
 const bug = values.bug === undefined ? undefined : bugNamed(values.bug);
-const safety = values['safety-ms'] === undefined ? {} : { safetyMs: count('safety-ms', values['safety-ms']) };
+const overrides = {
+  ...(values['safety-ms'] !== undefined && { safetyMs: count('safety-ms', values['safety-ms']) }),
+  ...(values.faults !== undefined && { faults: values.faults.split(',').map(faultKind) }),
+};
 
 if (values.bug !== undefined && !bug) {
   const names = plantedBugs.map(({ name }) => name).join(', ');
@@ -36,7 +43,7 @@ if (values.bug !== undefined && !bug) {
 }
 
 async function replay(seed: number): Promise<void> {
-  const result = await runSeed(seed, { journalMax: 5_000_000, bug, ...safety });
+  const result = await runSeed(seed, { journalMax: 5_000_000, bug, ...overrides });
   if (!values.quiet) for (const line of result.lastLines(Infinity)) console.log(line);
   console.log(summary(result));
   if (result.violation) {
@@ -49,7 +56,7 @@ async function many(from: number, seeds: number): Promise<void> {
   let batch: RunResult[] = [];
   let startedMs = Date.now();
   for (let seed = from; seed < from + seeds; seed++) {
-    const result = await runSeed(seed, { bug, ...safety });
+    const result = await runSeed(seed, { bug, ...overrides });
     if (result.violation) {
       report(result);
       process.exitCode = 1;
@@ -92,6 +99,12 @@ function report(result: RunResult): void {
     values['safety-ms'] && `--safety-ms ${values['safety-ms']}`,
   ];
   console.log(`replay: npm run sim -- --seed ${result.seed} ${options.filter(Boolean).join(' ')}`.trimEnd());
+}
+
+function faultKind(name: string): FaultKind {
+  const kind = faultKinds.find((known) => known === name);
+  if (!kind) throw new TypeError(`--faults takes names out of ${faultKinds.join(', ')}, not ${name}`);
+  return kind;
 }
 
 function count(name: string, text: string): number {

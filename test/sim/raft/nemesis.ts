@@ -12,6 +12,9 @@ export class Nemesis {
   readonly #random: Random;
   readonly #counts = new Map<string, number>();
   #cuts = 0;
+  /** How many of the next leaders shall fall at once, and how many there were at the last look. */
+  #coups = 0;
+  #leaderships = 0;
   #active = true;
 
   constructor(group: StoreGroup) {
@@ -29,11 +32,24 @@ export class Nemesis {
     if (this.#group.swarm.faults.size > 0) this.#plan();
   }
 
+  /** After every event: some faults wait for their moment. */
+  step(): void {
+    const { leaderships } = this.#group.invariants;
+    if (leaderships === this.#leaderships) return;
+    this.#leaderships = leaderships;
+    if (this.#coups === 0 || !this.#active) return;
+    this.#coups -= 1;
+    const tickMs = this.#group.swarm.raft.tickMs!;
+    this.#after(this.#random.next() ** 2 * 3 * tickMs, () => this.#overthrow());
+  }
+
   /** Everything is whole again, and stays so: links, disks, clocks, processes. */
   heal(): void {
     const { world, members } = this.#group;
     this.#active = false;
     world.heal();
+    this.#group.isHealed = true;
+    this.#latency({ minMs: 0.2, maxMs: 1 });
     for (const member of members) {
       member.failsNextSync = false;
       member.stalledUntilMs = 0;
@@ -65,7 +81,11 @@ export class Nemesis {
       // The long tail: few letters, far too late.
       rule('tail', { type: 'reorder', probability: 0.01, windowMs: network.reorderWindowMs * 20 });
     }
-    const range = { minMs: network.latencyMinMs, maxMs: network.latencyMaxMs };
+    this.#latency({ minMs: network.latencyMinMs, maxMs: network.latencyMaxMs });
+  }
+
+  #latency(range: { readonly minMs: number; readonly maxMs: number }): void {
+    const names = this.#names();
     for (const from of names) {
       for (const to of names) if (from !== to) this.#group.world.network.setLatency(from, to, range);
     }
@@ -121,6 +141,9 @@ export class Nemesis {
         return this.#crash(kind, lengthMs, [leader ?? victim]);
       case 'crash-all':
         return this.#crash(kind, lengthMs, living);
+      case 'coup':
+        this.#coups += 1;
+        return;
       case 'stop':
         return this.#stop(lengthMs, this.#random.next() < 0.5 ? (leader ?? victim) : victim);
       case 'pause':
@@ -174,6 +197,22 @@ export class Nemesis {
     });
   }
 
+  /** Whoever has just been elected loses its voters: it is cut off, or it dies, or they do. */
+  #overthrow(): void {
+    const leader = this.#group.leader();
+    if (!leader) return;
+    const lengthMs = this.#exponential(this.#group.swarm.faultLengthMs);
+    const dice = this.#random.next();
+    if (dice < 0.6) this.#isolate('coup', lengthMs, leader);
+    else this.#crash('coup', lengthMs, [leader]);
+    const voters = this.#group.living.filter((member) => member !== leader);
+    this.#crash(
+      'coup',
+      lengthMs,
+      voters.filter(() => this.#random.next() < 0.5),
+    );
+  }
+
   #flap(lengthMs: number, { name }: Member): void {
     const times = 2 + this.#random.integer(6);
     for (let at = 0; at < times; at++) {
@@ -184,10 +223,14 @@ export class Nemesis {
   }
 
   #crash(kind: FaultKind, lengthMs: number, members: readonly Member[]): void {
+    const tickMs = this.#group.swarm.raft.tickMs!;
     this.#note(kind, { members: members.map(({ name }) => name).join() });
     for (const member of members) {
       this.#group.kill(member);
-      this.#after(this.#random.next() * lengthMs, () => this.#group.start(member));
+      // Often so soon that the others have hardly noticed.
+      const downMs =
+        this.#random.next() < 0.5 ? this.#random.next() * tickMs : this.#random.next() * lengthMs;
+      this.#after(downMs, () => this.#group.start(member));
     }
   }
 

@@ -1,19 +1,262 @@
-/** Bugs on purpose. */
-import type { MemberParts, MemberStorage } from '../../../actors/store/index.js';
-import type { StoreGroup } from './store-group.js';
+/**
+ * Bugs on purpose, to see that the simulator finds them: what Raft, the log on disk, the key-value state, a watch or a client
+ * could have got wrong, most after a bug that some store once had. They live here only, wrapped around the real parts of a
+ * member. docs/store-bugs.md is their table.
+ */
+import { type Command, type LogStorage, type RaftCore, revision } from 'raft-consensus';
+import type { MemberParts, MemberStorage, StoreClient, StoreLimits } from '../../../actors/store/index.js';
+import { StoreError } from '../../../actors/store/index.js';
+import type { FaultKind } from './swarm.js';
 
 export interface PlantedBug {
   readonly name: string;
+  /** What is wrong. */
+  readonly what: string;
+  /** The store that had it, or the rule that it breaks. */
+  readonly after: string;
+  /** The first seed that finds it, and how many from there on must be enough; 0: only a long search may find it. */
+  readonly seed: number;
+  readonly seedsMax: number;
+  /** Faults that bring it out sooner; absent: whatever the seed draws. */
+  readonly faults?: readonly FaultKind[];
+  /** What the report of it must say. */
+  readonly finds: RegExp;
   /** Wraps what a member keeps on disk. */
   storage?(storage: MemberStorage): MemberStorage;
   /** At each start of a member. */
   member?(parts: MemberParts): void;
-  /** After every event. */
-  step?(group: StoreGroup): void;
+  /** After every event, of each member that is up. */
+  step?(parts: MemberParts): void;
+  client?(client: StoreClient): StoreClient;
+  readonly limits?: Partial<StoreLimits>;
 }
 
-export const plantedBugs: readonly PlantedBug[] = [];
+export const plantedBugs: readonly PlantedBug[] = [
+  {
+    name: 'ack-before-fsync',
+    faults: ['crash-leader', 'crash-all', 'coup', 'stall-disk'],
+    what: 'a save is confirmed while its fsync still runs',
+    after: 'etcd #14370; Raft figure 2: respond after stable storage is updated',
+    seed: 8,
+    seedsMax: 40,
+    finds: /election safety|leader completeness|state machine safety|liveness|commit/,
+    storage: (storage) =>
+      withSave(storage, (batch) => {
+        storage.log.save(batch).catch(() => undefined);
+        return Promise.resolve();
+      }),
+  },
+  {
+    name: 'unsynced-tail-committed',
+    faults: ['crash-leader', 'crash-all', 'coup', 'stall-disk'],
+    what: 'a leader counts, and applies, entries of its own log that its disk has not confirmed',
+    after: 'etcd #14370',
+    seed: 19,
+    seedsMax: 40,
+    finds: /leader completeness|state machine safety|does not fit the log|liveness/,
+    member: ({ raft }) => {
+      const { log } = raft.core;
+      Object.defineProperty(log, 'stableIndex', { get: () => log.lastIndex });
+    },
+  },
+  {
+    name: 'vote-not-saved',
+    faults: ['coup', 'crash', 'crash-all'],
+    what: 'term and vote are not saved: a member that crashed votes again in the same term',
+    after: 'tikv #9579; Raft §5.2',
+    seed: 8,
+    seedsMax: 40,
+    finds: /election safety|leader completeness|went back/,
+    storage: (storage) =>
+      withSave(storage, ({ snapshot, truncateFrom, entries, mustSync }) =>
+        storage.log.save({
+          entries,
+          mustSync,
+          ...(snapshot && { snapshot }),
+          ...(truncateFrom && { truncateFrom }),
+        }),
+      ),
+  },
+  {
+    name: 'old-term-committed',
+    faults: ['coup', 'crash-leader', 'isolate-leader'],
+    what: 'a leader counts replicas of entries of earlier terms',
+    after: 'Raft §5.4.2, figure 8',
+    seed: 1,
+    seedsMax: 0,
+    finds: /leader completeness|state machine safety/,
+    step: ({ raft }) => {
+      const core = raft.core as RaftCore;
+      if (core.leader !== null) core.leader.advanceCommit = () => countAllTerms(core);
+    },
+  },
+  {
+    name: 'any-log-elected',
+    faults: ['isolate-leader', 'split', 'coup'],
+    what: 'a vote is given without looking at the log of the candidate',
+    after: 'Raft §5.4.1',
+    seed: 2,
+    seedsMax: 40,
+    finds: /leader completeness/,
+    member: ({ raft }) => {
+      raft.core.log.isUpToDate = () => true;
+    },
+  },
+  {
+    name: 'read-without-quorum',
+    faults: ['isolate-leader', 'one-way', 'split'],
+    what: 'a leader answers reads without asking whether it still leads',
+    after: 'etcd #20418, #741; dissertation §6.4',
+    seed: 23,
+    seedsMax: 40,
+    finds: /^stale/,
+    member: ({ raft }) => {
+      const core = raft.core as RaftCore;
+      const original = core.readIndex.bind(core);
+      core.readIndex = (context) => {
+        if (core.role === 'leader') core.answerRead({ context, index: core.commit });
+        else original(context);
+      };
+    },
+  },
+  {
+    name: 'follower-reads-at-once',
+    what: 'a linearizable read is answered from whatever the member has applied',
+    after: 'Jepsen etcd 0.4.1',
+    seed: 1,
+    seedsMax: 40,
+    finds: /^stale/,
+    member: ({ raft }) => {
+      raft.readIndex = async () => raft.core.appliedIndex;
+    },
+  },
+  {
+    name: 'snapshot-of-before',
+    what: 'a snapshot is filed under its index with the bytes of the one before',
+    after: 'etcd #13766: applied index and data saved apart',
+    seed: 1,
+    seedsMax: 40,
+    finds: /state machine safety|snapshot|skipped/,
+    storage: (storage) => {
+      let before: Uint8Array | undefined;
+      const { snapshots } = storage;
+      return {
+        log: storage.log,
+        close: storage.close,
+        snapshots: {
+          latest: () => snapshots.latest(),
+          load: () => snapshots.load(),
+          save: (meta, data) => {
+            const saved = snapshots.save(meta, before ?? data);
+            before = data;
+            return saved;
+          },
+        },
+      };
+    },
+  },
+  {
+    name: 'progress-ahead',
+    what: 'a batch says how far the store is, though later events are still to come',
+    after: 'etcd #15220',
+    seed: 2,
+    seedsMax: 40,
+    finds: /without (put|delete)|ahead of the store/,
+    member: ({ watches, store }) => {
+      const original = watches.watch.bind(watches);
+      watches.watch = (request, onReady) => {
+        const watcher = original(request, onReady);
+        const next = watcher.next.bind(watcher);
+        watcher.next = (budget) => {
+          const step = next(budget);
+          return step.type === 'batch'
+            ? { ...step, batch: { ...step.batch, revision: store.revision } }
+            : step;
+        };
+        return watcher;
+      };
+    },
+  },
+  {
+    name: 'resume-skips-one',
+    what: 'a watch that resumes begins one revision too late',
+    after: 'etcd #19179, #17529: events lost',
+    seed: 1,
+    seedsMax: 40,
+    finds: /instead of|without (put|delete)/,
+    member: ({ watches }) => {
+      const original = watches.watch.bind(watches);
+      watches.watch = (request, onReady) => {
+        const start = request.startRevision ?? 0;
+        return original(start > 1 ? { ...request, startRevision: revision(start + 1) } : request, onReady);
+      };
+    },
+  },
+  {
+    name: 'lease-cut-short',
+    what: 'leases are revoked half a second early, whatever the replicated deadline says',
+    after: 'etcd #15247, #12528',
+    seed: 1,
+    seedsMax: 40,
+    finds: /before its lease ended/,
+    member: ({ store }) => {
+      const expired = store.leaseExpired.bind(store);
+      store.leaseExpired = (nowMs) => expired(nowMs + 500);
+      const apply = store.apply.bind(store);
+      store.apply = (command, index) => apply(withoutReason(command), index);
+    },
+  },
+  {
+    name: 'doubled-request',
+    what: 'a request that the network doubles is carried out twice',
+    after: 'found here, by the first seed ever run',
+    seed: 9,
+    seedsMax: 40,
+    finds: /written twice/,
+    limits: { requestsRememberedMax: 0 },
+  },
+  {
+    name: 'write-retried',
+    what: 'the client repeats a write of unknown outcome',
+    after: 'jetcd 0.8.2 (Jepsen 2024)',
+    seed: 1,
+    seedsMax: 40,
+    finds: /written twice|but it took effect/,
+    client: (client) => {
+      const original = client.txn.bind(client);
+      client.txn = (txn, options) =>
+        original(txn, options).catch((error: unknown) => {
+          if (error instanceof StoreError && !error.definite) return original(txn, options);
+          throw error;
+        });
+      return client;
+    },
+  },
+];
 
 export function bugNamed(name: string): PlantedBug | undefined {
   return plantedBugs.find((bug) => bug.name === name);
+}
+
+function withSave(storage: MemberStorage, save: LogStorage['save']): MemberStorage {
+  const { log, snapshots, close } = storage;
+  return {
+    snapshots,
+    close,
+    log: { load: () => log.load(), compact: (to, snapshot) => log.compact(to, snapshot), save },
+  };
+}
+
+function countAllTerms(core: RaftCore): void {
+  const { log, quorum, leader } = core;
+  const reached = quorum.reached((voter) =>
+    voter === core.id ? log.stableIndex : (leader?.peers.get(voter)?.match ?? 0),
+  );
+  if (reached > core.commit) core.commitTo(reached as typeof core.commit);
+}
+
+function withoutReason(command: Command): Command {
+  if (command.type !== 'lease-revoke') return command;
+  const { type, id, atMs } = command;
+  return { type, id, atMs };
 }

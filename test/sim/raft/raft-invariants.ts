@@ -14,7 +14,7 @@ interface Seen {
   applied: number;
   first: number;
   /** Of the log, from `first` on. */
-  entries: (Entry | undefined)[];
+  readonly entries: (Entry | undefined)[];
 }
 
 interface Committed {
@@ -30,7 +30,7 @@ export class RaftInvariants {
   /** By `index/term`. */
   readonly #entries = new Map<string, { readonly data: Uint8Array; readonly prevTerm: number | null }>();
   readonly #committed: (Committed | undefined)[] = [];
-  /** The highest term that a member was ever seen in, its restarts included. */
+  /** How many leaders there were. */
   leaderships = 0;
 
   constructor(fail: (message: string) => never) {
@@ -98,22 +98,21 @@ export class RaftInvariants {
     if (stillLeads && log.lastIndex < first + entries.length - 1) {
       this.#fail(`leader append-only: ${core.id} cut its log to ${log.lastIndex} in term ${core.term}`);
     }
-    const now: (Entry | undefined)[] = Array.from({ length: log.lastIndex - log.firstIndex + 1 });
-    let isKnown = false;
+    // What compaction took from the front; behind an installed snapshot nothing is left.
+    entries.splice(0, Math.max(0, log.firstIndex - first));
+    seen.first = log.firstIndex;
+    entries.length = Math.min(entries.length, log.lastIndex - log.firstIndex + 1);
     for (let index = log.lastIndex as number; index >= log.firstIndex; index--) {
       const entry = log.at(index)!;
-      const before = entries[index - first];
-      now[index - log.firstIndex] = entry;
+      const before = entries[index - log.firstIndex];
       // The same entry as at the last look: so is everything before it.
-      isKnown ||= before === entry;
-      if (isKnown) continue;
+      if (before === entry) break;
       if (stillLeads && before !== undefined) {
         this.#fail(`leader append-only: ${core.id} replaced entry ${index} in term ${core.term}`);
       }
+      entries[index - log.firstIndex] = entry;
       this.#matches(core, entry);
     }
-    seen.first = log.firstIndex;
-    seen.entries = now;
   }
 
   #matches({ id, log }: CoreView, entry: Entry): void {

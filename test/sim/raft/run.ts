@@ -60,7 +60,8 @@ class Run {
   #violation: Violation | undefined;
   #undecidedKeys = 0;
 
-  constructor(seed: number, { journalMax = 400, bug, ...overrides }: RunOptions) {
+  constructor(seed: number, { journalMax = 400, bug, ...given }: RunOptions) {
+    const overrides = { ...(bug?.faults && { faults: bug.faults }), ...given };
     this.#group = new StoreGroup(swarmOf(seed, overrides), { journalMax, bug });
     for (const member of this.#group.members) this.#group.start(member);
     this.#workload = new Workload(this.#group);
@@ -119,6 +120,7 @@ class Run {
       await this.#group.world.run(
         () => {
           this.#group.check();
+          this.#nemesis.step();
           return holds();
         },
         { maxVirtualMs: withinMs, maxEvents: 3_000_000 },

@@ -45,15 +45,17 @@ export class StoreGroup {
   readonly refs: readonly { readonly name: string; readonly ref: ReturnType<typeof storeRef> }[];
   readonly truth: Truth;
   readonly invariants: RaftInvariants;
-  readonly #bug: PlantedBug | undefined;
+  readonly bug: PlantedBug | undefined;
   readonly #diskRandom: Random;
   /** The first thing that went wrong. */
   violation: Violation | undefined;
   restarts = 0;
+  /** The faults are over: disks are quick again. */
+  isHealed = false;
 
   constructor(swarm: Swarm, options: { readonly journalMax: number; readonly bug?: PlantedBug | undefined }) {
     this.swarm = swarm;
-    this.#bug = options.bug;
+    this.bug = options.bug;
     this.#diskRandom = seededRandom(swarm.seed, 'disks');
     this.recorder = new FlightRecorder(options.journalMax, (event) => this.#onEvent(event));
     this.world = new SimWorld(swarm.seed, {
@@ -122,12 +124,12 @@ export class StoreGroup {
         members: this.refs,
         openStorage: async () => {
           const storage = openDiskStorage(await system.env.disk('store'), 'sim', member.name);
-          return this.#bug?.storage?.(storage) ?? storage;
+          return this.bug?.storage?.(storage) ?? storage;
         },
         onFatal: (error) => {
           if (isCurrent()) this.#onFatal(member, error);
         },
-        limits: { raft, store },
+        limits: { raft, store: { ...store, ...this.bug?.limits } },
         inspect: (parts) => {
           if (isCurrent()) this.#inspect(member, parts);
         },
@@ -157,12 +159,14 @@ export class StoreGroup {
     for (const { parts } of this.members) {
       if (parts) this.truth.compactedTo = Math.max(this.truth.compactedTo, parts.store.compactRevision);
     }
-    this.#bug?.step?.(this);
+    if (this.bug?.step) {
+      for (const { parts } of this.members) if (parts) this.bug.step(parts);
+    }
   }
 
   #inspect(member: Member, parts: MemberParts): void {
     member.parts = parts;
-    this.#bug?.member?.(parts);
+    this.bug?.member?.(parts);
     this.truth.follow(member.name, parts.store);
     this.invariants.started(parts.raft.core);
   }
@@ -194,12 +198,13 @@ export class StoreGroup {
       member.failsNextSync = false;
       return new Error(injected);
     }
-    const { syncMinMs, syncMeanMs } = this.swarm.disk;
+    const { syncMinMs, syncMeanMs } = this.isHealed ? healedDisk : this.swarm.disk;
     const usual = syncMinMs - Math.log(1 - this.#diskRandom.next()) * syncMeanMs;
     return Math.max(usual, member.stalledUntilMs - this.nowMs);
   }
 }
 
+const healedDisk = { syncMinMs: 0.2, syncMeanMs: 0.5 };
 const injected = 'the simulator broke this disk';
 
 /** Wraps may be deep; an injected failure is at the bottom. */

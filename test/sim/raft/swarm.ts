@@ -18,6 +18,7 @@ export const faultKinds = [
   'crash',
   'crash-leader',
   'crash-all',
+  'coup',
   'stop',
   'pause',
   'stall-disk',
@@ -64,6 +65,8 @@ export interface Swarm {
 
 export interface SwarmOverrides {
   readonly safetyMs?: number;
+  /** These kinds of fault and no others. */
+  readonly faults?: readonly FaultKind[] | undefined;
 }
 
 export function swarmOf(seed: number, overrides: SwarmOverrides = {}): Swarm {
@@ -76,7 +79,11 @@ export function swarmOf(seed: number, overrides: SwarmOverrides = {}): Swarm {
   const slow = chance(0.2);
   const latencyMinMs = slow ? between(0, tickMs / 4) : between(0.1, 1);
   const faults = new Map<FaultKind, number>();
-  for (const kind of faultKinds) if (chance(0.5)) faults.set(kind, between(0.2, 1) * weights[kind]);
+  for (const kind of faultKinds) {
+    const isDrawn = chance(0.5);
+    const weight = between(0.2, 1) * weights[kind];
+    if (overrides.faults?.includes(kind) ?? isDrawn) faults.set(kind, weight);
+  }
   return {
     seed,
     members: chance(0.3) ? 5 : 3,
@@ -84,7 +91,7 @@ export function swarmOf(seed: number, overrides: SwarmOverrides = {}): Swarm {
     watchers: 1 + random.integer(3),
     keys: 2 + random.integer(4),
     thinkMs: between(5, 60),
-    timeoutMs: between(300, 2_000),
+    timeoutMs: between(150, 1_000),
     safetyMs: overrides.safetyMs ?? between(4_000, 10_000) * (tickMs === 100 ? 1.6 : 1),
     network: {
       latencyMinMs,
@@ -97,11 +104,11 @@ export function swarmOf(seed: number, overrides: SwarmOverrides = {}): Swarm {
     },
     disk: { syncMinMs: between(0, 2), syncMeanMs: chance(0.2) ? between(5, tickMs) : between(0.2, 3) },
     faults,
-    faultGapMs: between(3, 20) * tickMs,
-    faultLengthMs: between(4, 40) * tickMs,
+    faultGapMs: between(6, 60) * tickMs,
+    faultLengthMs: between(3, 30) * tickMs,
     clockOffsetMs: between(0, 1_500),
     leaseTtlMs: between(500, 3_000),
-    raft: { tickMs, ...raftKnobs(random) },
+    raft: { tickMs, ...raftKnobs(random, slow) },
     store: {
       leaseCheckIntervalMs: 50 + random.integer(450),
       watchBatchEvents: [1, 2, 512][random.integer(3)]!,
@@ -122,6 +129,7 @@ const weights: Readonly<Record<FaultKind, number>> = {
   crash: 1.5,
   'crash-leader': 1.5,
   'crash-all': 0.7,
+  coup: 1.5,
   stop: 0.5,
   pause: 1,
   'stall-disk': 1,
@@ -132,12 +140,13 @@ const weights: Readonly<Record<FaultKind, number>> = {
 };
 
 /** Small limits, so that what is rare with the defaults happens all the time. */
-function raftKnobs(random: Random): Partial<RaftLimits> {
+function raftKnobs(random: Random, slow: boolean): Partial<RaftLimits> {
   const snapshotEveryEntries = [10, 40, 200, 10_000][random.integer(4)]!;
   return {
     snapshotEveryEntries,
     trailingEntriesMax: [0, 5, 50, 5_000][random.integer(4)]!,
-    messageBytesMax: random.integer(3) === 0 ? 64 : 1024 * 1024,
+    // One entry at a time over a slow network would be overload, which is another test.
+    messageBytesMax: random.integer(3) === 0 && !slow ? 64 : 1024 * 1024,
     inflightMessagesMax: [1, 4, 256][random.integer(3)]!,
     applyEntriesMax: random.integer(3) === 0 ? 1 : 1024,
     snapshotRetryTicks: 5 + random.integer(45),

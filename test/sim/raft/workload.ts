@@ -78,10 +78,11 @@ export class Writer {
     this.#system = group.world.system(nodeId(name));
     const { refs } = group;
     const from = nearest % refs.length;
-    this.client = createStoreClient({
+    const client = createStoreClient({
       system: this.#system,
       members: [...refs.slice(from), ...refs.slice(0, from)],
     });
+    this.client = group.bug?.client?.(client) ?? client;
   }
 
   stop(): void {
