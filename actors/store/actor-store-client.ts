@@ -194,7 +194,7 @@ class ResumingWatch implements StoreWatch {
     this.#attempt += 1;
     const watchId = `${this.#id}.${this.#attempt}`;
     let expected = 0;
-    let credited = 0;
+    let told = 0;
     let open = true;
     let silence = this.#system.env.clock.setTimer(storeLimits.watchOpenTimeoutMs, () => lost());
     const lost = () => {
@@ -204,12 +204,18 @@ class ResumingWatch implements StoreWatch {
         if (!this.#closed) this.#open();
       });
     };
+    const acknowledge = () => {
+      told = expected;
+      this.#system.tell<StoreMessage>(member.ref, { type: 'StoreWatchCredit', watchId, batches: expected });
+    };
     const callback = this.#system.callback<StoreWatchReply>('store-watch', (reply) => {
       if (!open || reply.watchId !== watchId) return;
       silence.cancel();
       silence = this.#system.env.clock.setTimer(storeLimits.watchSilenceMs, lost);
       if (reply.type === 'StoreWatchAlive') {
-        if (reply.seq !== expected) lost();
+        if (reply.seq !== expected) return lost();
+        // No batch but a sign of life: the member may be out of credit because what it was told got lost.
+        if (expected > 0) acknowledge();
       } else if (reply.type === 'StoreWatchBatch') {
         // A gap means that the link lost a batch: what was missed is asked for again.
         if (reply.seq !== expected) return lost();
@@ -217,15 +223,7 @@ class ResumingWatch implements StoreWatch {
         this.#attempt = 1;
         this.#next = revision(reply.batch.revision + 1);
         this.#handler.onBatch(reply.batch);
-        credited += 1;
-        if (credited >= storeLimits.watchCreditBatches / 2) {
-          this.#system.tell<StoreMessage>(member.ref, {
-            type: 'StoreWatchCredit',
-            watchId,
-            batches: credited,
-          });
-          credited = 0;
-        }
+        if (expected - told >= storeLimits.watchCreditBatches / 2) acknowledge();
       } else if (reply.type === 'StoreWatchCompacted') {
         this.close();
         this.#handler.onEnd({ type: 'compacted', compactRevision: reply.compactRevision });

@@ -36,9 +36,10 @@ export type StoreWatchMessage =
       readonly watchId: string;
       readonly request: WatchRequest;
       readonly replyTo: ActorRef<StoreWatchReply>;
-      /** Batches that may be sent before the first StoreWatchCredit. */
+      /** Batches that may be on their way, sent and not yet acknowledged by a StoreWatchCredit. */
       readonly credit: number;
     }
+  /** Batches taken since the watch began: a sum, so that one that is lost is made good by the next. */
   | { readonly type: 'StoreWatchCredit'; readonly watchId: string; readonly batches: number }
   | { readonly type: 'StoreWatchCancel'; readonly watchId: string };
 

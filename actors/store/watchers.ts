@@ -12,7 +12,9 @@ interface Subscription {
   readonly watchId: string;
   readonly replyTo: ActorRef<StoreWatchReply>;
   readonly watcher: Watcher;
-  credit: number;
+  readonly creditBatches: number;
+  /** Batches that the client said it took; `seq` is how many were sent. */
+  taken: number;
   seq: number;
   scheduled: boolean;
   lastSentAtMs: number;
@@ -43,7 +45,8 @@ export class Watchers {
       watchId,
       replyTo,
       watcher,
-      credit: message.credit,
+      creditBatches: message.credit,
+      taken: 0,
       seq: 0,
       scheduled: false,
       lastSentAtMs: Number.NEGATIVE_INFINITY,
@@ -55,10 +58,10 @@ export class Watchers {
     if (subscription.seq === 0) this.#sendProgress(subscription);
   }
 
-  credit(watchId: string, batches: number): void {
+  credit(watchId: string, taken: number): void {
     const subscription = this.#subscriptions.get(watchId);
-    if (!subscription) return;
-    subscription.credit += batches;
+    if (!subscription || taken <= subscription.taken) return;
+    subscription.taken = taken;
     this.#schedule(subscription);
   }
 
@@ -96,7 +99,7 @@ export class Watchers {
   }
 
   #pull(subscription: Subscription): void {
-    while (subscription.credit > 0) {
+    while (hasCredit(subscription)) {
       const step = subscription.watcher.next({ eventsMax: this.#limits.watchBatchEvents });
       switch (step.type) {
         case 'batch':
@@ -119,7 +122,7 @@ export class Watchers {
   }
 
   #sendProgress(subscription: Subscription): void {
-    const batch = subscription.credit > 0 ? subscription.watcher.progress() : null;
+    const batch = hasCredit(subscription) ? subscription.watcher.progress() : null;
     if (batch) return this.#send(subscription, batch);
     const { watchId, replyTo, seq } = subscription;
     subscription.lastSentAtMs = this.#ctx.env.clock.monotonicMs();
@@ -132,11 +135,14 @@ export class Watchers {
   ): void {
     const { watchId, replyTo, seq } = subscription;
     subscription.seq += 1;
-    subscription.credit -= 1;
     subscription.lastSentAtMs = this.#ctx.env.clock.monotonicMs();
     // A batch stands under its last write, so that the trace of that request goes on with it.
     this.#ctx.system.withCause(decodeCause(batch.events.at(-1)?.context), () => {
       this.#ctx.tell<StoreWatchReply>(replyTo, { type: 'StoreWatchBatch', watchId, seq, batch });
     });
   }
+}
+
+function hasCredit({ creditBatches, taken, seq }: Subscription): boolean {
+  return seq - taken < creditBatches;
 }

@@ -132,6 +132,27 @@ describe('store over actors', () => {
     );
   });
 
+  it('a watch whose acknowledgements are lost goes on when the link is whole again', async () => {
+    const { world, client } = cluster('credit');
+    const seen: string[] = [];
+    const lose = (id: string, kinds: string[]) =>
+      world.network.faults.add({ id, from: ['client'], to: ['*'], kinds, action: { type: 'cut' } });
+    await world.settled(client.txn(put('/w0', '')));
+    client.watch(
+      { key: '/w', rangeEnd: '/x', startRevision: revisionOf(2) },
+      { onBatch: (batch) => seen.push(...batch.events.map((event) => event.kv.key)), onEnd: ended },
+    );
+    lose('credit', ['StoreWatchCredit']);
+    for (let i = 1; i < 150; i += 1) await writeUntilDone(world, client, `/w${i}`);
+    assert.ok(seen.length < 100, `a watch without credit was sent ${seen.length} events`);
+    world.heal();
+    await world.run(() => seen.length >= 150, { maxVirtualMs: 5_000 });
+    assert.deepEqual(
+      seen,
+      Array.from({ length: 150 }, (_, i) => `/w${i}`),
+    );
+  });
+
   it('keys of an expired lease go, and a new leader neither resets nor hastens the deadline', async () => {
     const { world, client, kill } = cluster('lease');
     const lease = await world.settled(client.leaseGrant(6_000));
