@@ -1,12 +1,17 @@
 /**
  * One address in front of all apiservers: forwards TCP connections, round robin over the backends that are well. One that
  * refuses a connection is dropped at once; a health probe drops those that hang or have lost the store's quorum, and
- * takes them back in. TLS passes through untouched.
+ * takes them back in. Until then one that does not answer a client's first bytes is passed over, unseen by the client,
+ * whose bytes are kept for the next one. TLS passes through untouched.
  */
 import { createServer, connect, type Server, type Socket } from 'node:net';
 
 const connectTimeoutMs = 500;
 const probeIntervalMs = 1_000;
+/** A living apiserver answers a TLS ClientHello much sooner, even on a machine that is busy. */
+const firstByteTimeoutMs = 2_000;
+/** What a client says before the server's first byte: a ClientHello. */
+const openingBytesMax = 64 * 1024;
 
 export interface Backend {
   readonly host: string;
@@ -67,32 +72,77 @@ export async function startLoadBalancer(
   };
 }
 
+/** Finds a backend that answers, then joins the two. */
 async function forward(client: Socket, candidates: readonly BackendState[]): Promise<void> {
+  const said: Buffer[] = [];
+  let bytes = 0;
+  let hear = (_chunk: Buffer): void => {};
+  client.on('data', (chunk: Buffer) => {
+    said.push(chunk);
+    bytes += chunk.length;
+    if (bytes > openingBytesMax) client.pause();
+    hear(chunk);
+  });
   for (const backend of candidates) {
     const upstream = await dial(backend);
     if (!upstream) {
       markDown(backend);
       continue;
     }
-    if (client.destroyed) {
-      upstream.destroy();
-      return;
+    for (const chunk of said) upstream.write(chunk);
+    hear = (chunk) => upstream.write(chunk);
+    const first = await firstBytes(upstream, client);
+    hear = () => {};
+    if (first !== undefined && !client.destroyed) {
+      client.removeAllListeners('data');
+      return join(client, upstream, first, backend);
     }
-    backend.up = true;
-    backend.sockets.add(upstream);
-    upstream.setNoDelay(true);
-    client.setNoDelay(true);
-    upstream.on('error', () => upstream.destroy());
-    upstream.on('close', () => {
-      backend.sockets.delete(upstream);
-      client.destroy();
-    });
-    client.on('close', () => upstream.destroy());
-    client.pipe(upstream);
-    upstream.pipe(client);
-    return;
+    upstream.destroy();
+    if (client.destroyed) return;
   }
   client.destroy();
+}
+
+/** Undefined: none came in time, or the connection ended. Waits as long as the client itself says nothing. */
+function firstBytes(upstream: Socket, client: Socket): Promise<Buffer | undefined> {
+  return new Promise((resolve) => {
+    let timer: NodeJS.Timeout | undefined;
+    const settle = (bytes: Buffer | undefined) => {
+      upstream.pause();
+      upstream.off('data', settle);
+      upstream.off('close', gone);
+      client.off('close', gone);
+      client.off('data', spoken);
+      clearTimeout(timer);
+      resolve(bytes);
+    };
+    const gone = () => settle(undefined);
+    const spoken = () => {
+      timer ??= setTimeout(gone, firstByteTimeoutMs);
+    };
+    upstream.once('data', settle);
+    upstream.on('error', () => upstream.destroy());
+    upstream.once('close', gone);
+    client.once('close', gone);
+    client.on('data', spoken);
+    if (client.bytesRead > 0) spoken();
+    if (client.destroyed) gone();
+  });
+}
+
+function join(client: Socket, upstream: Socket, first: Buffer, backend: BackendState): void {
+  backend.up = true;
+  backend.sockets.add(upstream);
+  upstream.setNoDelay(true);
+  client.setNoDelay(true);
+  upstream.on('close', () => {
+    backend.sockets.delete(upstream);
+    client.destroy();
+  });
+  client.on('close', () => upstream.destroy());
+  client.write(first);
+  client.pipe(upstream);
+  upstream.pipe(client);
 }
 
 /** Its connections are ended too, so that clients go elsewhere at once. */

@@ -244,9 +244,14 @@ export function unavailable(message: string, options?: ErrorOptions): StatusErro
   return new StatusError(503, 'ServiceUnavailable', message, { retryAfterSeconds: 1 }, options);
 }
 
-/** The outcome of a write is unknown: it may have happened. */
+/** Said after a long wait. Without Retry-After, or client-go would ask ten times, silently, before its user hears of it. */
+export function waitedInVain(message: string, options?: ErrorOptions): StatusError {
+  return new StatusError(503, 'ServiceUnavailable', message, undefined, options);
+}
+
+/** The outcome of a write is unknown: it may have happened. With Retry-After client-go would blindly write again. */
 export function timedOut(message: string, options?: ErrorOptions): StatusError {
-  return new StatusError(504, 'Timeout', message, { retryAfterSeconds: 1 }, { ...options, definite: false });
+  return new StatusError(504, 'Timeout', message, undefined, { ...options, definite: false });
 }
 
 export function internalError(message: string, options?: ErrorOptions & { definite?: boolean }): StatusError {

@@ -9,7 +9,7 @@ import type { Compare, KeyValue, LeaseId, Op, RangeResult } from 'raft-consensus
 import { StoreError, type StoreClient } from '../store/index.js';
 import { limits } from './limits.js';
 import { CacheEntry } from './resource-cache.js';
-import { internalError, type StatusError, timedOut, tooManyRequests, unavailable } from './status.js';
+import { internalError, type StatusError, timedOut, tooManyRequests, waitedInVain } from './status.js';
 import { registryRoot } from './watch-cache.js';
 
 export interface StoredResource {
@@ -224,12 +224,12 @@ export function statusOf(error: unknown): StatusError {
     return timedOut(`the outcome of the write is unknown: ${error.message}`, { cause: error });
   switch (error.code) {
     case 'NoLeader':
-      return unavailable(`the store has no leader: ${error.message}`, { cause: error });
+      return waitedInVain(`the store has no leader: ${error.message}`, { cause: error });
     case 'Overloaded':
       return tooManyRequests(`the store is overloaded: ${error.message}`);
     case 'Timeout':
     case 'LeaderChanged':
-      return unavailable(`the store did not answer in time: ${error.message}`, { cause: error });
+      return waitedInVain(`the store did not answer in time: ${error.message}`, { cause: error });
     case 'Refused':
       return internalError(error.message, { cause: error });
     default:

@@ -9,7 +9,7 @@ import type { ActorSystem, Cause } from '../runtime/index.js';
 import type { StoreClient, StoreWatch } from '../store/index.js';
 import { limits } from './limits.js';
 import { afterPrefix, CacheEntry, type CacheEvent, ResourceCache } from './resource-cache.js';
-import { revisionTooLarge, unavailable } from './status.js';
+import { revisionTooLarge, unavailable, waitedInVain } from './status.js';
 
 export const registryRoot = '/registry/';
 
@@ -122,7 +122,7 @@ export class WatchCache {
       const timer = this.#options.system.env.clock.setTimer(limits.freshnessWaitMs, () => {
         this.#waiters = this.#waiters.filter((other) => other !== waiter);
         if (this.#filled) reject(revisionTooLarge(revision, this.#revision));
-        else reject(unavailable('the watch cache is being filled from the store'));
+        else reject(waitedInVain('the watch cache is being filled from the store'));
       });
       const waiter: Waiter = { revision, resolve, reject, timer };
       this.#waiters.push(waiter);

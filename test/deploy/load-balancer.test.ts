@@ -1,5 +1,5 @@
 import { strict as assert } from 'node:assert';
-import { connect, createServer, type Server } from 'node:net';
+import { connect, createServer, type Server, type Socket } from 'node:net';
 import { type Backend, startLoadBalancer } from '../../deploy/load-balancer.js';
 import { waitFor } from '../../deploy/wait.js';
 
@@ -31,6 +31,18 @@ describe('load balancer', () => {
       },
     );
   });
+
+  it('passes over a backend that accepts and says nothing, as a stopped process does, and loses no byte', async () => {
+    const silent = await served((socket) => void socket.on('data', () => {}));
+    const echo = await served((socket) => void socket.on('data', (bytes) => socket.write(bytes)));
+    await balanced(
+      [silent, echo],
+      async () => true,
+      async (port) => {
+        for (let i = 0; i < 3; i += 1) assert.equal(await ask(port, `hello ${i}`), `hello ${i}`);
+      },
+    );
+  }).timeout(10_000);
 
   it('drops a backend that says that it is not well, ends its connections, and takes it back', async () => {
     const backends = [await backend('a'), await backend('b')];
@@ -66,9 +78,13 @@ describe('load balancer', () => {
   }).timeout(10_000);
 
   async function backend(name: string): Promise<Backend> {
+    return served((socket) => void socket.write(name));
+  }
+
+  async function served(serve: (socket: Socket) => void): Promise<Backend> {
     const server = createServer((socket) => {
       socket.on('error', () => socket.destroy());
-      socket.write(name);
+      serve(socket);
     });
     servers.push(server);
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -112,10 +128,11 @@ function hold(port: number): Promise<Held> {
   });
 }
 
-function ask(port: number): Promise<string> {
+function ask(port: number, question = ''): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = connect(port, '127.0.0.1');
     socket.once('error', reject);
+    if (question !== '') socket.write(question);
     socket.once('data', (data) => {
       socket.destroy();
       resolve(String(data));
