@@ -14,6 +14,7 @@ import type { TraceParent } from '../../transport/index.js';
 import type { ActorSystem } from '../runtime/index.js';
 import { accountExistsIn, anonymous, authenticate, isOpenPath } from './authentication.js';
 import { type ApiServer, statusResponse, toStatusError } from './core.js';
+import { isProxied, proxyRequest } from './http-proxy.js';
 import { limits } from './limits.js';
 import {
   type ApiRequest,
@@ -179,7 +180,9 @@ class Door implements HttpsDoor {
     let user = '';
     let answer: ApiResponse;
     try {
-      request = await readRequest(incoming);
+      const head = requestHead(incoming);
+      if (isProxied(head.path)) return await this.#proxy(head, incoming, outgoing);
+      request = await readRequest(incoming, head);
       const identity = await this.#identify(incoming, request);
       user = identity.username;
       answer = await server.handle(request, identity);
@@ -192,6 +195,16 @@ class Door implements HttpsDoor {
       ms: Math.round((system.env.clock.monotonicMs() - startedMs) * 1_000) / 1_000,
     });
     await this.#deliver(incoming, outgoing, answer);
+  }
+
+  /** Bodies stream through in both directions; only what is refused is answered here. */
+  async #proxy(request: ApiRequest, incoming: Incoming, outgoing: Outgoing): Promise<void> {
+    const { system, server } = this.#options;
+    const identity = await this.#identify(incoming, request);
+    const remark = (what: string, error: Error) => this.#remark(what, error);
+    const options = { server, identity, request, incoming, remark };
+    const status = await proxyRequest(options, outgoing, this.#headers());
+    system.note('https', `${incoming.method} ${request.path} ${status}`, { user: identity.username });
   }
 
   async #identify(incoming: Incoming, request: ApiRequest): Promise<Identity> {
@@ -332,8 +345,7 @@ function requestHead(incoming: Incoming): Omit<ApiRequest, 'body'> {
   return { method: incoming.method ?? 'GET', path, query: mark === -1 ? '' : url.slice(mark + 1), headers };
 }
 
-function readRequest(incoming: Incoming): Promise<ApiRequest> {
-  const head = requestHead(incoming);
+function readRequest(incoming: Incoming, head: Omit<ApiRequest, 'body'>): Promise<ApiRequest> {
   const declared = Number(incoming.headers['content-length'] ?? '0');
   if (declared > limits.requestBodyBytesMax) return Promise.reject(bodyTooLarge(limits.requestBodyBytesMax));
   return new Promise((resolve, reject) => {

@@ -41,6 +41,16 @@ export const limits = {
   kubeletTimeoutMs: 30_000,
   /** Letters of a log or exec session that may be under way to us. */
   sessionCreditChunks: 64,
+  /** A client that is not read from is asked this often whether it is still there. */
+  sessionPingMs: 1_000,
+  /** Of one proxied request's body, on its way to a pod that does not take it. */
+  proxyBufferedBytesMax: 256 * 1024,
+  /** SPDY, of clients that port-forward: two streams are one connection of theirs. */
+  spdyFrameBytesMax: 1024 * 1024,
+  spdyHeaderBytesMax: 16 * 1024,
+  spdyStreamsMax: 256,
+  /** How long a client may take to open the streams of an exec over SPDY (kubelet's stream creation timeout). */
+  spdyStreamsWaitMs: 30_000,
   /** A stream over the actor door that nobody grants credit to is ended after this. */
   streamStallMs: 120_000,
   /** Chunks kept for a consumer without credit. */

@@ -1,19 +1,22 @@
 /**
- * Sessions over WebSocket, an edge: exec and attach (`v5.channel.k8s.io`, `v4`), port-forward by pairs of channels
- * (`v4.channel.k8s.io`), logs (`binary.k8s.io`). A frame's first byte is its channel: 0 stdin, 1 stdout, 2 stderr,
- * 3 the Status at the end, 4 terminal size, and in v5 255 closes the channel that follows (KEP-4006).
+ * Connections that leave HTTP, an edge: exec, attach and port-forward over WebSocket (`v5.channel.k8s.io` and its
+ * siblings), port-forward's SPDY frames inside WebSocket messages (KEP-4006), logs over WebSocket, the same
+ * sessions over SPDY itself (`spdy-door.ts`), and whatever a proxied pod upgrades to.
  */
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { WebSocket, WebSocketServer } from 'ws';
 import { type ApiServer, toStatusError } from './core.js';
-import { KubeletSession } from './kubelet-session.js';
+import { isProxied, proxyUpgrade } from './http-proxy.js';
 import { limits } from './limits.js';
 import { jsonBytes } from './object-bytes.js';
+import { PortForwardTunnel } from './port-forward-tunnel.js';
 import type { ApiStream, Identity } from './request.js';
 import type { RequestContext } from './server-context.js';
-import { badRequest, notImplemented, StatusError, success } from './status.js';
-import { sessionOf } from './subresources/session.js';
+import { type ChannelProtocol, channelProtocols, forwardPort, runSession } from './session-channels.js';
+import { openSpdy } from './spdy-door.js';
+import { badRequest, StatusError } from './status.js';
+import { forwardTarget, sessionOf } from './subresources/session.js';
 
 export interface UpgradeOptions {
   readonly server: ApiServer;
@@ -25,19 +28,17 @@ export interface UpgradeOptions {
 
 export type UpgradeRequest = Parameters<ApiServer['authorizeRequest']>[0];
 
-const protocols: Readonly<Record<string, readonly string[]>> = {
-  exec: ['v5.channel.k8s.io', 'v4.channel.k8s.io'],
-  attach: ['v5.channel.k8s.io', 'v4.channel.k8s.io'],
-  portforward: ['v4.channel.k8s.io'],
-  log: ['binary.k8s.io'],
-};
+type Open = (webSocket: WebSocket, protocol: string) => void;
 
-const stdinChannel = 0;
-const stdoutChannel = 1;
-const stderrChannel = 2;
-const errorChannel = 3;
-const resizeChannel = 4;
-const closeChannel = 255;
+const tunnelProtocol = 'SPDY/3.1+portforward.k8s.io';
+
+/** '' is what a client gets that names none. */
+const protocols: Readonly<Record<string, readonly string[]>> = {
+  exec: channelProtocols,
+  attach: channelProtocols,
+  portforward: [tunnelProtocol, 'v4.channel.k8s.io', 'v4.base64.channel.k8s.io'],
+  log: ['binary.k8s.io', 'base64.binary.k8s.io', ''],
+};
 
 export async function upgrade(
   options: UpgradeOptions,
@@ -47,37 +48,83 @@ export async function upgrade(
 ): Promise<void> {
   try {
     const { identity, request } = await options.identify(incoming);
-    const context = await options.server.authorizeRequest(request, identity);
+    if (isProxied(request.path)) {
+      await proxyUpgrade(
+        { server: options.server, identity, request, incoming, remark: options.remark },
+        socket,
+        head,
+      );
+      return;
+    }
+    const context = await authorized(options.server, request, identity);
+    const { subresource } = context.info;
+    if (!protocols[subresource]) throw badRequest(`${context.info.path} does not upgrade`);
+    if ((incoming.headers['upgrade'] ?? '').toLowerCase() === 'spdy/3.1') {
+      await openSpdy({ context, incoming, socket, head, remark: options.remark });
+      return;
+    }
+    const asked = offered(incoming);
     // What is wrong with the request is said first: kubectl tries SPDY after any refusal and shows the last one.
-    const open = await opening(options, context, request, identity);
-    const protocol = chooseProtocol(incoming, context.info.subresource);
-    const server = new WebSocketServer({
-      noServer: true,
-      handleProtocols: () => protocol,
-      maxPayload: limits.requestBodyBytesMax,
-      perMessageDeflate: false,
-    });
-    server.handleUpgrade(incoming, socket, head, (webSocket) => {
-      webSocket.on('error', (error) => options.remark('websocket failed', error));
-      open(webSocket);
-    });
+    const open = await opening(options, context, request, identity, asked);
+    const protocol = chooseProtocol(incoming, subresource, asked);
+    acceptWebSocket(options, incoming, socket, head, protocol, open);
   } catch (error) {
     refuse(socket, toStatusError(error));
   }
 }
 
-function chooseProtocol({ headers }: IncomingMessage, subresource: string): string {
-  const asked = headers['upgrade'] ?? '';
-  if (asked.toLowerCase() !== 'websocket') throw notImplemented(`an upgrade to ${asked} (use WebSocket)`);
+/** Who may only get a pod may not enter it by a GET: `create` is asked for as well (Kubernetes 1.35). */
+async function authorized(
+  server: ApiServer,
+  request: UpgradeRequest,
+  identity: Identity,
+): Promise<RequestContext> {
+  const context = await server.authorizeRequest(request, identity);
+  if (context.info.subresource === 'log' || context.info.verb === 'create') return context;
+  await server.authorizeRequest({ ...request, method: 'POST' }, identity);
+  return context;
+}
+
+function offered({ headers }: IncomingMessage): string[] {
+  const text = headers['sec-websocket-protocol'];
+  return text === undefined ? [''] : text.split(',').map((each) => each.trim());
+}
+
+function chooseProtocol(incoming: IncomingMessage, subresource: string, asked: readonly string[]): string {
+  const upgradeTo = incoming.headers['upgrade'] ?? '';
+  if (upgradeTo.toLowerCase() !== 'websocket') {
+    throw badRequest(`unable to upgrade to ${upgradeTo}: use websocket or SPDY/3.1`);
+  }
   const spoken = protocols[subresource] ?? [];
-  const offered = String(headers['sec-websocket-protocol'] ?? '')
-    .split(',')
-    .map((each) => each.trim());
-  const protocol = offered.find((each) => spoken.includes(each));
+  const protocol = asked.find((each) => spoken.includes(each));
   if (protocol !== undefined) return protocol;
   throw badRequest(
-    `unable to upgrade: none of the protocols ${offered.join(', ')} is one of ${spoken.join(', ')}`,
+    `unable to upgrade: none of the protocols ${asked.join(', ')} is one of ${spoken.join(', ')}`,
   );
+}
+
+function acceptWebSocket(
+  options: UpgradeOptions,
+  incoming: IncomingMessage,
+  socket: Duplex,
+  head: Buffer,
+  protocol: string,
+  open: Open,
+): void {
+  const server = new WebSocketServer({
+    noServer: true,
+    maxPayload: limits.requestBodyBytesMax,
+    perMessageDeflate: false,
+  });
+  // The names have slashes, which RFC 6455 does not allow and ws refuses: it gets to see none of them.
+  delete incoming.headers['sec-websocket-protocol'];
+  server.on('headers', (headers) => {
+    if (protocol !== '') headers.push(`Sec-WebSocket-Protocol: ${protocol}`);
+  });
+  server.handleUpgrade(incoming, socket, head, (webSocket) => {
+    webSocket.on('error', (error) => options.remark('websocket failed', error));
+    open(webSocket, protocol);
+  });
 }
 
 /** Everything that can be refused is, before the connection changes its language. */
@@ -86,38 +133,59 @@ async function opening(
   context: RequestContext,
   request: UpgradeRequest,
   identity: Identity,
-): Promise<(webSocket: WebSocket) => void> {
-  const { subresource } = context.info;
-  if (!protocols[subresource]) throw badRequest(`${context.info.path} does not upgrade`);
-  switch (subresource) {
+  asked: readonly string[],
+): Promise<Open> {
+  switch (context.info.subresource) {
     case 'log': {
       const { body, status } = await options.server.handle(request, identity);
-      if (body instanceof Uint8Array) {
-        if (status !== 200) throw statusIn(body);
-        return (webSocket) => {
-          webSocket.send(body);
-          webSocket.close(1000);
-        };
-      }
-      return (webSocket) => pourLog(webSocket, body);
+      if (body instanceof Uint8Array && status !== 200) throw statusIn(body);
+      return (webSocket, protocol) => pourLog(webSocket, protocol, body);
     }
-    case 'portforward': {
-      const ports = context.info.query.getAll('ports').flatMap((text) => text.split(',').map(Number));
-      const valid =
-        ports.length > 0 && ports.every((port) => Number.isInteger(port) && port > 0 && port < 65_536);
-      if (!valid) throw badRequest('query parameter "ports" must name ports between 1 and 65535');
-      const sessions = await Promise.all(ports.map((port) => sessionOf(context, port)));
-      return (webSocket) => {
-        for (const [index, { node, request: first }] of sessions.entries()) {
-          forwardPort(context, webSocket, index, ports[index]!, node, first);
-        }
-      };
-    }
+    case 'portforward':
+      return asked.includes(tunnelProtocol) ? await tunnel(options, context) : await forwardPorts(context);
     default: {
       const { node, request: first } = await sessionOf(context);
-      return (webSocket) => runSession(context, webSocket, node, first);
+      const { server } = context;
+      return (webSocket, protocol) =>
+        runSession({ server, node, request: first }, webSocket, protocol as ChannelProtocol);
     }
   }
+}
+
+async function tunnel(options: UpgradeOptions, context: RequestContext): Promise<Open> {
+  const target = await forwardTarget(context);
+  return (webSocket) => {
+    const { connection } = new PortForwardTunnel({
+      server: context.server,
+      ...target,
+      carrier: {
+        send: (bytes) => {
+          if (webSocket.readyState === WebSocket.OPEN) webSocket.send(bytes);
+        },
+        end: () => webSocket.close(1000),
+        pause: () => webSocket.pause(),
+        resume: () => webSocket.resume(),
+        bufferedBytes: () => webSocket.bufferedAmount,
+      },
+      remark: options.remark,
+    });
+    webSocket.on('message', (message: Buffer) => connection.receive(message));
+    webSocket.on('close', () => connection.lost());
+  };
+}
+
+async function forwardPorts(context: RequestContext): Promise<Open> {
+  const ports = context.info.query.getAll('ports').flatMap((text) => text.split(',').map(Number));
+  const valid =
+    ports.length > 0 && ports.every((port) => Number.isInteger(port) && port > 0 && port < 65_536);
+  if (!valid) throw badRequest('query parameter "ports" must name ports between 1 and 65535');
+  const { node, requestFor } = await forwardTarget(context);
+  return (webSocket, protocol) => {
+    for (const [index, port] of ports.entries()) {
+      const one = { server: context.server, node, request: requestFor(port) };
+      forwardPort(one, webSocket, protocol as ChannelProtocol, { index, port });
+    }
+  };
 }
 
 function statusIn(body: Uint8Array): StatusError {
@@ -125,133 +193,19 @@ function statusIn(body: Uint8Array): StatusError {
   return new StatusError(Number(code), String(reason), String(message));
 }
 
-type FirstLetter = Awaited<ReturnType<typeof sessionOf>>['request'];
-
-function runSession(context: RequestContext, webSocket: WebSocket, node: string, request: FirstLetter): void {
-  const send = (channel: number, bytes: Uint8Array) => {
-    if (webSocket.readyState === WebSocket.OPEN) webSocket.send(framed(channel, bytes));
+function pourLog(webSocket: WebSocket, protocol: string, body: Uint8Array | ApiStream): void {
+  const send = (bytes: Uint8Array) => {
+    if (webSocket.readyState !== WebSocket.OPEN) return;
+    webSocket.send(protocol === 'base64.binary.k8s.io' ? Buffer.from(bytes).toString('base64') : bytes);
   };
-  const end = (exitCode: number | undefined, error: StatusError | undefined) => {
-    send(errorChannel, jsonBytes(endStatus(exitCode, error)));
-    webSocket.close(1000);
-  };
-  const session = new KubeletSession(context.server, node, request, {
-    output: (stream, bytes) => send(stream === 'stdout' ? stdoutChannel : stderrChannel, bytes),
-    ended: end,
-    bufferedBytes: () => webSocket.bufferedAmount,
-  });
-  session.opened.catch((error: unknown) => end(undefined, toStatusError(error)));
-  webSocket.on('message', (data: Buffer) => {
-    const bytes = Buffer.isBuffer(data) ? data : Buffer.from(data);
-    if (bytes.length === 0) return;
-    const rest = bytes.subarray(1);
-    switch (bytes[0]) {
-      case stdinChannel:
-        session.input(rest);
-        throttle(context, webSocket, session);
-        break;
-      case resizeChannel:
-        resize(session, rest);
-        break;
-      case closeChannel:
-        if (rest[0] === stdinChannel) session.inputEnd();
-        break;
-      default:
-        // Clients open with empty frames on the channels that they only read.
-        break;
-    }
-  });
-  webSocket.on('close', () => session.cancel());
-}
-
-/** Stops reading while the kubelet has not taken what came. */
-function throttle({ server }: RequestContext, webSocket: WebSocket, session: KubeletSession): void {
-  if (session.inputBacklog() < limits.watcherBufferedBytesMax || webSocket.isPaused) return;
-  webSocket.pause();
-  const poll = () => {
-    if (session.inputBacklog() < limits.watcherBufferedBytesMax / 2) webSocket.resume();
-    else server.system.env.clock.setTimer(limits.watcherDrainPollMs, poll);
-  };
-  server.system.env.clock.setTimer(limits.watcherDrainPollMs, poll);
-}
-
-function resize(session: KubeletSession, bytes: Buffer): void {
-  let size: { Width?: unknown; Height?: unknown };
-  try {
-    size = JSON.parse(bytes.toString()) as typeof size;
-  } catch {
-    return; // A client's half-written size says nothing about its terminal; the next one will.
+  const end = () => webSocket.close(1000);
+  if (body instanceof Uint8Array) {
+    send(body);
+    end();
+    return;
   }
-  if (Number.isInteger(size.Width) && Number.isInteger(size.Height)) {
-    session.resize(size.Width as number, size.Height as number);
-  }
-}
-
-/** kubectl takes the exit code of the command from here. */
-function endStatus(exitCode: number | undefined, error: StatusError | undefined): unknown {
-  if (error) return error.toStatus();
-  if (exitCode === undefined || exitCode === 0) return success();
-  return {
-    kind: 'Status',
-    apiVersion: 'v1',
-    metadata: {},
-    status: 'Failure',
-    reason: 'NonZeroExitCode',
-    message: `command terminated with non-zero exit code: exit status ${exitCode}`,
-    details: { causes: [{ reason: 'ExitCode', message: String(exitCode) }] },
-  };
-}
-
-/** Channels 2n (data) and 2n+1 (errors); each begins with the port, little-endian. */
-function forwardPort(
-  context: RequestContext,
-  webSocket: WebSocket,
-  index: number,
-  port: number,
-  node: string,
-  request: FirstLetter,
-): void {
-  const data = index * 2;
-  const errors = data + 1;
-  const send = (channel: number, bytes: Uint8Array) => {
-    if (webSocket.readyState === WebSocket.OPEN) webSocket.send(framed(channel, bytes));
-  };
-  const number = Buffer.alloc(2);
-  number.writeUInt16LE(port);
-  send(data, number);
-  send(errors, number);
-  const session = new KubeletSession(context.server, node, request, {
-    output: (_stream, bytes) => send(data, bytes),
-    ended: (_exitCode, error) => {
-      if (error) send(errors, Buffer.from(error.message));
-      webSocket.close(1000);
-    },
-    bufferedBytes: () => webSocket.bufferedAmount,
-  });
-  session.opened.catch((error: unknown) => {
-    send(errors, Buffer.from(toStatusError(error).message));
-    webSocket.close(1000);
-  });
-  webSocket.on('message', (message: Buffer) => {
-    if (message[0] === data && message.length > 1) {
-      session.input(message.subarray(1));
-      throttle(context, webSocket, session);
-    }
-  });
-  webSocket.on('close', () => session.cancel());
-}
-
-function pourLog(webSocket: WebSocket, stream: ApiStream): void {
-  stream.start({
-    chunk: (bytes) => webSocket.send(bytes),
-    end: () => webSocket.close(1000),
-    bufferedBytes: () => webSocket.bufferedAmount,
-  });
-  webSocket.on('close', () => stream.cancel());
-}
-
-function framed(channel: number, bytes: Uint8Array): Buffer {
-  return Buffer.concat([Buffer.from([channel]), bytes]);
+  webSocket.on('close', () => body.cancel());
+  body.start({ chunk: send, end, bufferedBytes: () => webSocket.bufferedAmount });
 }
 
 function refuse(socket: Duplex, error: StatusError): void {

@@ -17,6 +17,9 @@ export const edges: readonly string[] = [
   // HTTPS; the core behind it answers messages.
   'actors/apiserver/https-door.ts',
   'actors/apiserver/websocket-door.ts',
+  'actors/apiserver/spdy-door.ts',
+  'actors/apiserver/spdy/header-blocks.ts',
+  'actors/apiserver/http-proxy.ts',
   'actors/apiserver/jose-tokens.ts',
   // The machine as a kubelet sees it, and the process runtime.
   'actors/kubelet/machine-facts.ts',

@@ -1,11 +1,11 @@
-/** What exec, attach and port-forward have in common: the pod, its node and container, and the letter that begins. */
+/** What exec, attach, port-forward and proxies have in common: the pod, its node and container, the first letter. */
 import type { ContainerSelector } from '../../kubelet/messages.js';
 import type { Pod } from '../../objects/types/core.js';
 import type { SessionRequest } from '../kubelet-session.js';
 import type { ApiResponse } from '../request.js';
-import type { RequestContext } from '../server-context.js';
+import type { RequestContext, ServerContext } from '../server-context.js';
 import { badRequest, conflict, notFound } from '../status.js';
-import { objectKey, resourcePrefix } from '../storage.js';
+import { objectKey, resourcePrefix, type StoredResource } from '../storage.js';
 
 export interface Target {
   /** '' when the pod has none yet. */
@@ -14,12 +14,23 @@ export interface Target {
   readonly selector: ContainerSelector;
 }
 
-export async function targetOf(context: RequestContext): Promise<Target> {
-  const { server, info, resource } = context;
+const pods: StoredResource = { group: '', resource: 'pods' };
+
+export function podAt(server: ServerContext, namespace: string, name: string): Pod | undefined {
+  const entry = server.cache.resource(resourcePrefix(pods)).get(objectKey(pods, namespace, name));
+  return entry?.object as Pod | undefined;
+}
+
+/** Throws 404. */
+export function podOf(server: ServerContext, namespace: string, name: string): Pod {
+  const pod = podAt(server, namespace, name);
+  if (!pod) throw notFound(pods, name);
+  return pod;
+}
+
+export async function targetOf({ server, info }: RequestContext): Promise<Target> {
   await server.cache.fresh();
-  const key = objectKey(resource.storage, info.namespace, info.name);
-  const pod = server.cache.resource(resourcePrefix(resource.storage)).get(key)?.object as Pod | undefined;
-  if (!pod) throw notFound(resource, info.name);
+  const pod = podOf(server, info.namespace, info.name);
   const container = containerOf(pod, info.query.get('container') ?? '');
   return {
     node: pod.spec?.nodeName ?? '',
@@ -51,10 +62,29 @@ function containerOf({ metadata, spec }: Pod, asked: string): string | undefined
   );
 }
 
-/** The node and first letter of an exec, attach or port-forward session. */
+export interface ForwardTarget {
+  readonly node: string;
+  readonly pod: { readonly name: string; readonly uid: string };
+  requestFor(port: number): SessionRequest;
+}
+
+/** The pod that ports are forwarded to, whatever the ports. */
+export async function forwardTarget({ server, info }: RequestContext): Promise<ForwardTarget> {
+  await server.cache.fresh();
+  return forwardTo(podOf(server, info.namespace, info.name));
+}
+
+export function forwardTo({ metadata, spec }: Pod): ForwardTarget {
+  const { name = '', namespace = '', uid = '' } = metadata ?? {};
+  const node = spec?.nodeName ?? '';
+  if (node === '') throw badRequest(`pod ${name} does not have a host assigned`);
+  const target = { namespace, pod: name, podUid: uid };
+  return { node, pod: { name, uid }, requestFor: (port) => ({ type: 'KubeletPortForward', target, port }) };
+}
+
+/** The node and first letter of an exec or attach session. */
 export async function sessionOf(
   context: RequestContext,
-  port?: number,
 ): Promise<{ readonly node: string; readonly request: SessionRequest }> {
   const { info } = context;
   const { node, pod, selector } = await targetOf(context);
@@ -75,9 +105,6 @@ export async function sessionOf(
     }
     case 'attach':
       return { node, request: { type: 'KubeletAttach', target: selector, stdin, tty } };
-    case 'portforward':
-      if (port === undefined) throw badRequest('query parameter "ports" is required');
-      return { node, request: { type: 'KubeletPortForward', target: selector, port } };
     default:
       throw conflict(context.resource, info.name, `${info.subresource} is not a session`);
   }
