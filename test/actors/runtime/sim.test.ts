@@ -99,6 +99,34 @@ describe('the simulation', () => {
     assert.deepEqual(killed, [n1]);
   });
 
+  it('holds back what comes due while a node is paused, and lets it happen in its order afterwards', async () => {
+    const simulation = new Simulation({ seed: 1 });
+    const { clock } = simulation.env(n1);
+    const order: string[] = [];
+    clock.setTimer(2, () => order.push(`a at ${clock.monotonicMs()}`));
+    clock.setTimer(3, () => order.push(`b at ${clock.monotonicMs()}`));
+    const cancelled = clock.setTimer(4, () => order.push('never'));
+    clock.setTimer(9, () => order.push(`c at ${clock.monotonicMs()}`));
+    simulation.pause(n1);
+    await simulation.run(5);
+    assert.deepEqual(order, []);
+    cancelled.cancel();
+    simulation.resume(n1);
+    await simulation.run(10);
+    assert.deepEqual(order, ['a at 5', 'b at 5', 'c at 9']);
+  });
+
+  it('forgets what a paused node had planned when it is killed', async () => {
+    const simulation = new Simulation({ seed: 1 });
+    simulation.env(n1).clock.setTimer(1, () => assert.fail('it is dead'));
+    simulation.pause(n1);
+    await simulation.run(2);
+    simulation.kill(n1);
+    simulation.resume(n1);
+    await simulation.run(10);
+    assert.equal(simulation.isPaused(n1), false);
+  });
+
   it('makes chance by seed and node alone', () => {
     const draw = (seed: number, node: string) => {
       const env = new Simulation({ seed }).env(nodeId(node));
