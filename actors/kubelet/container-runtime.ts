@@ -12,6 +12,8 @@ export interface ContainerRuntime {
   readonly version: string;
   /** What keeps containers apart, in a few words, for the Node's annotation. */
   readonly isolation: string;
+  /** Where containers find their volumes; both are known after `start`. */
+  readonly mountPlacement: 'mountPath' | 'belowRoot';
   /** Picks up what an earlier life left behind: ended containers are listed, running ones are ended. */
   start(): Promise<void>;
   /** `listener` hears of every change of a container of any pod. Returns the way to stop listening. */

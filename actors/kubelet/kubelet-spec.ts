@@ -54,7 +54,8 @@ export function kubeletSpec(options: KubeletOptions): ChildSpec<KubeletMessage> 
     taints: options.taints ?? [],
     podsMax: limits.podsMax,
     containerRuntime: `${runtime.name}://${runtime.version}`,
-    isolation: runtime.isolation,
+    // Known when the runtime has started, which the kubelet waits for.
+    isolation: () => runtime.isolation,
   };
   const podsHere = informers.informer(pods, { fieldSelector: `spec.nodeName=${nodeName}` });
   const parts = {

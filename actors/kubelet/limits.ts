@@ -75,6 +75,10 @@ export interface RuntimeLimits {
   readonly streamChunkBytesMax: number;
   /** How long output may trickle in after a process has ended, before the pipes are closed. */
   readonly drainAfterExitMs: number;
+  /** What a container may write outside of its volumes, in memory, where its view replaces folders of the host. */
+  readonly viewBytesMax: number;
+  /** A folder with more entries is not rebuilt for a mount point in it. */
+  readonly viewEntriesMax: number;
   /** Processes started by exec in one container at a time. */
   readonly execsPerContainerMax: number;
   /** Between SIGTERM and SIGKILL when the kubelet itself ends. */
@@ -87,6 +91,8 @@ export const runtimeLimits: RuntimeLimits = {
   streamBufferBytesMax: 1024 * 1024,
   streamChunkBytesMax: 32 * 1024,
   drainAfterExitMs: 500,
+  viewBytesMax: 64 * 1024 * 1024,
+  viewEntriesMax: 256,
   execsPerContainerMax: 32,
   closeGraceMs: 1000,
 };

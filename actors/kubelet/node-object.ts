@@ -31,7 +31,7 @@ export interface NodeOptions {
   /** `name://version` of the container runtime. */
   readonly containerRuntime: string;
   /** How containers are isolated, as an annotation `kabuki.dev/isolation`. */
-  readonly isolation: string;
+  readonly isolation: () => string;
 }
 
 export const kubeletVersion = 'v1.36.0-kabuki';
@@ -46,7 +46,7 @@ export function nodeObject(options: NodeOptions): Node {
     metadata: {
       name: nodeName,
       labels: { ...standardLabels(nodeName, facts), ...labels },
-      annotations: { 'kabuki.dev/isolation': isolation },
+      annotations: { 'kabuki.dev/isolation': isolation() },
     },
     spec: { podCIDR: podCidr, podCIDRs: [podCidr], ...(taints.length === 0 ? {} : { taints: [...taints] }) },
   };

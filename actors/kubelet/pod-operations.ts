@@ -79,6 +79,11 @@ export class PodOperations {
       return { type: 'refused', refusal: { reason, backoffReason: reason, message, image: false } };
     }
     events.event(pod, 'Normal', 'Created', `Created container: ${container.name}`);
+    if (runtime.mountPlacement === 'belowRoot' && (container.volumeMounts ?? []).some(isAsked)) {
+      const where = 'at $KABUKI_ROOT<mountPath> only, not at their mount paths';
+      const message = `Container ${container.name} finds its volumes ${where}: isolation ${runtime.isolation}`;
+      events.event(pod, 'Warning', 'VolumesNotMounted', message);
+    }
     await runtime.startContainer(id);
     const record = runtime.get(id);
     if (record?.reason === 'StartError') events.event(pod, 'Warning', 'Failed', `Error: ${record.message}`);
@@ -282,6 +287,11 @@ export class PodOperations {
   #sleep(ms: number): Promise<void> {
     return new Promise((resolve) => void this.#clock.setTimer(ms, resolve));
   }
+}
+
+/** The token that admission adds to every pod is not worth an event of its own. */
+function isAsked(mount: { readonly mountPath: string }): boolean {
+  return mount.mountPath !== '/var/run/secrets/kubernetes.io/serviceaccount';
 }
 
 function mountsOf(container: Container, env: ReadonlyMap<string, string>): ContainerMount[] {

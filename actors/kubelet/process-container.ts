@@ -3,10 +3,10 @@
  * to whoever is attached, stop signal, SIGKILL after the grace period, and what is run by exec beside it.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { accessSync, constants, statSync } from 'node:fs';
-import { chown, mkdir, readFile, rm } from 'node:fs/promises';
+import type { Readable } from 'node:stream';
+import { accessSync, constants, realpathSync, statSync } from 'node:fs';
+import { chmod, chown, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
-import { constants as osConstants } from 'node:os';
 import type { Clock, Timer } from '../../transport/index.js';
 import type { ContainerLog } from './container-log.js';
 import {
@@ -17,8 +17,11 @@ import {
   RuntimeError,
 } from './container-runtime.js';
 import type { RuntimeLimits } from './limits.js';
+import { type MountViews, readyWord, type ViewCommand, type ViewProgram } from './mount-views.js';
 import { containerIdVariable, signalGroup, startMark } from './process-group.js';
-import { attachedStreams, processStreams } from './process-streams.js';
+import { attachedStreams, type Ending, endingOf, processStreams } from './process-streams.js';
+import type { ViewMount } from './view-plan.js';
+import { holds, viewMounts } from './volume-files.js';
 
 /** What stands in `<attempt>.json` beside the log of a container. */
 export interface StoredRecord {
@@ -32,10 +35,13 @@ interface Setting {
   readonly record: ContainerRecord;
   /** Absent for a container of an earlier life, which has ended. */
   readonly config: ContainerConfig | undefined;
-  /** Folder and attempt: `.log`, `.json` and `.root` follow. */
+  /** Folder and attempt: `.log`, `.json`, `.root` and `.view` follow. */
   readonly path: string;
   readonly clock: Clock;
   readonly limits: RuntimeLimits;
+  /** Undefined where the machine does not allow mount namespaces. */
+  readonly views: MountViews | undefined;
+  readonly volumesDir: string;
   readonly log: ContainerLog;
   store(stored: StoredRecord): Promise<void>;
   changed(): void;
@@ -104,21 +110,88 @@ export class ProcessContainer {
     if (config.user !== undefined && process.getuid?.() === 0) {
       await chown(this.root, config.user, config.group ?? config.user);
     }
-    const refusal = programRefusal(config, cwd, this.#environment(config));
-    if (refusal !== undefined) return this.#failedToStart(refusal);
-    const child = spawn(program(config), config.argv.slice(1), {
-      ...this.#spawnOptions(config, cwd),
-      stdio: [config.stdin ? 'pipe' : 'ignore', 'pipe', 'pipe'],
-    });
-    const failure = await spawned(child);
-    if (failure !== undefined) return this.#failedToStart(failure.message);
+    const launch = await this.#launch(config, cwd, (child) => this.#wire(child));
+    if ('refusal' in launch) return this.#failedToStart(launch.refusal);
+    const { child, ending } = launch;
+    if (this.#record.state !== 'created') {
+      // Stopped while its mounts were being made.
+      signalGroup(child.pid!, 'SIGKILL');
+      return;
+    }
     this.#child = child;
     this.#groupId = child.pid!;
     this.#startMark = startMark(child.pid!);
     this.#record = { ...this.#record, state: 'running', startedAtMs: clock.nowMs() };
-    this.#wire(child);
+    void ending.exit.then((exitCode) => this.#exited(child, ending.closed, exitCode));
     this.#setting.changed();
     await this.store();
+  }
+
+  /** Resolves when the container's own program runs, in its view of the file system if it has mounts. */
+  async #launch(config: ContainerConfig, cwd: string, wire: Wiring): Promise<Launched | Refused> {
+    const { views, volumesDir, path } = this.#setting;
+    const stdin = config.stdin ? 'pipe' : 'ignore';
+    if (program(config) === '') return { refusal: 'no command specified' };
+    if (views === undefined || !this.#inView) {
+      const refusal = programRefusal(config, cwd, this.#environment(config));
+      if (refusal !== undefined) return { refusal };
+      const child = spawn(program(config), config.argv.slice(1), {
+        ...this.#spawnOptions(config, cwd),
+        stdio: [stdin, 'pipe', 'pipe'],
+      });
+      const ending = endingOf(child);
+      if (child.pid !== undefined) wire(child, ending);
+      const failure = await spawned(child);
+      return failure === undefined ? { child, ending } : { refusal: failure.message };
+    }
+    let command: ViewCommand;
+    try {
+      const store = `${path}.view`;
+      await mkdir(store, { recursive: true });
+      const mounts = viewMounts(volumesDir, config.mounts);
+      const message = await this.#messageMount(config);
+      const all = message === undefined ? mounts : [...mounts, message];
+      command = views.run(realpathSync(store), all, this.#viewProgram(config, config.argv, cwd));
+    } catch (error) {
+      if (!isExpected(error)) throw error;
+      return { refusal: error.message };
+    }
+    return this.#spawnInView(config, command, stdin, wire);
+  }
+
+  async #spawnInView(
+    config: ContainerConfig,
+    command: ViewCommand,
+    stdin: 'pipe' | 'ignore',
+    wire: Wiring,
+  ): Promise<Launched | Refused> {
+    const child = spawn(command.file, command.args, {
+      cwd: '/',
+      detached: true,
+      env: this.#environment(config),
+      stdio: [stdin, 'pipe', 'pipe', 'pipe'],
+    });
+    const ending = endingOf(child);
+    if (child.pid !== undefined) wire(child, ending);
+    const failure = await refusalOf(child, ending);
+    return failure === undefined ? { child, ending } : { refusal: failure };
+  }
+
+  /** The file for the termination message, to be put where the container writes it; none if that is in a volume. */
+  async #messageMount(config: ContainerConfig): Promise<ViewMount | undefined> {
+    const mountPath = config.terminationMessagePath;
+    if (config.mounts.some((mount) => mount.mountPath === mountPath || holds(mount.mountPath, mountPath))) {
+      return undefined;
+    }
+    const path = join(this.root, mountPath);
+    await writeFile(path, '');
+    await chmod(path, 0o666);
+    return { source: realpathSync(path), mountPath, readOnly: false, kind: 'file' };
+  }
+
+  #viewProgram(config: ContainerConfig, argv: readonly string[], cwd: string): ViewProgram {
+    const { workingDir, user, group } = config;
+    return { argv, folders: workingDir === undefined ? [cwd] : [workingDir, cwd], user, group };
   }
 
   async stop(graceMs: number): Promise<void> {
@@ -144,20 +217,42 @@ export class ProcessContainer {
     }
     const argv = replaceProgram(config, request.command);
     const cwd = await this.#workingDir(config);
+    const stdin = request.stdin ? 'pipe' : 'ignore';
+    let streams: ContainerStreams | undefined;
+    const wire = (child: ChildProcess, ending: Ending) => {
+      streams = processStreams(child, ending, limits, this.#setting.clock);
+    };
+    if (this.#inView) {
+      const command = this.#setting.views!.enter(this.#groupId!, this.#viewProgram(config, argv, cwd));
+      const launched = await this.#spawnInView(config, command, stdin, wire);
+      if ('refusal' in launched) throw new RuntimeError('NotFound', launched.refusal);
+      this.#keepExec(launched);
+      return streams!;
+    }
     const child = spawn(argv[0] ?? '', argv.slice(1), {
       ...this.#spawnOptions(config, cwd),
-      stdio: [request.stdin ? 'pipe' : 'ignore', 'pipe', 'pipe'],
+      stdio: [stdin, 'pipe', 'pipe'],
     });
+    const ending = endingOf(child);
+    if (child.pid !== undefined) wire(child, ending);
     const failure = await spawned(child);
     if (failure !== undefined) {
       throw new RuntimeError('NotFound', `exec: ${JSON.stringify(argv[0])}: ${failure.message}`);
     }
+    this.#keepExec({ child, ending });
+    return streams!;
+  }
+
+  #keepExec({ child, ending }: Launched): void {
     this.#execs.add(child);
-    child.once('exit', () => {
+    void ending.exit.then(() => {
       this.#execs.delete(child);
       signalGroup(child.pid!, 'SIGKILL');
     });
-    return processStreams(child, limits, this.#setting.clock);
+  }
+
+  get #inView(): boolean {
+    return this.#setting.views !== undefined && (this.#setting.config?.mounts.length ?? 0) > 0;
   }
 
   attach(): ContainerStreams {
@@ -180,9 +275,11 @@ export class ProcessContainer {
   async removeFiles(): Promise<void> {
     await this.#setting.log.remove();
     await rm(this.root, { recursive: true, force: true });
+    await rm(`${this.#setting.path}.view`, { recursive: true, force: true });
     await rm(`${this.#setting.path}.json`, { force: true });
   }
 
+  /** At once after the spawn: Node discards what a process that has ended wrote if nobody listens. */
   #wire(child: ChildProcess): void {
     const { log } = this.#setting;
     for (const stream of ['stdout', 'stderr'] as const) {
@@ -200,16 +297,9 @@ export class ProcessContainer {
         else pipe.resume();
       }
     };
-    const closed = new Promise<void>((resolve) => child.once('close', () => resolve()));
-    child.once('exit', (code, signal) => void this.#exited(child, closed, code, signal));
   }
 
-  async #exited(
-    child: ChildProcess,
-    closed: Promise<void>,
-    code: number | null,
-    signal: NodeJS.Signals | null,
-  ): Promise<void> {
+  async #exited(child: ChildProcess, closed: Promise<void>, exitCode: number): Promise<void> {
     const { clock, limits, log, config } = this.#setting;
     this.#killTimer?.cancel();
     // A container ends with its first process: what it left in the group goes too.
@@ -224,7 +314,6 @@ export class ProcessContainer {
     timer?.cancel();
     child.stdout?.destroy();
     child.stderr?.destroy();
-    const exitCode = code ?? 128 + (osConstants.signals[signal ?? 'SIGKILL'] ?? 0);
     const logFailure = await log.close().then(
       () => undefined,
       (error: Error) => `the log could not be written: ${error.message}`,
@@ -323,6 +412,18 @@ export class ProcessContainer {
   }
 }
 
+interface Launched {
+  readonly child: ChildProcess;
+  readonly ending: Ending;
+}
+
+interface Refused {
+  readonly refusal: string;
+}
+
+/** Takes hold of a process's pipes. */
+type Wiring = (child: ChildProcess, ending: Ending) => void;
+
 interface SpawnBasics {
   readonly cwd: string;
   readonly detached: true;
@@ -372,6 +473,36 @@ function spawned(child: ChildProcess): Promise<Error | undefined> {
     child.once('spawn', () => resolve(undefined));
     child.once('error', resolve);
   });
+}
+
+/** What keeps the program from running; undefined when it runs. Until then descriptor 3 speaks for the container. */
+async function refusalOf(child: ChildProcess, ending: Ending): Promise<string | undefined> {
+  if (child.pid === undefined) return (await spawned(child))?.message;
+  let said = '';
+  let complaint = '';
+  const pipe = child.stdio[3] as Readable;
+  const piped = new Promise<void>((resolve) => {
+    pipe.on('data', (bytes: Buffer) => (said += bytes.toString('utf8')));
+    pipe.once('error', () => resolve());
+    pipe.once('close', () => resolve());
+  });
+  const listen = (bytes: Buffer) => {
+    complaint = (complaint + bytes.toString('utf8')).slice(0, messageBytesMax);
+  };
+  child.stderr!.on('data', listen);
+  await piped;
+  child.stderr!.off('data', listen);
+  if (said.trimEnd().split('\n').at(-1) === readyWord) return undefined;
+  child.stderr!.on('data', listen);
+  const exitCode = await ending.exit;
+  await ending.closed;
+  const why = (said + complaint).trim().slice(0, messageBytesMax);
+  return why || `it ended with code ${exitCode} while its mounts were made`;
+}
+
+/** Errors of the pod's volumes, or of the machine's file system. */
+function isExpected(error: unknown): error is Error {
+  return error instanceof RuntimeError || (error as NodeJS.ErrnoException).syscall !== undefined;
 }
 
 async function readMessage(path: string): Promise<string | undefined> {

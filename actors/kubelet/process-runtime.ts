@@ -1,8 +1,9 @@
 /**
  * Edge: containers as process groups of this machine. A container has a folder of its own as `KABUKI_ROOT`
- * and current directory, its volumes at `$KABUKI_ROOT<mountPath>`, and its output in a CRI log file; there
- * is no other isolation. Records on disk name every process that was started, so that what a killed kubelet
- * left behind is found and ended, and nothing else ever is.
+ * and current directory, its volumes at `$KABUKI_ROOT<mountPath>` and, where the machine allows mount
+ * namespaces, at their mount paths (mount-views.ts), and its output in a CRI log file; there is no other
+ * isolation. Records on disk name every process that was started, so that what a killed kubelet left behind
+ * is found and ended, and nothing else ever is.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
@@ -24,6 +25,7 @@ import { resolveFromCatalogue } from './image-catalogue.js';
 import { type RuntimeLimits, runtimeLimits } from './limits.js';
 import type { LogOptions } from './messages.js';
 import { findByContainerId, killProcess, signalGroup, startMark } from './process-group.js';
+import { MountViews } from './mount-views.js';
 import { ProcessContainer, type StoredRecord } from './process-container.js';
 import { linkMounts, writeVolumeFiles } from './volume-files.js';
 
@@ -33,12 +35,13 @@ export interface ProcessRuntimeOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly limits?: RuntimeLimits;
+  /** `links` makes no use of mount namespaces, though the machine may allow them; `real` if it does. */
+  readonly mounts?: 'real' | 'links';
 }
 
 export class ProcessRuntime implements ContainerRuntime {
   readonly name = 'process';
   readonly version = process.versions.node;
-  readonly isolation = 'none: host processes with a folder of their own';
   readonly #podsDir: string;
   readonly #options: ProcessRuntimeOptions;
   readonly #limits: RuntimeLimits;
@@ -46,6 +49,8 @@ export class ProcessRuntime implements ContainerRuntime {
   readonly #listeners = new Set<(podUid: string) => void>();
   #closing = false;
   #started = false;
+  /** A text says why there are none. */
+  #views: MountViews | string = 'the runtime has not been started';
 
   constructor(options: ProcessRuntimeOptions) {
     this.#options = options;
@@ -53,11 +58,23 @@ export class ProcessRuntime implements ContainerRuntime {
     this.#podsDir = join(options.dataDir, 'pods');
   }
 
+  get isolation(): string {
+    const views = this.#views;
+    if (typeof views !== 'string') return `mounts: ${views.way} per container; otherwise host processes`;
+    return `none: host processes with a folder of their own, no mounts (${views})`;
+  }
+
+  get mountPlacement(): 'mountPath' | 'belowRoot' {
+    return typeof this.#views === 'string' ? 'belowRoot' : 'mountPath';
+  }
+
   async start(): Promise<void> {
     this.#closing = false;
     if (this.#started) return;
     this.#started = true;
     await mkdir(this.#podsDir, { recursive: true, mode: 0o700 });
+    const { mounts = 'real', dataDir } = this.#options;
+    this.#views = mounts === 'links' ? 'as configured' : await MountViews.find(dataDir, this.#limits);
     const leftovers = readRecords(this.#podsDir);
     endLeftovers(leftovers.map(({ stored }) => stored));
     for (const { stored, folder } of leftovers) {
@@ -116,7 +133,8 @@ export class ProcessRuntime implements ContainerRuntime {
     try {
       await rm(container.root, { recursive: true, force: true });
       await mkdir(container.root, { recursive: true, mode: 0o700 });
-      await linkMounts(container.root, this.#volumesDir(config.podUid), config.mounts);
+      const links = this.mountPlacement === 'mountPath' ? 'besideMounts' : 'all';
+      await linkMounts(container.root, this.#volumesDir(config.podUid), config.mounts, links);
       await container.store();
     } catch (error) {
       this.#containers.delete(record.id);
@@ -133,6 +151,9 @@ export class ProcessRuntime implements ContainerRuntime {
     const container = this.#find(id);
     if (this.#closing) throw new RuntimeError('Limit', 'the process runtime is closing');
     await container.start();
+    // What came to life while the others were being ended goes too.
+    if (this.#closing && container.record.state === 'running')
+      await container.stop(this.#limits.closeGraceMs);
   }
 
   async stop(id: string, graceMs: number): Promise<void> {
@@ -201,6 +222,8 @@ export class ProcessRuntime implements ContainerRuntime {
       path,
       clock,
       limits: this.#limits,
+      views: typeof this.#views === 'string' ? undefined : this.#views,
+      volumesDir: this.#volumesDir(record.podUid),
       log: new ContainerLog(`${path}.log`, clock, this.#limits, record.state === 'exited'),
       store: (stored) => storeRecord(`${path}.json`, stored),
       changed: () => {

@@ -10,7 +10,31 @@ import type { ContainerStreams, OutputChunk } from './container-runtime.js';
 import type { RuntimeLimits } from './limits.js';
 import { signalGroup } from './process-group.js';
 
-export function processStreams(child: ChildProcess, limits: RuntimeLimits, clock: Clock): ContainerStreams {
+/** Taken hold of right after the spawn: a short program may end before anybody else listens. */
+export interface Ending {
+  /** 128 + the number of the signal if one ended it. */
+  readonly exit: Promise<number>;
+  /** All pipes have come to their end, too. */
+  readonly closed: Promise<void>;
+}
+
+export function endingOf(child: ChildProcess): Ending {
+  return {
+    exit: new Promise((resolve) => {
+      child.once('exit', (code, signal) =>
+        resolve(code ?? 128 + (osConstants.signals[signal ?? 'SIGKILL'] ?? 0)),
+      );
+    }),
+    closed: new Promise((resolve) => child.once('close', () => resolve())),
+  };
+}
+
+export function processStreams(
+  child: ChildProcess,
+  ending: Ending,
+  limits: RuntimeLimits,
+  clock: Clock,
+): ContainerStreams {
   const pipes = [child.stdout!, child.stderr!];
   const queue = outputQueue(limits, (paused) => {
     for (const pipe of pipes) {
@@ -23,18 +47,14 @@ export function processStreams(child: ChildProcess, limits: RuntimeLimits, clock
     child[stream]!.on('error', () => {});
   }
   child.stdin?.on('error', () => {});
-  const exit = new Promise<number>((resolve) => {
-    child.once('exit', (code, signal) => {
-      const exitCode = code ?? 128 + (osConstants.signals[signal ?? 'SIGKILL'] ?? 0);
-      const timer = clock.setTimer(limits.drainAfterExitMs, () => {
-        for (const pipe of pipes) if (!pipe.isPaused()) pipe.destroy();
-      });
-      child.once('close', () => {
-        timer.cancel();
-        queue.end();
-        resolve(exitCode);
-      });
+  const exit = ending.exit.then(async (exitCode) => {
+    const timer = clock.setTimer(limits.drainAfterExitMs, () => {
+      for (const pipe of pipes) if (!pipe.isPaused()) pipe.destroy();
     });
+    await ending.closed;
+    timer.cancel();
+    queue.end();
+    return exitCode;
   });
   return {
     output: queue,

@@ -57,6 +57,7 @@ export class SimulatedRuntime implements ContainerRuntime {
   readonly name = 'simulated';
   readonly version = '1.0';
   readonly isolation = 'simulated';
+  readonly mountPlacement = 'mountPath';
   readonly #clock: Clock;
   readonly #random: Random;
   readonly #startDelayMs: number;

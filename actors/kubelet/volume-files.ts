@@ -2,8 +2,8 @@
  * Edge: volumes on disk. Files of configMap, secret, downwardAPI and projected volumes are replaced all at
  * once, as Kubernetes' AtomicWriter does: a new folder, then the link `..data` is moved to it.
  */
-import { existsSync, statSync } from 'node:fs';
-import { lstat, mkdir, readdir, readlink, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { existsSync, realpathSync, statSync } from 'node:fs';
+import { chmod, lstat, mkdir, readdir, readlink, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join, normalize } from 'node:path';
 import {
   type ContainerMount,
@@ -11,12 +11,16 @@ import {
   type VolumeContent,
   type VolumeFile,
 } from './container-runtime.js';
+import type { ViewMount } from './view-plan.js';
 
 export async function writeVolumeFiles(volumesDir: string, volume: VolumeContent): Promise<void> {
   const folder = join(volumesDir, volume.name);
   switch (volume.type) {
     case 'empty':
-      await mkdir(folder, { recursive: true, mode: 0o777 });
+      if (existsSync(folder)) return;
+      await mkdir(folder, { recursive: true });
+      // Of all users of the pod, whatever our umask.
+      await chmod(folder, 0o777);
       return;
     case 'files':
       await mkdir(folder, { recursive: true, mode: 0o755 });
@@ -30,11 +34,15 @@ export async function writeVolumeFiles(volumesDir: string, volume: VolumeContent
   }
 }
 
-/** Makes `<root><mountPath>` lead to the volume. */
+/**
+ * Makes `<root><mountPath>` lead to the volume. Links cannot put a mount inside of what another volume holds: that is
+ * refused if links are `all` that the container gets, and left out if they come `besideMounts`.
+ */
 export async function linkMounts(
   root: string,
   volumesDir: string,
   mounts: readonly ContainerMount[],
+  links: 'all' | 'besideMounts',
 ): Promise<void> {
   // Outer paths first, so that an inner mount is put into the outer volume.
   const sorted = [...mounts].sort((a, b) => (a.mountPath < b.mountPath ? -1 : 1));
@@ -45,9 +53,29 @@ export async function linkMounts(
     const place = join(root, inside(mount.mountPath));
     if (place === root)
       throw new RuntimeError('BadVolume', `a volume cannot be mounted at ${mount.mountPath}`);
+    if (links === 'besideMounts' && mounts.some((other) => holds(other.mountPath, mount.mountPath))) continue;
     await mkdir(dirname(place), { recursive: true });
     await linkOnce(target, place, mount.mountPath);
   }
+}
+
+/** What is to be mounted where, as it lies on the host. */
+export function viewMounts(volumesDir: string, mounts: readonly ContainerMount[]): ViewMount[] {
+  return mounts.map(({ volume, subPath, mountPath, readOnly }) => {
+    const path = join(volumesDir, volume, inside(subPath ?? ''));
+    try {
+      const source = realpathSync(path);
+      return { source, mountPath, readOnly, kind: statSync(source).isDirectory() ? 'folder' : 'file' };
+    } catch (error) {
+      const why = `volume "${volume}" cannot be mounted at ${mountPath}: ${(error as Error).message}`;
+      throw new RuntimeError('BadVolume', why, { cause: error });
+    }
+  });
+}
+
+export function holds(mountPath: string, path: string): boolean {
+  const [outer, inner] = [normalize(`/${mountPath}/`), normalize(`/${path}/`)];
+  return outer !== inner && inner.startsWith(outer);
 }
 
 /** Never removes what is there: below another mount it may be somebody's data (hostPath). */
@@ -72,7 +100,8 @@ async function replaceFiles(folder: string, files: readonly VolumeFile[]): Promi
   for (const file of files) {
     const path = join(folder, version, inside(file.path));
     await mkdir(dirname(path), { recursive: true });
-    await writeFile(path, file.bytes, { mode: file.mode });
+    await writeFile(path, file.bytes, { mode: 0o600 });
+    await chmod(path, file.mode);
   }
   await symlink(version, join(folder, '..data_new'));
   await rename(join(folder, '..data_new'), data);
@@ -97,7 +126,7 @@ async function linkNames(folder: string, names: ReadonlySet<string>): Promise<vo
 async function linkHostPath(folder: string, volume: Extract<VolumeContent, { type: 'host' }>): Promise<void> {
   const { path, check } = volume;
   const there = statSync(path, { throwIfNoEntry: false });
-  if (there === undefined && check === 'DirectoryOrCreate')
+  if (there === undefined && (check === '' || check === 'DirectoryOrCreate'))
     await mkdir(path, { recursive: true, mode: 0o755 });
   else if (there === undefined && check === 'FileOrCreate') await writeFile(path, '', { mode: 0o644 });
   else if (check === 'Directory' || check === 'DirectoryOrCreate') {

@@ -23,6 +23,7 @@ export const edges: readonly string[] = [
   'actors/apiserver/jose-tokens.ts',
   // The machine as a kubelet sees it, and the process runtime.
   'actors/kubelet/machine-facts.ts',
+  'actors/kubelet/mount-views.ts',
   'actors/kubelet/socket-pod-network.ts',
   'actors/kubelet/static-pod-folder.ts',
   'actors/kubelet/container-log.ts',
