@@ -115,6 +115,18 @@ export function applyDefaults(kind: GroupKind, object: KubeObject): void {
   fillDefaults(object as JsonObject, kind);
 }
 
+/** The status of a kind as it prints when nothing has written one yet; undefined when it is left out. */
+export function firstStatus(kind: ExpectedKind): unknown {
+  if (!kind.definition) return undefined;
+  const known = firstStatuses.get(kind.definition);
+  if (known) return structuredClone(known.status);
+  const { status } = decodeValue({ metadata: {} }, kind, 'Ignore').object;
+  firstStatuses.set(kind.definition, { status });
+  return structuredClone(status);
+}
+
+const firstStatuses = new WeakMap<object, { readonly status: unknown }>();
+
 /** What the server writes into a new object: its first status, selectors that follow from the uid. */
 export function prepareNew(kind: GroupKind, object: KubeObject): void {
   prepareForCreate(object as JsonObject, kind);

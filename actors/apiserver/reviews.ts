@@ -52,7 +52,7 @@ async function subjectAccessReview(context: RequestContext): Promise<ApiResponse
   const { namespace } = context.info;
   if (context.resource.namespaced) {
     if (!spec.resourceAttributes || spec.resourceAttributes.namespace !== namespace) {
-      throw badRequest(`must specify the namespace ${namespace} in spec.resourceAttributes.namespace`);
+      throw badRequest(`spec.resourceAttributes.namespace must match namespace: ${namespace}`);
     }
   }
   const identity: Identity = { username: spec.user ?? '', groups: spec.groups ?? [] };

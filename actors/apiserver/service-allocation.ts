@@ -3,6 +3,7 @@
  * writes the Service, so no two Services ever hold the same one and none is lost; the cache only helps to guess a
  * free one (Kubernetes: pkg/registry/core/service/storage/alloc.go).
  */
+import { isDeepStrictEqual } from 'node:util';
 import type { KubeObject } from '../objects/meta.js';
 import type { Service, ServicePort } from '../objects/types/core.js';
 import type { ServerContext } from './server-context.js';
@@ -62,6 +63,7 @@ function keysOf(service: Service | undefined): Set<string> {
 function keepAllocated(next: Service, old: Service | undefined): void {
   const spec = next.spec;
   if (!spec || !old?.spec) return;
+  dropDependents(next, old);
   if (!hasAddress(next)) {
     delete spec.clusterIP;
     delete spec.clusterIPs;
@@ -81,6 +83,32 @@ function keepAllocated(next: Service, old: Service | undefined): void {
       if (same) port.nodePort = same;
     }
   }
+}
+
+/** What the new type has no use for goes, unless the writer touched it (registry/core/service, dropTypeDependentFields). */
+function dropDependents(next: Service, old: Service): void {
+  const spec = next.spec!;
+  const before = old.spec!;
+  const drop = (key: 'externalTrafficPolicy' | 'ipFamilies' | 'ipFamilyPolicy' | 'loadBalancerClass') => {
+    if (isDeepStrictEqual(spec[key], before[key])) delete spec[key];
+  };
+  if (hasAddress(old) && !hasAddress(next)) {
+    drop('ipFamilies');
+    drop('ipFamilyPolicy');
+  }
+  if (isExternal(old) && !isExternal(next)) drop('externalTrafficPolicy');
+  if (before.type === 'LoadBalancer' && spec.type !== 'LoadBalancer') {
+    drop('loadBalancerClass');
+    if (spec.allocateLoadBalancerNodePorts === before.allocateLoadBalancerNodePorts) {
+      delete spec.allocateLoadBalancerNodePorts;
+    }
+  }
+}
+
+/** Whether traffic comes from outside of the cluster, so that externalTrafficPolicy means something. */
+function isExternal({ spec }: Service): boolean {
+  if (spec?.type === 'NodePort' || spec?.type === 'LoadBalancer') return true;
+  return spec?.type === 'ClusterIP' && (spec.externalIPs?.length ?? 0) > 0;
 }
 
 class Allocation {

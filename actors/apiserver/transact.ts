@@ -26,7 +26,8 @@ export type Outcome =
   | { readonly type: 'keep' }
   /** In the stored version. */
   | ({ readonly type: 'write'; readonly object: KubeObject } & Companions)
-  | ({ readonly type: 'delete' } & Companions);
+  /** `last`: what the writer left of it, for the answer; absent: as it was. */
+  | ({ readonly type: 'delete'; readonly last?: KubeObject } & Companions);
 
 export interface Change {
   /**
@@ -87,10 +88,7 @@ export async function transact(
       case 'written':
         // The journal names what was written, so that a trace can be found by its object.
         context.server.system.note('apiserver', `object ${type}`, { object: key, revision: result.revision });
-        return {
-          entry: value ? new CacheEntry(key, value, result.revision) : current!.at(result.revision),
-          type,
-        };
+        return { entry: entryAfter(key, value, outcome, current, result.revision), type };
       case 'changed':
         current = result.current;
         newest = true;
@@ -106,6 +104,19 @@ export async function transact(
     }
   }
   throw conflict(of, of.name);
+}
+
+function entryAfter(
+  key: string,
+  value: Uint8Array | undefined,
+  outcome: Outcome,
+  current: CacheEntry | undefined,
+  revision: number,
+): CacheEntry {
+  if (value) return new CacheEntry(key, value, revision);
+  if (outcome.type === 'delete' && outcome.last)
+    return new CacheEntry(key, encodeStored(outcome.last), revision);
+  return current!.at(revision);
 }
 
 function writeOf(

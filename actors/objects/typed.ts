@@ -172,7 +172,9 @@ function readBytes(value: unknown, place: Place): string {
   if (typeof value !== 'string') throw wrongType(value, place, '[]uint8');
   const compact = value.replace(/[\r\n]/g, '');
   if (compact.length % 4 !== 0 || !/^[A-Za-z0-9+/]*={0,2}$/.test(compact)) {
-    throw new ObjectError('MALFORMED', `${place.path}: illegal base64 data`);
+    const strange = compact.search(/[^A-Za-z0-9+/]/);
+    const at = strange === -1 ? compact.length - (compact.length % 4) : strange;
+    throw new ObjectError('MALFORMED', `${place.path}: illegal base64 data at input byte ${at}`);
   }
   return compact;
 }

@@ -2,7 +2,14 @@
 import type { KubeObject, ObjectMeta } from '../../objects/meta.js';
 import { admitCreate, requireNamespace } from '../admission.js';
 import { limits } from '../limits.js';
-import { applyDefaults, convertToStored, prepareNew, trackUpdate, validateObject } from '../machinery.js';
+import {
+  applyDefaults,
+  convertToStored,
+  firstStatus,
+  prepareNew,
+  trackUpdate,
+  validateObject,
+} from '../machinery.js';
 import { companionsFor } from '../companions.js';
 import type { ApiResponse } from '../request.js';
 import { nowText, type RequestContext, writerOf } from '../server-context.js';
@@ -68,7 +75,7 @@ async function createOnce(
     ]);
   }
   fillSystemFields(context, metadata, strategy.hasGeneration);
-  if (strategy.hasStatus) delete (object as { status?: unknown }).status;
+  if (strategy.hasStatus) resetStatus(object, firstStatus(resource));
   applyDefaults(resource, object);
   prepareNew(resource, object);
   await admitCreate(context, object);
@@ -77,6 +84,12 @@ async function createOnce(
   const causes = validateObject(resource, complete, undefined, '');
   if (causes.length > 0) throw invalid(resource, metadata.name, causes);
   return await writeNew(context, complete);
+}
+
+/** What a client says of the status is not taken; Go prints an empty struct, so it is there: `status: {}`. */
+function resetStatus(object: KubeObject & { status?: unknown }, status: unknown): void {
+  if (status === undefined) delete object.status;
+  else object.status = status;
 }
 
 /** Writes a finished object unless one of that name exists. */

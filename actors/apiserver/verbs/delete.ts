@@ -41,6 +41,7 @@ export async function deleteObject(context: RequestContext): Promise<ApiResponse
   const dryRun = context.dryRun || (options.dryRun?.length ?? 0) > 0;
   const { info } = context;
   admitDelete(context, info.name);
+  warnOfOrphans(context, options);
   return answer(context, await deleteOne({ ...context, dryRun }, info.namespace, info.name, options));
 }
 
@@ -248,6 +249,20 @@ function namespaceIsEmpty(object: KubeObject): boolean {
 
 /** Kinds whose dependents stay unless told otherwise: a promise made before there was a garbage collector. */
 const orphanByDefault = new Set(['/replicationcontrollers', 'batch/jobs']);
+
+/** The pods that a deleted job leaves behind surprise people. */
+function warnOfOrphans(
+  context: RequestContext,
+  { propagationPolicy, orphanDependents }: DeletionOptions,
+): void {
+  const { group, resource } = context.resource;
+  if (group !== 'batch' || resource !== 'jobs' || propagationPolicy || typeof orphanDependents === 'boolean')
+    return;
+  context.warnings.push(
+    'child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them ' +
+      'or set propagationPolicy=Orphan to suppress this warning',
+  );
+}
 
 /** Kubernetes: deletionFinalizersForGarbageCollection. */
 function collectorFinalizers(

@@ -6,14 +6,14 @@ import { parseMediaType } from '../negotiation.js';
 import type { ApiResponse } from '../request.js';
 import { isTrue } from '../request-info.js';
 import { type RequestContext, writerOf } from '../server-context.js';
-import { badRequest, invalid, notFound, unsupportedMediaType } from '../status.js';
+import { badRequest, conflict, invalid, notFound, unsupportedMediaType } from '../status.js';
 import { objectKey } from '../storage.js';
 import { strategyFor } from '../strategies.js';
 import { transact } from '../transact.js';
 import { checkKind } from './body.js';
 import { createFrom } from './create.js';
 import { viewOf } from './read.js';
-import { checkName, finishUpdate } from './update.js';
+import { checkName, checkUid, finishUpdate } from './update.js';
 
 const patchTypes = [
   'application/json-patch+json',
@@ -96,6 +96,9 @@ async function applyObject(context: RequestContext): Promise<ApiResponse> {
   const result = await transact(context, { ...resource, name: info.name }, key, async (current, taken) => {
     missing = current === undefined;
     if (!current) throw notFound(resource, info.name);
+    const { uid, resourceVersion } = appliedMetadata(document);
+    if (uid) checkUid(context, uid, current);
+    if (resourceVersion && resourceVersion !== String(current.revision)) throw conflict(resource, info.name);
     const old = view.object(current);
     const next = structuredClone(serverSideApply(resource, old, document, writer));
     checkName((next.metadata ??= {}), info.name);
@@ -105,8 +108,18 @@ async function applyObject(context: RequestContext): Promise<ApiResponse> {
     throw error;
   });
   if (result) return view.respond(result.entry, context.form, 200);
+  const { uid } = appliedMetadata(document);
+  if (uid) {
+    const why = `uid mismatch: the provided object specified uid ${uid}, and no existing object was found`;
+    throw conflict(resource, info.name, why);
+  }
   const fresh = checkKind(serverSideApply(resource, undefined, document, writer), resource);
   checkName(fresh.metadata!, info.name);
   const { entry } = await createFrom(context, fresh, 'apply');
   return view.respond(entry, context.form, 201);
+}
+
+/** What an applied document says of the version that it is meant for. */
+function appliedMetadata(document: unknown): { readonly uid?: string; readonly resourceVersion?: string } {
+  return (document as KubeObject | undefined)?.metadata ?? {};
 }

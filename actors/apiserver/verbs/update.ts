@@ -98,7 +98,7 @@ export async function finishUpdate(
   const companions = await companionsFor(context, gone ? undefined : complete, old, taken);
   const causes = [...newFinalizers(complete, old), ...validateObject(resource, complete, old, subresource)];
   if (causes.length > 0) throw invalid(resource, info.name, causes);
-  if (gone) return { type: 'delete', ...companions };
+  if (gone) return { type: 'delete', last: convertToStored(resource, complete), ...companions };
   return { type: 'write', object: convertToStored(resource, complete), ...companions };
 }
 
@@ -110,14 +110,7 @@ function checkPreconditions(
 ): void {
   const { resource, info } = context;
   const metadata = (next.metadata ??= {});
-  if (metadata.uid && metadata.uid !== old.metadata?.uid) {
-    throw conflict(
-      resource,
-      info.name,
-      `StorageError: invalid object, Code: 4, Key: ${current.key}, ResourceVersion: 0, AdditionalErrorMsg: ` +
-        `Precondition failed: UID in precondition: ${metadata.uid}, UID in object meta: ${old.metadata?.uid}`,
-    );
-  }
+  if (metadata.uid) checkUid(context, metadata.uid, current);
   if (metadata.resourceVersion && metadata.resourceVersion !== String(current.revision)) {
     throw conflict(resource, info.name);
   }
@@ -125,6 +118,17 @@ function checkPreconditions(
   if (metadata.namespace && metadata.namespace !== namespace) {
     throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
   }
+}
+
+export function checkUid({ resource, info }: RequestContext, wanted: string, current: CacheEntry): void {
+  const uid = current.object.metadata?.uid;
+  if (uid === wanted) return;
+  throw conflict(
+    resource,
+    info.name,
+    `StorageError: invalid object, Code: 4, Key: ${current.key}, ResourceVersion: 0, AdditionalErrorMsg: ` +
+      `Precondition failed: UID in precondition: ${wanted}, UID in object meta: ${uid}`,
+  );
 }
 
 /** Metadata that belongs to the server. */
@@ -139,14 +143,8 @@ const systemFields = [
   'selfLink',
 ] as const satisfies readonly (keyof ObjectMeta)[];
 
-/** Kinds whose labels may be set through /status. */
-const labelsThroughStatus = new Set([
-  'Pod',
-  'Node',
-  'Namespace',
-  'PersistentVolume',
-  'PersistentVolumeClaim',
-]);
+/** Kinds whose labels stay when their status is written (the PrepareForUpdate of their status strategies). */
+const labelsKeptByStatus = new Set(['APIService', 'Deployment', 'FlowSchema', 'PriorityLevelConfiguration']);
 
 /** Puts together what the writer may set with what stays as it was. */
 function reconcile(
@@ -170,7 +168,7 @@ function reconcile(
     }
     case 'status': {
       copyField(metadata, kept.metadata!, 'ownerReferences');
-      if (!labelsThroughStatus.has(old.kind ?? '')) copyField(metadata, kept.metadata!, 'labels');
+      if (labelsKeptByStatus.has(old.kind ?? '')) copyField(metadata, kept.metadata!, 'labels');
       const own = custom ? { ...kept.metadata, managedFields: metadata.managedFields } : metadata;
       const object = { ...kept, metadata: own as ObjectMeta };
       if (wanted.status === undefined) delete object.status;

@@ -12,7 +12,7 @@ import {
 } from '../names.js';
 import { at, listAt, mapAt, numberAt, textAt } from '../table/cells.js';
 import type { FieldErrors } from './field-errors.js';
-import { validateLabels } from './metadata-validation.js';
+import { validateFinalizer, validateLabels } from './metadata-validation.js';
 import { protocols } from './pod-validation.js';
 import { validateLabelSelector } from './workload-validation.js';
 
@@ -166,8 +166,7 @@ export function validateSecret(object: unknown, errors: FieldErrors): void {
 
 export function validateNamespace(object: unknown, errors: FieldErrors): void {
   for (const [index, finalizer] of listAt(object, 'spec', 'finalizers').entries()) {
-    const text = String(finalizer);
-    if (text !== 'kubernetes') errors.invalidFor(`spec.finalizers[${index}]`, text, checkQualifiedName(text));
+    validateFinalizer(`spec.finalizers[${index}]`, String(finalizer), errors);
   }
 }
 

@@ -49,8 +49,18 @@ export function validateMetadata(object: unknown, kind: ValidatedKind, errors: F
   validateAnnotations(mapAt(metadata, 'annotations'), 'metadata.annotations', errors);
   validateOwners(metadata, errors);
   for (const [index, finalizer] of listAt(metadata, 'finalizers').entries()) {
-    errors.invalidFor(`metadata.finalizers[${index}]`, finalizer, checkQualifiedName(String(finalizer)));
+    validateFinalizer(`metadata.finalizers[${index}]`, String(finalizer), errors);
   }
+}
+
+const standardFinalizers = new Set(['kubernetes', 'orphan', 'foregroundDeletion']);
+
+export function validateFinalizer(field: string, finalizer: string, errors: FieldErrors): void {
+  const faults = checkQualifiedName(finalizer);
+  errors.invalidFor(field, finalizer, faults);
+  if (faults.length > 0) return;
+  if (finalizer.includes('/') || standardFinalizers.has(finalizer)) return;
+  errors.invalid(field, finalizer, 'name is neither a standard finalizer name nor is it fully qualified');
 }
 
 function validateNamespace(namespace: string, kind: ValidatedKind, errors: FieldErrors): void {

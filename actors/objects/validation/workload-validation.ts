@@ -40,6 +40,12 @@ function validateCount(object: unknown, key: string, errors: FieldErrors): void 
   if (typeof value === 'number' && value < 0) errors.invalid(`spec.${key}`, value, notNegative);
 }
 
+/** ReplicaSets are called deployments here, in Kubernetes too. */
+function selectorOwner(object: unknown): string {
+  const kind = textAt(object, 'kind').toLowerCase();
+  return kind === 'daemonset' || kind === 'statefulset' ? kind : 'deployment';
+}
+
 /** The selector must select what the template makes, or the controller would create pods for ever. */
 function validateSelectorAndTemplate(object: unknown, errors: FieldErrors): void {
   const selector = at(object, 'spec', 'selector');
@@ -49,11 +55,13 @@ function validateSelectorAndTemplate(object: unknown, errors: FieldErrors): void
   if (selector === undefined) errors.required('spec.selector');
   else {
     validateLabelSelector(selector, 'spec.selector', errors);
-    if (empty) errors.invalid('spec.selector', selector, 'empty selector is invalid for deployment');
+    if (empty)
+      errors.invalid('spec.selector', selector, `empty selector is invalid for ${selectorOwner(object)}`);
   }
   const template = at(object, 'spec', 'template');
   const labels = mapAt(template, 'metadata', 'labels');
-  if (selector !== undefined && !empty && !selects(selector, labels)) {
+  const unselected = selector === undefined || (!empty && !selects(selector, labels));
+  if (unselected) {
     errors.invalid('spec.template.metadata.labels', labels, '`selector` does not match template `labels`');
   }
   validateTemplate(template, 'spec.template', errors);

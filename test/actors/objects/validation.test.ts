@@ -211,7 +211,10 @@ describe('validation of workloads', () => {
           'template `labels`',
       ],
     );
-    assert.deepEqual(faults('apps', 'Deployment', { spec: { template } }), ['spec.selector: Required value']);
+    assert.deepEqual(faults('apps', 'Deployment', { spec: { template } }), [
+      'spec.selector: Required value',
+      'spec.template.metadata.labels: Invalid value: {"a":"b"}: `selector` does not match template `labels`',
+    ]);
   });
 
   it('refuses negative counts, a stuck rollout, and pods that do not restart', () => {
