@@ -43,7 +43,7 @@ const program = new Command('bench')
     if (options.json !== undefined) writeRows(options.json, rows);
   });
 await program.parseAsync();
-process.exit();
+process.exit(process.exitCode);
 
 async function runAll(name: string | undefined, options: Options): Promise<BenchRow[]> {
   const chosen = Object.entries(benches).filter(([each]) => name === undefined || each === name);
@@ -64,6 +64,10 @@ async function runAll(name: string | undefined, options: Options): Promise<Bench
           say: (line) => say(`${each}: ${line}`),
         })),
       );
+    } catch (error) {
+      // The others are still worth their time.
+      say(`${each} failed: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+      process.exitCode = 1;
     } finally {
       rmSync(folder, { recursive: true, force: true });
     }

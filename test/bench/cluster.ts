@@ -7,7 +7,6 @@ import { DataDir } from '../../deploy/data-dir.js';
 import type { LauncherStatus } from '../../deploy/launcher.js';
 import { waitFor } from '../../deploy/wait.js';
 import { controlCall } from '../../transport/index.js';
-import { freePorts } from './free-ports.js';
 import { OwnProcess } from './own-process.js';
 
 const kabuki = fileURLToPath(new URL('../../../deploy/kabuki.mjs', import.meta.url));
@@ -30,20 +29,19 @@ export class BenchCluster {
   static async up(folder: string): Promise<BenchCluster> {
     const logPath = `${folder}.log`;
     rmSync(logPath, { force: true });
-    const [port] = await freePorts(1);
-    const launcher = new OwnProcess(
-      process.execPath,
-      [kabuki, 'up', '--data-dir', folder, '--port', String(port)],
-      logPath,
-    );
+    const launcher = new OwnProcess(process.execPath, [kabuki, 'up', '--data-dir', folder], logPath);
     try {
       await waitFor(
         'five nodes to be Ready',
         upTimeoutMs,
-        async () => !launcher.running || readFileSync(logPath, 'utf8').includes('is ready at'),
+        async () => {
+          const log = readFileSync(logPath, 'utf8');
+          return !launcher.running || log.includes('is ready at') || log.includes('kabuki: ');
+        },
         10,
       );
-      if (!launcher.running) throw new Error(`kabuki up ended:\n${readFileSync(logPath, 'utf8')}`);
+      if (!readFileSync(logPath, 'utf8').includes('is ready at'))
+        throw new Error(`kabuki up ended:\n${readFileSync(logPath, 'utf8')}`);
     } catch (error) {
       await launcher.stop();
       throw error;

@@ -2,7 +2,14 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 
-const endTimeoutMs = 5_000;
+const endTimeoutMs = 15_000;
+
+/** However this process ends, nothing that it started is left behind. */
+const running = new Set<ChildProcess>();
+process.on('exit', () => {
+  for (const child of running) child.kill('SIGKILL');
+});
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => process.exit(130));
 
 export class OwnProcess {
   readonly pid: number;
@@ -15,7 +22,13 @@ export class OwnProcess {
     closeSync(log);
     if (this.#child.pid === undefined) throw new Error(`${command} cannot be started`);
     this.pid = this.#child.pid;
-    this.#ended = new Promise((resolve) => this.#child.once('exit', () => resolve()));
+    running.add(this.#child);
+    this.#ended = new Promise((resolve) =>
+      this.#child.once('exit', () => {
+        running.delete(this.#child);
+        resolve();
+      }),
+    );
   }
 
   get running(): boolean {
