@@ -72,7 +72,10 @@ export class KubeletSession {
 
   input(bytes: Uint8Array): void {
     if (this.#state === 'ended' || this.#inputEnded) return;
-    this.#input.push(bytes);
+    // Credit counts letters, so they must not be large.
+    for (let at = 0; at < bytes.length; at += limits.sessionChunkBytesMax) {
+      this.#input.push(bytes.subarray(at, at + limits.sessionChunkBytesMax));
+    }
     this.#flushInput();
   }
 

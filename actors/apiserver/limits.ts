@@ -41,6 +41,8 @@ export const limits = {
   kubeletTimeoutMs: 30_000,
   /** Letters of a log or exec session that may be under way to us. */
   sessionCreditChunks: 64,
+  /** Of one letter of input to a kubelet. */
+  sessionChunkBytesMax: 32 * 1024,
   /** A client that is not read from is asked this often whether it is still there. */
   sessionPingMs: 1_000,
   /** Of one proxied request's body, on its way to a pod that does not take it. */
