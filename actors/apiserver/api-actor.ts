@@ -3,7 +3,14 @@
  * the client grants, so that a slow client costs bounded memory and is ended in the end (DESIGN rules 6, 14).
  */
 import type { NodeId, Timer } from '../../transport/index.js';
-import type { Actor, ActorContext, ActorRef, ActorSystem, ChildSpec } from '../runtime/index.js';
+import {
+  type Actor,
+  type ActorContext,
+  type ActorRef,
+  type ActorSystem,
+  type ChildSpec,
+  RecentlySeen,
+} from '../runtime/index.js';
 import { statusResponse } from './core.js';
 import { limits } from './limits.js';
 import type { ApiReply, ApiServerMessage } from './messages.js';
@@ -26,6 +33,8 @@ type RequestLetter = Extract<ApiServerMessage, { type: 'ApiRequest' }>;
 interface DoorState {
   /** By client node and request id. */
   readonly streams: Map<string, CreditStream>;
+  /** Requests that came in, by client node and request id. */
+  readonly seen: RecentlySeen;
   open: boolean;
 }
 
@@ -38,12 +47,14 @@ export function apiserverActor(options: ApiActorOptions): ChildSpec<ApiServerMes
 
 function apiDoor({ handler, identify }: ApiActorOptions): Actor<DoorState, ApiServerMessage> {
   return {
-    initial: () => ({ streams: new Map(), open: true }),
+    initial: () => ({ streams: new Map(), seen: new RecentlySeen(limits.requestsRememberedMax), open: true }),
     receive(state, message, ctx) {
       const sender = ctx.system.sender();
       switch (message.type) {
         case 'ApiRequest': {
           const node = sender?.node ?? ctx.self.node;
+          // A letter that the network doubles is one request: two would make two objects of one generateName.
+          if (state.seen.again(`${node}/${message.requestId}`)) break;
           const identity = identify(node, message.request.headers['user-agent'] ?? '');
           void answer(state, message, node, identity, handler, ctx);
           break;

@@ -32,6 +32,8 @@ export const limits = {
   watchersMax: 20_000,
   /** Requests in flight, watches apart: kube-apiserver's max-requests-inflight plus its mutating sibling. */
   requestsInFlightMax: 600,
+  /** Request letters remembered to tell a doubled one. */
+  requestsRememberedMax: 16_384,
   retryAfterSeconds: 1,
   /** deletecollection works on this many objects at a time. */
   deleteCollectionChunk: 50,

@@ -27,6 +27,7 @@ export {
 } from './env-sim.js';
 export { limits } from './limits.js';
 export { createNactEngine } from './nact-engine.js';
+export { RecentlySeen } from './recently-seen.js';
 export { type ActorRef, actorRef, addressOf, type Message } from './ref.js';
 export { seededRandom, uuidFrom } from './sfc32.js';
 export { createSimEngine } from './sim-engine.js';

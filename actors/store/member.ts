@@ -27,7 +27,14 @@ import {
   WatchHub,
   type WithRevision,
 } from 'raft-consensus';
-import { type Actor, type ActorContext, type ActorRef, addressOf, type ChildSpec } from '../runtime/index.js';
+import {
+  type Actor,
+  type ActorContext,
+  type ActorRef,
+  addressOf,
+  type ChildSpec,
+  RecentlySeen,
+} from '../runtime/index.js';
 import type { StoreErrorCode, StoreStatus } from './client.js';
 import { type StoreLimits, storeLimits } from './limits.js';
 import type { RaftLetter, StoreMessage, StoreReply, StoreRequest } from './messages.js';
@@ -86,9 +93,8 @@ class StoreMember {
   readonly #watchers: Watchers;
   readonly #closeStorage: () => Promise<void>;
   #inFlight = 0;
-  /** The reply addresses of the last requests, oldest first: none is used for two. */
-  #remembered = new Set<string>();
-  #rememberedBefore: ReadonlySet<string> = new Set();
+  /** By reply address: none is used for two requests. */
+  readonly #seen: RecentlySeen;
   /** Leases already proposed for revocation by this leader. */
   readonly #revoking = new Set<LeaseId>();
   #compactAt: { readonly revision: Revision; readonly atMs: number } | undefined;
@@ -132,6 +138,7 @@ class StoreMember {
     closeStorage: () => Promise<void>,
   ) {
     this.#options = options;
+    this.#seen = new RecentlySeen(limits.requestsRememberedMax);
     this.#limits = limits;
     this.#ctx = ctx;
     this.#fsm = fsm;
@@ -185,21 +192,9 @@ class StoreMember {
     }
   }
 
-  /** A letter that the network doubles is one request: carried out twice, a write would undo what came between. */
-  #isRepeated({ replyTo }: StoreRequest): boolean {
-    const address = addressOf(replyTo);
-    if (this.#remembered.has(address) || this.#rememberedBefore.has(address)) return true;
-    this.#remembered.add(address);
-    // Half at a time: a Set from which the oldest is taken one by one is walked over its own gaps.
-    if (this.#remembered.size * 2 >= this.#limits.requestsRememberedMax) {
-      this.#rememberedBefore = this.#remembered;
-      this.#remembered = new Set();
-    }
-    return false;
-  }
-
   async #answer(request: StoreRequest): Promise<void> {
-    if (this.#isRepeated(request)) return;
+    // A letter that the network doubles is one request: carried out twice, a write would undo what came between.
+    if (this.#seen.again(addressOf(request.replyTo))) return;
     if (this.#inFlight >= this.#limits.requestsInFlightMax) {
       const message = `store member ${this.#options.name} has ${this.#inFlight} requests in flight`;
       this.#reply(request.replyTo, { type: 'StoreFailed', code: 'Overloaded', message, definite: true });

@@ -1,5 +1,5 @@
 import { strict as assert } from 'node:assert';
-import { deployments, nodes, pods } from '../../actors/client/index.js';
+import { configMaps, deployments, nodes, pods } from '../../actors/client/index.js';
 import type { Deployment } from '../../actors/objects/types/apps.js';
 import type { Node, Pod } from '../../actors/objects/types/core.js';
 import { SimCluster } from './cluster.js';
@@ -31,6 +31,28 @@ describe('the whole cluster in the simulator', () => {
     cluster.start(leader);
     await allReady(cluster, 5);
     await running(cluster, 'before', 2);
+  });
+
+  it('letters that the network doubles make nothing twice', async function () {
+    this.timeout(60_000);
+    const cluster = new SimCluster('doubled', { masters: 3, workers: 2 });
+    await allReady(cluster, 5);
+    cluster.world.network.faults.add({
+      id: 'doubled',
+      from: ['*'],
+      to: ['*'],
+      action: { type: 'duplicate', probability: 1 },
+    });
+    const created = { metadata: { generateName: 'once-', namespace: 'default', labels: { once: 'yes' } } };
+    for (let i = 0; i < 5; i += 1) {
+      await cluster.eventually(() => cluster.client.create(configMaps, created).then(() => true));
+    }
+    const { items } = await cluster.world.settled(
+      cluster.client.list(configMaps, { labelSelector: 'once=yes' }),
+    );
+    assert.equal(items.length, 5);
+    await create(cluster, 'web', 3);
+    await running(cluster, 'web', 3);
   });
 
   it('the same seed gives the same journal byte for byte, and another seed another one', async function () {
