@@ -105,9 +105,8 @@ export class Outbox {
   #wake(): void {
     if (this.#writing || this.#closed) return;
     this.#writing = true;
-    // When everything that this turn leads to has been sent, so that it leaves together: behind the microtasks, where
-    // answers wait on promises. A turn of the event loop later would cost a lone message more than its sending.
-    queueMicrotask(() => process.nextTick(() => void this.#write()));
+    // In a later turn, so that everything sent in this one leaves together.
+    this.#clock.defer(() => void this.#write());
   }
 
   async #write(): Promise<void> {
