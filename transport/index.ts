@@ -34,3 +34,4 @@ export { toOtlp } from './trace/otlp.js';
 export { toPerfetto } from './trace/perfetto.js';
 export { readJournal, readJournals } from './trace/reader.js';
 export { shivizParser, toShiviz } from './trace/shiviz.js';
+export { JournalTail } from './trace/tail.js';

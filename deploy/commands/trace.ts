@@ -2,6 +2,8 @@
 import { Command, Option } from 'commander';
 import {
   formatEvent,
+  JournalTail,
+  mergeJournals,
   type JournalEvent,
   ofObject,
   ofTrace,
@@ -26,6 +28,7 @@ const formats = {
 type Format = keyof typeof formats;
 
 const followIntervalMs = 300;
+const followWindowEvents = 20_000;
 
 export function traceCommand(): Command {
   return new Command('trace')
@@ -96,21 +99,23 @@ async function flushAll(dir: DataDir): Promise<void> {
   });
 }
 
+/** Prints what the nodes add to their journals, until it is interrupted. */
 async function follow(dir: DataDir, select: Select, format: Format): Promise<void> {
   if (format !== 'text' && format !== 'ndjson')
     throw new Error(`--follow prints text or ndjson, not ${format}`);
-  const seen = new Map<string, number>();
-  let since = Date.now();
+  const tails = dir.journalPaths(dir.readSpec()).map((path) => new JournalTail(path));
+  // What concerns an object can only be told from its neighbours: the last events are kept for that.
+  let window: JournalEvent[] = [];
+  const printed = new WeakSet<JournalEvent>();
   for (;;) {
-    const events = select(await allEvents(dir)).filter((event) => event.at >= since - 2_000);
-    for (const event of events) {
-      const key = `${event.node} ${event.type} ${event.id ?? ''} ${event.lamport} ${event.actor ?? ''} ${event.kind ?? ''}`;
-      if (seen.has(key)) continue;
-      seen.set(key, event.at);
+    await flushAll(dir);
+    const added = mergeJournals(tails.map((tail) => tail.poll()));
+    window = [...window, ...added].slice(-followWindowEvents);
+    for (const event of added.length === 0 ? [] : select(window)) {
+      if (printed.has(event)) continue;
+      printed.add(event);
       console.log(formats[format]([event]));
     }
-    since = Date.now();
-    for (const [key, at] of seen) if (at < since - 10_000) seen.delete(key);
     await new Promise((resolve) => setTimeout(resolve, followIntervalMs));
   }
 }

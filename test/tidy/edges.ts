@@ -13,6 +13,7 @@ export const edges: readonly string[] = [
   'transport/zmq/handshake.ts',
   'transport/trace/file-journal.ts',
   'transport/trace/reader.ts',
+  'transport/trace/tail.ts',
   'transport/faults/control.ts',
   // HTTPS; the core behind it answers messages.
   'actors/apiserver/https-door.ts',
