@@ -52,7 +52,7 @@ export async function createCluster(dir: DataDir, shape: ClusterShape): Promise<
   dir.create();
   const frontPort = await chooseFrontPort(shape.port);
   const ranges = await freeRanges(frontPort);
-  const machines = await machineSpecs(dir, shape, ranges.podCidr);
+  const machines = await machineSpecs(dir, shape, ranges.podCidr, frontPort);
   const spec: ClusterSpec = {
     name: shape.name,
     id: randomBytes(16).toString('hex'),
@@ -66,7 +66,12 @@ export async function createCluster(dir: DataDir, shape: ClusterShape): Promise<
   return spec;
 }
 
-async function machineSpecs(dir: DataDir, shape: ClusterShape, podCidr: string): Promise<MachineSpec[]> {
+async function machineSpecs(
+  dir: DataDir,
+  shape: ClusterShape,
+  podCidr: string,
+  frontPort: number,
+): Promise<MachineSpec[]> {
   const names = [
     ...Array.from({ length: shape.masters }, (_, i) => ({
       name: `master-${i + 1}`,
@@ -77,7 +82,9 @@ async function machineSpecs(dir: DataDir, shape: ClusterShape, podCidr: string):
       role: 'worker' as const,
     })),
   ];
-  const ports = await freePorts(names.length + 2 * shape.masters);
+  // The front port is free too until the balancer listens, so it may be among them.
+  const free = await freePorts(names.length + 2 * shape.masters + 1);
+  const ports = free.filter((port) => port !== frontPort);
   const take = () => ports.shift() as number;
   return names.map(({ name, role }, ordinal) => {
     const keys = curveKeyPair();

@@ -53,7 +53,7 @@ export async function startLoadBalancer(
     // Those believed down come last: when all are believed down, one of them may be back.
     void forward(client, [...order.filter((s) => s.up), ...order.filter((s) => !s.up)]);
   };
-  const servers = await Promise.all(listen.map((address) => open(address, serve)));
+  const servers = await openAll(listen, serve);
   const timer = setInterval(() => void probeAll(states, probe), probeIntervalMs);
   timer.unref();
 
@@ -177,6 +177,16 @@ function dial(backend: Backend): Promise<Socket | undefined> {
       resolve(socket);
     });
   });
+}
+
+/** All or none: a listener that stayed open would keep the process alive. */
+async function openAll(listen: readonly Backend[], serve: (client: Socket) => void): Promise<Server[]> {
+  const results = await Promise.allSettled(listen.map((address) => open(address, serve)));
+  const servers = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+  const failed = results.find((result) => result.status === 'rejected');
+  if (!failed) return servers;
+  for (const server of servers) server.close();
+  throw failed.reason;
 }
 
 function open(address: Backend, serve: (client: Socket) => void): Promise<Server> {

@@ -1,5 +1,6 @@
 import { strict as assert } from 'node:assert';
 import { connect, createServer, type Server, type Socket } from 'node:net';
+import { portIsFree } from '../../deploy/create-cluster.js';
 import { type Backend, startLoadBalancer } from '../../deploy/load-balancer.js';
 import { waitFor } from '../../deploy/wait.js';
 
@@ -60,6 +61,15 @@ describe('load balancer', () => {
         await waitFor('the backend to be back', 5_000, async () => balancer.backends.every(({ up }) => up));
       },
     );
+  });
+
+  it('opens all its addresses or none', async () => {
+    const taken = await backend('taken');
+    const port = await freePort();
+    const probe = { isReady: async () => true, close: () => {} };
+    const both = [{ host: '127.0.0.1', port }, taken];
+    await assert.rejects(startLoadBalancer(both, [taken], probe), { code: 'EADDRINUSE' });
+    await waitFor('the free port to be free again', 2_000, () => portIsFree(port));
   });
 
   it('cuts nobody off when no backend is well', async () => {
