@@ -14,6 +14,7 @@ import { EventLeases } from './event-leases.js';
 import { impersonatedIdentity } from './impersonation.js';
 import { limits } from './limits.js';
 import { jsonForm, negotiate } from './negotiation.js';
+import { textOf } from './object-bytes.js';
 import { RbacAuthorizer } from './rbac.js';
 import { answerPath, type Figure, type HealthCheck, type VersionInfo } from './paths.js';
 import {
@@ -151,7 +152,7 @@ class Core implements ApiServer {
     }
     this.#inFlight += 1;
     try {
-      return await this.#answer(request, identity);
+      return legible(request, await this.#answer(request, identity));
     } catch (error) {
       const status = toStatusError(error);
       if (status.code >= 500) {
@@ -159,7 +160,7 @@ class Core implements ApiServer {
           error: status.message,
         });
       }
-      return statusResponse(status);
+      return legible(request, statusResponse(status));
     } finally {
       this.#inFlight -= 1;
     }
@@ -312,6 +313,17 @@ function withWarnings(response: ApiResponse, warnings: readonly string[]): ApiRe
   if (warnings.length === 0) return response;
   const warning = warnings.map((text) => `299 - ${JSON.stringify(text)}`).join(', ');
   return { ...response, headers: { ...response.headers, warning } };
+}
+
+/** JSON with line breaks for those who ask, and for people's own programs (apiserver, isPrettyPrint). */
+function legible(request: ApiRequest, response: ApiResponse): ApiResponse {
+  const { headers, body } = response;
+  if (!(body instanceof Uint8Array) || headers['content-type'] !== 'application/json') return response;
+  const asked = /(?:^|&)pretty(?:=([^&]*))?(?:&|$)/.exec(request.query);
+  const byPerson = /^(?:curl|Wget|Mozilla\/5\.0)/.test(request.headers['user-agent'] ?? '');
+  const wanted = asked ? asked[1] !== 'false' && asked[1] !== '0' : byPerson;
+  if (!wanted || body.length === 0) return response;
+  return { ...response, body: Buffer.from(`${JSON.stringify(JSON.parse(textOf(body)), null, 2)}\n`) };
 }
 
 export function statusResponse(error: StatusError): ApiResponse {

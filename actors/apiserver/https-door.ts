@@ -307,7 +307,7 @@ async function identifyPeer(
 }
 
 function impersonate(identity: Identity, request: ApiRequest, server: ApiServer): Identity {
-  if (request.headers['impersonate-user'] === undefined) return identity;
+  if (!Object.keys(request.headers).some((name) => name.startsWith('impersonate-'))) return identity;
   return server.impersonate(identity, request.headers);
 }
 

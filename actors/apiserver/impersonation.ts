@@ -1,7 +1,7 @@
 /** Acting as somebody else: `Impersonate-User`, `-Group`, `-Uid`, `-Extra-*`; each is a verb that must be granted. */
 import { type Attributes, type Authorizer, refusalText } from './authorizer.js';
 import type { Identity } from './request.js';
-import { forbidden } from './status.js';
+import { badRequest, forbidden } from './status.js';
 
 const extraPrefix = 'impersonate-extra-';
 
@@ -11,6 +11,10 @@ export function impersonatedIdentity(
   authorizer: Authorizer,
 ): Identity {
   const username = headers['impersonate-user'] ?? '';
+  if (username === '') {
+    const asked = Object.keys(headers).filter((name) => name.startsWith('impersonate-'));
+    throw badRequest(`requested ${asked.join(', ')} without impersonating a user`);
+  }
   const uid = headers['impersonate-uid'];
   const given = (headers['impersonate-group'] ?? '').split(',').map((group) => group.trim());
   const asked = given.filter((group) => group !== '');

@@ -105,9 +105,16 @@ function answerOpenApi(openApi: OpenApi, request: ApiRequest, path: string): Api
   if (!document) throw noSuchPath();
   const response = tagged(request, document.bytes, `"${document.hash}"`, 'application/json');
   const asked = new URLSearchParams(request.query).get('hash');
-  if (asked !== document.hash) return response;
+  if (asked === null) return response;
+  if (asked !== document.hash) return moved(path, document.hash);
   // The address names the content: it may be kept for ever.
   return { ...response, headers: { ...response.headers, 'cache-control': 'public, immutable' } };
+}
+
+/** The document has changed since its address was read. */
+function moved(path: string, hash: string): ApiResponse {
+  const headers = { 'content-type': 'text/plain; charset=utf-8', location: `${path}?hash=${hash}` };
+  return { status: 301, headers, body: Buffer.from('Moved Permanently\n') };
 }
 
 function tagged(request: ApiRequest, bytes: Uint8Array, etag: string, type: string): ApiResponse {

@@ -8,7 +8,7 @@ import type { Eviction, PodDisruptionBudget } from '../../objects/types/policy.j
 import type { ApiResponse } from '../request.js';
 import { jsonResponse } from '../resource-view.js';
 import { nowText, type RequestContext } from '../server-context.js';
-import { internalError, notFound, success, tooManyRequests } from '../status.js';
+import { badRequest, internalError, notFound, success, tooManyRequests } from '../status.js';
 import { objectKey, resourcePrefix } from '../storage.js';
 import { transact } from '../transact.js';
 import { readBody } from '../verbs/body.js';
@@ -20,6 +20,8 @@ const refusal = "Cannot evict pod as it would violate the pod's disruption budge
 export async function evictPod(context: RequestContext): Promise<ApiResponse> {
   const { server, info, resource } = context;
   const eviction = readBody<Eviction>(context, resource.subresources.get('eviction')!);
+  const named = eviction.metadata?.name;
+  if (named && named !== info.name) throw badRequest('name in URL does not match name in Eviction object');
   const options = (eviction.deleteOptions ?? {}) as DeletionOptions;
   const dryRun = context.dryRun || (options.dryRun?.length ?? 0) > 0;
   await server.cache.fresh();

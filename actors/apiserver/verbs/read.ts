@@ -138,7 +138,7 @@ async function readPage(
     const chunk = await storage.pageAt(keyPrefix, key, end, revision, limit || limits.relistPageKeys);
     if (!chunk) {
       throw from === ''
-        ? expired(`The resourceVersion for the provided list is too old: ${revision}`)
+        ? expired('The resourceVersion for the provided list is too old.')
         : expired(continueTooOld, encodeContinue({ rv: -1, start: from }));
     }
     for (const [index, entry] of chunk.entries.entries()) {

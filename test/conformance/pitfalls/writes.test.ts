@@ -234,9 +234,9 @@ describe('writes', () => {
       );
     await say('one', { a: '1', b: '2' });
     const refused = await say('two', { a: '9' });
-    assert.equal(refused.json.message, 'Apply failed with 1 conflict: conflict with "one" using v1: .data.a');
+    assert.equal(refused.json.message, 'Apply failed with 1 conflict: conflict with "one": .data.a');
     assert.deepEqual(refused.json.details.causes, [
-      { reason: 'FieldManagerConflict', message: 'conflict with "one" using v1', field: '.data.a' },
+      { reason: 'FieldManagerConflict', message: 'conflict with "one"', field: '.data.a' },
     ]);
     assert.deepEqual((await say('two', { a: '9' }, '&force=true')).json.data, { a: '9', b: '2' });
     assert.deepEqual((await say('two', {})).json.data, { b: '2' });
