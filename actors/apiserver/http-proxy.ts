@@ -69,9 +69,10 @@ export async function proxyRequest(
   // Whoever asked is gone: so is the reason to go on.
   outgoing.on('close', () => request.destroy());
   incoming.on('error', (error: Error) => request.destroy(error));
+  // A body that takes its time must not keep the pod from answering.
+  if (hasUnsizedBody(incoming) || incoming.headers['content-length'] !== undefined) request.flushHeaders();
   incoming.pipe(request);
   const response = await responseOf(request);
-  request.on('error', (error) => options.remark('proxied request failed', error));
   outgoing.writeHead(response.statusCode ?? 502, {
     ...headers,
     ...responseHeaders(response, prefixOf(incoming.url ?? '', path), target, path),
@@ -145,7 +146,7 @@ function withSlash(url: string): string {
 async function send(
   context: RequestContext,
   target: ProxyTarget,
-  { incoming, request: { path: ownPath } }: ProxyOptions,
+  { incoming, request: { path: ownPath }, remark }: ProxyOptions,
   path: string,
 ): Promise<ClientRequest> {
   let connection: Duplex;
@@ -156,7 +157,7 @@ async function send(
     throw unreachable(error as Error);
   }
   const host = `${target.address}:${target.port}`;
-  return httpRequest({
+  const request = httpRequest({
     method: incoming.method,
     path,
     headers: requestHeaders(incoming, host, ownPath),
@@ -164,6 +165,8 @@ async function send(
       // As kube-apiserver: pods have certificates that nobody here can know.
       target.scheme === 'https' ? tlsConnect({ socket: connection, rejectUnauthorized: false }) : connection,
   });
+  request.on('error', (error) => remark('proxied request failed', error));
+  return request;
 }
 
 function responseOf(request: ClientRequest): Promise<IncomingMessage> {

@@ -22,14 +22,14 @@ export class HeaderReader {
     this.#inflate.on('data', (chunk: Buffer) => {
       this.#size += chunk.length;
       this.#chunks.push(chunk);
-      if (this.#size > bytesMax) this.#inflate.destroy(new SpdyError(`headers are over ${bytesMax} bytes`));
+      if (this.#size > bytesMax) this.#inflate.destroy(this.#tooLarge());
     });
     this.#inflate.on('error', (error) => this.#failed?.(error));
   }
 
   /** One block after the other: call again when the last one was read. Rejects with SpdyError. */
   async read(block: Uint8Array): Promise<SpdyHeaders> {
-    if (block.length > this.#bytesMax) throw new SpdyError(`headers are over ${this.#bytesMax} bytes`);
+    if (block.length > this.#bytesMax) throw this.#tooLarge();
     this.#chunks = [];
     this.#size = 0;
     await new Promise<void>((resolve, reject) => {
@@ -38,7 +38,13 @@ export class HeaderReader {
       };
       this.#inflate.write(block, () => resolve());
     });
+    // The write may count as done before the stream says that it was destroyed.
+    if (this.#size > this.#bytesMax) throw this.#tooLarge();
     return parseHeaders(Buffer.concat(this.#chunks));
+  }
+
+  #tooLarge(): SpdyError {
+    return new SpdyError(`headers are over ${this.#bytesMax} bytes`);
   }
 
   close(): void {
