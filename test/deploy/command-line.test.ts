@@ -1,0 +1,253 @@
+import { strict as assert } from 'node:assert';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { waitFor } from '../../deploy/wait.js';
+import { freePort, isAlive, kabukiPath, noneAlive, ProcessCluster } from '../harness/process-cluster.js';
+import { type Outcome, run, start } from '../harness/program.js';
+
+const kabuki = (...args: readonly string[]): Promise<Outcome> => run(process.execPath, [kabukiPath, ...args]);
+
+function expect(outcome: Outcome, code: number, text: RegExp): void {
+  const said = outcome.stdout + outcome.stderr;
+  assert.equal(outcome.code, code, said);
+  assert.match(said, text);
+  assert.doesNotMatch(said, /\n {4}at /, 'a stack trace is no message');
+}
+
+describe('the command line', function () {
+  this.timeout(90_000);
+  let folder: string;
+  before(() => {
+    folder = mkdtempSync(join(tmpdir(), 'kabuki-cli-'));
+  });
+  after(() => rmSync(folder, { recursive: true, force: true }));
+
+  it('npx kabuki --help lists the commands', async () => {
+    const outcome = await run('npx', ['--no-install', 'kabuki', '--help'], {
+      cwd: dirname(dirname(kabukiPath)),
+    });
+    assert.equal(outcome.code, 0, outcome.stderr);
+    for (const command of ['up', 'down', 'status', 'tree', 'kubectl', 'fault', 'trace', 'demo']) {
+      assert.match(outcome.stdout, new RegExp(`^ {2}${command}\\b`, 'm'));
+    }
+  });
+
+  for (const [args, text] of [
+    [['nonsense'], /unknown command 'nonsense'/],
+    [['up', '--nonsense'], /unknown option '--nonsense'/],
+    [['up', '--masters', 'three'], /must be a whole number/],
+    [['fault', 'nonsense'], /unknown command 'nonsense'/],
+    [['fault', 'kill'], /missing required argument/],
+    [['fault', 'link', 'a', 'b', '--drop', '2'], /a number from 0 to 1/],
+    [['fault', 'link', 'a', 'b', '--delay', '9-1'], /MAX must not be below MIN/],
+    [['trace', '--format', 'painting'], /Allowed choices are/],
+  ] as const) {
+    it(`kabuki ${args.join(' ')}: wrong usage, exit code 2`, async () => {
+      expect(await kabuki(...args), 2, text);
+    });
+  }
+
+  for (const [args, text] of [
+    [['--masters', '2'], /--masters must be 1, 3 or 5/],
+    [['--workers', '-1'], /--workers must be a whole number from 0 to 100/],
+    [['--port', '99999'], /--port must be from 1 to 65535/],
+    [['--name', 'Not A Label'], /must be a DNS label/],
+    [['--cluster', '/nonexistent.yaml'], /cluster file \/nonexistent\.yaml cannot be read/],
+  ] as const) {
+    it(`up ${args.join(' ')}: refused, and no folder is left`, async () => {
+      const dataDir = join(folder, 'refused');
+      expect(await kabuki('up', '--data-dir', dataDir, ...args), 1, text);
+      assert.equal(existsSync(join(dataDir, 'cluster.json')), false);
+    });
+  }
+
+  it('up --cluster says what is wrong in the file', async () => {
+    const file = join(folder, 'cluster.yaml');
+    const dataDir = join(folder, 'refused');
+    for (const [text, message] of [
+      ['masters: [', /cannot be read/],
+      ['just text', /must hold a mapping/],
+      ['colour: red', /unknown field "colour"; known: name, masters, workers, port/],
+      ['masters: many', /"masters" must be a number/],
+    ] as const) {
+      writeFileSync(file, text);
+      expect(await kabuki('up', '--cluster', file, '--data-dir', dataDir), 1, message);
+    }
+  });
+
+  for (const args of [
+    ['status'],
+    ['down'],
+    ['tree'],
+    ['kubectl', 'get', 'nodes'],
+    ['trace'],
+    ['fault', 'list'],
+    ['fault', 'heal'],
+  ]) {
+    it(`${args.join(' ')} without a cluster says how to start one`, async () => {
+      const [command = '', ...rest] = args;
+      const at = ['--data-dir', join(folder, 'none')];
+      const words = command === 'fault' ? [command, ...rest, ...at] : [command, ...at, ...rest];
+      expect(await kabuki(...words), 1, /there is no cluster in .*none: start one with "kabuki up"/);
+    });
+  }
+
+  it('up on a port in use says so', async () => {
+    const server = createServer();
+    const port = await new Promise<number>((resolve) => {
+      server.listen(0, '127.0.0.1', () => resolve((server.address() as { port: number }).port));
+    });
+    try {
+      const outcome = await kabuki('up', '--port', String(port), '--data-dir', join(folder, 'refused'));
+      expect(outcome, 1, new RegExp(`port ${port} on 127\\.0\\.0\\.1 is in use`));
+    } finally {
+      server.close();
+    }
+  });
+
+  it('a damaged cluster.json is named', async () => {
+    const dataDir = mkdtempSync(join(folder, 'damaged-'));
+    writeFileSync(join(dataDir, 'cluster.json'), '{"id":');
+    expect(await kabuki('status', '--data-dir', dataDir), 1, /cluster\.json is damaged/);
+  });
+
+  describe('with a running cluster', () => {
+    let cluster: ProcessCluster;
+    before(async () => {
+      cluster = await ProcessCluster.up({ masters: 1, workers: 1 });
+    });
+    after(() => cluster?.stop());
+
+    it('a second up is refused', async () => {
+      expect(await cluster.kabuki('up'), 1, /is already running \(process \d+\): "kabuki down" stops it/);
+    });
+
+    it('unknown machines, actors and faults are named', async () => {
+      expect(
+        await cluster.kabuki('fault', 'kill', 'master-9'),
+        1,
+        /has no machine master-9; it has master-1, worker-1/,
+      );
+      expect(await cluster.kabuki('fault', 'isolate', 'nobody'), 1, /has no machine nobody/);
+      expect(
+        await cluster.kabuki('fault', 'partition', 'master-1', 'master-1'),
+        1,
+        /cannot be on both sides/,
+      );
+      expect(await cluster.kabuki('fault', 'link', 'master-1', 'worker-1'), 1, /say what is to go wrong/);
+      expect(await cluster.kabuki('fault', 'crash', 'master-1', '/nobody'), 1, /no actor \/nobody/);
+      expect(await cluster.kabuki('fault', 'resume', 'master-1'), 1, /not paused/);
+      expect(await cluster.kabuki('tree', 'master-9'), 1, /has no machine master-9/);
+      expect(await cluster.kabuki('trace', '--id', 'f'.repeat(32)), 1, /the journals hold nothing of that/);
+    });
+
+    it('status, as a table and as JSON', async () => {
+      assert.match(
+        await cluster.kabukiOutput('status'),
+        /master-1 +running +\d+ +\d+ MiB +leader term \d+ rev \d+/,
+      );
+      const status = JSON.parse(await cluster.kabukiOutput('status', '--json')) as {
+        machines: { name: string }[];
+      };
+      assert.deepEqual(
+        status.machines.map(({ name }) => name),
+        ['master-1', 'worker-1'],
+      );
+    });
+
+    it('kubectl passes arguments, input and exit codes through', async () => {
+      assert.match(
+        await cluster.kabukiOutput('kubectl', 'get', 'nodes', '-o', 'name'),
+        /^node\/master-1\nnode\/worker-1\n$/,
+      );
+      assert.equal((await cluster.kabuki('kubectl', 'get', 'pod', 'none')).code, 1);
+      assert.match(
+        (await cluster.kabuki('kubectl', '--help')).stdout,
+        /kubectl controls the Kubernetes cluster manager/,
+      );
+    });
+
+    it('a second cluster runs beside it, with ranges and ports of its own', async () => {
+      const second = await ProcessCluster.up({ masters: 1, workers: 0 });
+      try {
+        assert.notEqual(second.spec.frontPort, cluster.spec.frontPort);
+        assert.notEqual(second.spec.serviceCidr, cluster.spec.serviceCidr);
+        await second.kubectl.run('create', 'configmap', 'only-here');
+        assert.equal((await cluster.kubectl.try('get', 'configmap', 'only-here')).code, 1);
+      } finally {
+        await second.stop();
+      }
+    });
+
+    it('down leaves no process and no socket; a second down says that nothing runs; up finds the data', async () => {
+      await cluster.kubectl.run('create', 'configmap', 'kept');
+      await cluster.kubectl.run('run', 'sleeper', '--image=busybox', '--command', '--', 'sleep', '3600');
+      await cluster.kubectl.run('wait', '--for=condition=Ready', 'pod/sleeper', '--timeout=30s');
+      const pids = await cluster.pids();
+      assert.match(await cluster.kabukiOutput('down'), /^stopped; "kabuki up --data-dir .*" starts it again/);
+      await noneAlive(pids);
+      expect(await cluster.kabuki('down'), 1, /is not running/);
+      expect(await cluster.kabuki('status'), 1, /is not running/);
+      expect(
+        await cluster.kabuki('up', '--masters', '3'),
+        1,
+        /holds a cluster of 1 masters and 1 workers, not 3 and 1/,
+      );
+      await cluster.restart();
+      await cluster.kubectl.run('get', 'configmap', 'kept');
+      await cluster.kubectl.run('wait', '--for=condition=Ready', 'pod/sleeper', '--timeout=30s');
+    });
+
+    it('SIGKILL of the launcher: the machines end by themselves, and up works again', async () => {
+      const pids = await cluster.pids();
+      const launcher = pids[0] as number;
+      process.kill(launcher, 'SIGKILL');
+      await noneAlive(pids, 20_000);
+      await cluster.restart();
+      await cluster.kubectl.run('get', 'configmap', 'kept');
+    });
+  });
+
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    it(`${signal} stops everything and exits with 0`, async () => {
+      const dataDir = mkdtempSync(join(folder, 'foreground-'));
+      const args = [
+        'up',
+        '--masters',
+        '1',
+        '--workers',
+        '1',
+        '--port',
+        String(await freePort()),
+        '--data-dir',
+        dataDir,
+      ];
+      const program = start(process.execPath, [kabukiPath, ...args], { timeoutMs: 80_000 });
+      const cluster = new ProcessCluster(dataDir, false);
+      await waitFor('the cluster to be ready', 40_000, async () => program.stdout.includes('is ready at'));
+      const pids = await cluster.pids();
+      assert(pids.every(isAlive));
+      program.process.kill(signal);
+      const outcome = await program.outcome;
+      assert.equal(outcome.code, 0, outcome.stdout + outcome.stderr);
+      await noneAlive(pids);
+    });
+  }
+
+  it('SIGINT while it starts stops what has started', async () => {
+    const dataDir = mkdtempSync(join(folder, 'early-'));
+    const args = ['up', '--port', String(await freePort()), '--data-dir', dataDir];
+    const program = start(process.execPath, [kabukiPath, ...args], { timeoutMs: 60_000 });
+    const cluster = new ProcessCluster(dataDir, false);
+    let pids: number[] = [];
+    await waitFor('the launcher to answer', 20_000, async () => {
+      pids = await cluster.pids();
+      return pids.length > 1;
+    });
+    program.process.kill('SIGINT');
+    await program.outcome;
+    await noneAlive(pids, 20_000);
+  });
+});
