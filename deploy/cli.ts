@@ -27,7 +27,7 @@ export async function main(args: readonly string[]): Promise<number> {
     traceCommand(),
     demoCommand(),
   ]) {
-    program.addCommand(command.exitOverride());
+    program.addCommand(throwing(command));
   }
   try {
     await program.parseAsync([...args], { from: 'user' });
@@ -38,6 +38,12 @@ export async function main(args: readonly string[]): Promise<number> {
     if (process.env['KABUKI_DEBUG'] && error instanceof Error) console.error(error.stack);
     return 1;
   }
+}
+
+/** Usage errors are thrown here, also those of commands below commands. */
+function throwing(command: Command): Command {
+  for (const below of command.commands) throwing(below);
+  return command.exitOverride();
 }
 
 function messageOf(error: unknown): string {

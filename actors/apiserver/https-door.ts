@@ -347,20 +347,22 @@ function requestHead(incoming: Incoming): Omit<ApiRequest, 'body'> {
 
 function readRequest(incoming: Incoming, head: Omit<ApiRequest, 'body'>): Promise<ApiRequest> {
   const declared = Number(incoming.headers['content-length'] ?? '0');
-  if (declared > limits.requestBodyBytesMax) return Promise.reject(bodyTooLarge(limits.requestBodyBytesMax));
+  const tooLarge = bodyTooLarge(limits.requestBodyBytesMax);
+  if (declared > limits.requestBodyDrainedBytesMax) return Promise.reject(tooLarge);
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let size = 0;
     incoming.on('data', (chunk: Buffer) => {
       size += chunk.length;
-      if (size > limits.requestBodyBytesMax) {
-        reject(bodyTooLarge(limits.requestBodyBytesMax));
-        chunks.length = 0;
-        return;
-      }
-      chunks.push(chunk);
+      if (size <= limits.requestBodyBytesMax) chunks.push(chunk);
+      else chunks.length = 0;
+      // Within reason the rest is read and thrown away: a client that still sends would see a reset instead of the answer.
+      if (size > limits.requestBodyDrainedBytesMax) reject(tooLarge);
     });
-    incoming.on('end', () => resolve(size > 0 ? { ...head, body: Buffer.concat(chunks) } : head));
+    incoming.on('end', () => {
+      if (size > limits.requestBodyBytesMax) reject(tooLarge);
+      else resolve(size > 0 ? { ...head, body: Buffer.concat(chunks) } : head);
+    });
     incoming.on('error', (error: Error) => reject(badRequest(`request broken off: ${error.message}`)));
     incoming.on('aborted', () => reject(badRequest('request broken off')));
   });

@@ -2,6 +2,8 @@
 export const limits = {
   /** kube-apiserver's MaxRequestBodyBytes. */
   requestBodyBytesMax: 3 * 1024 * 1024,
+  /** What is still read of a larger body before the connection is ended. */
+  requestBodyDrainedBytesMax: 16 * 1024 * 1024,
   /** How long a read waits for the cache to reach the revision it must see. */
   freshnessWaitMs: 3_000,
   /** Waits of a write for the store's answer. */

@@ -1,6 +1,7 @@
 /** `kabuki tree`: the supervision trees of all machines. */
 import { Command } from 'commander';
 import { formatTree, type TreeNode } from '../../actors/runtime/index.js';
+import { machineNamed } from '../cluster-spec.js';
 import type { LauncherStatus } from '../launcher.js';
 import { control, dataDirOption, openDataDir } from './options.js';
 
@@ -12,6 +13,7 @@ export function treeCommand(): Command {
     .action(async (only: string | undefined, options: { dataDir: string }) => {
       const dir = openDataDir(options);
       const { machines } = await control<LauncherStatus>(dir, 'launcher', 'status');
+      if (only !== undefined) machineNamed(dir.readSpec(), only);
       for (const machine of machines) {
         if (only !== undefined && machine.name !== only) continue;
         if (machine.state !== 'running') console.log(`${machine.name} (${machine.state})`);

@@ -64,7 +64,7 @@ async function runForeground(dir: DataDir, options: UpOptions): Promise<void> {
   const launcher = await launching;
   say(`${spec.machines.length} processes run`);
   try {
-    await Promise.race([announceReady(dir, spec, say), launcher.stopRequested, interrupted]);
+    await Promise.race([announceReady(dir, spec, say, () => stopping), launcher.stopRequested, interrupted]);
     await Promise.race([launcher.stopRequested, interrupted]);
   } finally {
     stopping = true;
@@ -73,14 +73,22 @@ async function runForeground(dir: DataDir, options: UpOptions): Promise<void> {
   }
 }
 
-async function announceReady(dir: DataDir, spec: ClusterSpec, say: (line: string) => void): Promise<void> {
+/** Ends without a word when the cluster is told to stop before. */
+async function announceReady(
+  dir: DataDir,
+  spec: ClusterSpec,
+  say: (line: string) => void,
+  stopping: () => boolean,
+): Promise<void> {
   let seen = -1;
   await waitFor(`${spec.machines.length} nodes to be Ready`, readyTimeoutMs, async () => {
+    if (stopping()) return true;
     const ready = await readyNodes(dir, spec);
     if (ready !== seen) say(`${ready} of ${spec.machines.length} nodes are Ready`);
     seen = ready;
     return ready >= spec.machines.length;
   });
+  if (stopping()) return;
   say(`cluster "${spec.name}" is ready at https://127.0.0.1:${spec.frontPort}`);
   console.log(`
   export KUBECONFIG=${dir.kubeconfigPath}
