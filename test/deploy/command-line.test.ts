@@ -17,7 +17,7 @@ function expect(outcome: Outcome, code: number, text: RegExp): void {
 }
 
 describe('the command line', function () {
-  this.timeout(90_000);
+  this.timeout(180_000);
   let folder: string;
   before(() => {
     folder = mkdtempSync(join(tmpdir(), 'kabuki-cli-'));

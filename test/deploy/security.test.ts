@@ -14,7 +14,7 @@ import { FaultPolicy, type Incarnation, MemoryJournal, ZmqLink } from '../../tra
 import { ProcessCluster } from '../harness/process-cluster.js';
 
 describe('security of a running cluster', function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   let cluster: ProcessCluster;
   before(async () => {
     cluster = await ProcessCluster.up({ masters: 1, workers: 1 });

@@ -50,7 +50,7 @@ async function write(client: Cluster['client'], name: string, timeoutMs = 15_000
 }
 
 describe('startCluster', function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
 
   describe('with three masters and a worker, in memory', () => {
     let cluster: Cluster;
