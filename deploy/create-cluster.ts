@@ -1,7 +1,7 @@
 /**
  * Makes the files of a new cluster: specification, certificates, keys, kubeconfig. Nothing runs yet.
  */
-import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { generateKeyPairSync, randomBytes, randomInt } from 'node:crypto';
 import { createServer } from 'node:net';
 import { curveKeyPair } from 'zeromq';
 import { createAuthority } from './certificates.js';
@@ -132,10 +132,12 @@ async function chooseFrontPort(wanted: number | undefined): Promise<number> {
   return (await portIsFree(6443)) ? 6443 : ((await freePorts(1))[0] as number);
 }
 
-/** The first loopback ranges whose service address nobody serves: clusters side by side never share a range. */
+/** Loopback ranges whose service address nobody serves: clusters side by side never share a range. */
 async function freeRanges(frontPort: number): Promise<{ podCidr: string; serviceCidr: string }> {
-  for (let index = 0; index < clustersPerMachineMax; index += 1) {
-    const ranges = addressRanges(index);
+  // Not always from the first one: a cluster that is stopped for a while should find its range free when it starts again.
+  const first = randomInt(clustersPerMachineMax);
+  for (let offset = 0; offset < clustersPerMachineMax; offset += 1) {
+    const ranges = addressRanges((first + offset) % clustersPerMachineMax);
     // The load balancer of a running cluster holds port 6443 of its first service address.
     if (await portIsFree(6443, kubernetesServiceIp(ranges))) return ranges;
   }

@@ -11,14 +11,18 @@ export async function startFront(dir: DataDir, spec: ClusterSpec): Promise<LoadB
     { host: kubernetesServiceIp(spec), port: 6443 },
   ];
   const backends = masters(spec).map((machine) => ({ host: '127.0.0.1', port: machine.httpsPort as number }));
+  const probe = createHealthProbe(dir.readText('pki/ca.crt'));
   try {
-    return await startLoadBalancer(listen, backends, createHealthProbe(dir.readText('pki/ca.crt')));
+    return await startLoadBalancer(listen, backends, probe);
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw cause;
-    const port = spec.frontPort;
-    throw new Error(
-      `port ${port} of this cluster is in use by another program: free it, or remove the data directory and choose another with --port`,
-      { cause },
-    );
+    probe.close();
+    const { code, address, port } = cause as NodeJS.ErrnoException & { address?: string; port?: number };
+    if (code !== 'EADDRINUSE') throw cause;
+    const message =
+      address === '127.0.0.1'
+        ? `port ${port} of this cluster is in use by another program: free it, or remove the data directory and choose another with --port`
+        : `the loopback addresses of this cluster (${spec.serviceCidr}) are in use, by another cluster that was started ` +
+          'while this one was down: stop that one, or remove the data directory to begin anew';
+    throw new Error(message, { cause });
   }
 }

@@ -33,10 +33,12 @@ export interface Launcher {
   stop(): Promise<void>;
 }
 
+/** Resolves when all machines run, or as soon as `interrupted` does: then it is to be stopped. */
 export async function launch(
   dir: DataDir,
   spec: ClusterSpec,
   report: (line: string) => void,
+  interrupted: Promise<void>,
 ): Promise<Launcher> {
   const machines = spec.machines.map((machine) => new MachineProcess(machine.name, dir));
   const balancer = await startFront(dir, spec);
@@ -75,7 +77,10 @@ export async function launch(
     );
     await control.start();
     writeFileSync(`${dir.path}/launcher.pid`, `${process.pid}\n`, { mode: 0o600 });
-    await Promise.all(machines.map((machine) => machine.start()));
+    const starting = Promise.all(machines.map((machine) => machine.start()));
+    // Machines that are stopped while they start say so; nobody waits for them any more.
+    starting.catch(() => {});
+    await Promise.race([starting, interrupted, stopRequested]);
   } catch (error) {
     await stop();
     throw error;

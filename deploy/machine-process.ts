@@ -6,6 +6,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { endLeftoverContainers } from '../actors/kubelet/index.js';
 import type { DataDir } from './data-dir.js';
+import { endLeftMachine, rememberMachine } from './left-machine.js';
 
 export type MachineState = 'starting' | 'running' | 'paused' | 'exited';
 
@@ -34,8 +35,17 @@ export class MachineProcess {
   }
 
   /** Resolves when the machine says that its components run; rejects when it ends before. */
-  start(): Promise<void> {
-    if (this.#state !== 'exited') return Promise.resolve();
+  async start(): Promise<void> {
+    if (this.#state !== 'exited') return;
+    this.#state = 'starting';
+    try {
+      await endLeftMachine(this.#dir, this.name);
+    } catch (error) {
+      this.#state = 'exited';
+      throw error;
+    }
+    // Stopped meanwhile.
+    if (this.state !== 'starting') throw new Error(`${this.name} was stopped while starting`);
     const log = openSync(this.#dir.logPath(this.name), 'a', 0o600);
     const main = new URL('./machine-main.js', import.meta.url).pathname;
     const child = spawn(process.execPath, [...nodeFlags(), main, this.#dir.path, this.name], {
@@ -45,25 +55,30 @@ export class MachineProcess {
     });
     closeSync(log);
     this.#child = child;
-    this.#state = 'starting';
+    if (child.pid !== undefined) rememberMachine(this.#dir, this.name, child.pid);
     this.#exit = new Promise((resolve) => child.once('exit', () => resolve()));
+    await this.#started(child);
+  }
+
+  #started(child: ChildProcess): Promise<void> {
     return new Promise((resolve, reject) => {
+      let isReady = false;
       child.once('message', () => {
-        this.#state = 'running';
+        isReady = true;
+        if (this.#state === 'starting') this.#state = 'running';
         resolve();
       });
-      child.once('error', reject);
+      child.once('error', (error) => {
+        this.#state = 'exited';
+        reject(error);
+      });
       child.once('exit', (code, signal) => {
-        const wasStarting = this.#state === 'starting';
         const expected = this.#state === 'exited';
         this.#state = 'exited';
-        if (wasStarting)
-          reject(
-            new Error(
-              `${this.name} ended while starting (${signal ?? code}): see ${this.#dir.logPath(this.name)}`,
-            ),
-          );
-        else if (!expected) {
+        if (!isReady) {
+          const what = `${this.name} ended while starting (${signal ?? code})`;
+          reject(new Error(`${what}: see ${this.#dir.logPath(this.name)}`));
+        } else if (!expected) {
           this.#endContainers();
           this.onUnexpectedExit(code, signal);
         }

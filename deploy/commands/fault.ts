@@ -7,6 +7,9 @@ import type { LauncherStatus } from '../launcher.js';
 import { table } from './lifecycle.js';
 import { control, dataDirOption, openDataDir, wholeNumber } from './options.js';
 
+/** Of a machine, until its components run. */
+const startTimeoutMs = 60_000;
+
 interface Common {
   readonly dataDir: string;
 }
@@ -55,7 +58,7 @@ export function faultCommand(): Command {
       async (machine: string, options: Common) => {
         const dir = openDataDir(options);
         const [resolved] = await resolveGroup(dir, machine);
-        await control(dir, 'launcher', name, { machine: resolved });
+        await control(dir, 'launcher', name, { machine: resolved }, startTimeoutMs);
         console.log(`${resolved}: ${name} done`);
       },
     );
@@ -150,14 +153,22 @@ async function applyRules(
   }
 }
 
+/** Each machine by itself: one that cannot be mended does not keep the others broken. */
 async function heal(dir: DataDir): Promise<void> {
   const { machines } = await control<LauncherStatus>(dir, 'launcher', 'status');
-  for (const machine of machines) {
-    if (machine.state === 'paused') await control(dir, 'launcher', 'resume', { machine: machine.name });
-    if (machine.state === 'exited') await control(dir, 'launcher', 'start', { machine: machine.name });
-  }
-  await Promise.all(machines.map((machine) => control(dir, machine.name, 'fault.clear')));
+  const outcomes = await Promise.allSettled(machines.map((machine) => healMachine(dir, machine)));
+  const failures = outcomes.flatMap((outcome, i) =>
+    outcome.status === 'rejected' ? [`${machines[i]?.name}: ${(outcome.reason as Error).message}`] : [],
+  );
+  if (failures.length > 0) throw new Error(`not healed: ${failures.join('; ')}`);
   console.log('healed');
+}
+
+async function healMachine(dir: DataDir, { name, state }: LauncherStatus['machines'][number]): Promise<void> {
+  if (state === 'paused') await control(dir, 'launcher', 'resume', { machine: name });
+  // One that was started anew has no faults.
+  if (state === 'exited') await control(dir, 'launcher', 'start', { machine: name }, startTimeoutMs);
+  else await control(dir, name, 'fault.clear');
 }
 
 async function list(dir: DataDir): Promise<void> {

@@ -1,8 +1,10 @@
 /** `kabuki down` and `kabuki status`. */
 import { Command } from 'commander';
+import type { DataDir } from '../data-dir.js';
 import type { LauncherStatus } from '../launcher.js';
+import { endLeftMachine } from '../left-machine.js';
 import type { MachineStatusReport } from '../machine-control.js';
-import { control, dataDirOption, openDataDir } from './options.js';
+import { control, dataDirOption, isUnreachable, openDataDir } from './options.js';
 import { waitFor } from '../wait.js';
 
 export function downCommand(): Command {
@@ -11,11 +13,27 @@ export function downCommand(): Command {
     .addOption(dataDirOption())
     .action(async (options: { dataDir: string }) => {
       const dir = openDataDir(options);
-      const { pid } = await control<LauncherStatus>(dir, 'launcher', 'status');
+      let pid: number;
+      try {
+        ({ pid } = await control<LauncherStatus>(dir, 'launcher', 'status'));
+      } catch (error) {
+        if (!isUnreachable(error)) throw error;
+        const left = await endAllLeft(dir);
+        if (left.length === 0) throw error;
+        console.log(`the launcher was gone already; ended what it had left: ${left.join(', ')}`);
+        return;
+      }
       await control(dir, 'launcher', 'stop');
       await waitFor(`the launcher (process ${pid}) to end`, 30_000, async () => !isAlive(pid));
       console.log(`stopped; "kabuki up --data-dir ${dir.path}" starts it again with its data`);
     });
+}
+
+async function endAllLeft(dir: DataDir): Promise<string[]> {
+  const left = await Promise.all(
+    dir.readSpec().machines.map(async ({ name }) => ((await endLeftMachine(dir, name)) ? [name] : [])),
+  );
+  return left.flat();
 }
 
 export function statusCommand(): Command {

@@ -19,16 +19,22 @@ export async function control<T>(
   socket: string,
   method: string,
   params: unknown = {},
+  timeoutMs = 10_000,
 ): Promise<T> {
   dir.readSpec();
   try {
-    return (await controlCall(dir.socketPath(socket), method, params, 10_000)) as T;
+    return (await controlCall(dir.socketPath(socket), method, params, timeoutMs)) as T;
   } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
-    if (code !== 'control-unreachable') throw error;
+    if (!isUnreachable(error)) throw error;
     const what = socket === 'launcher' ? `the cluster in ${dir.path}` : socket;
     throw new Error(`${what} is not running`, { cause: error });
   }
+}
+
+/** Nobody serves the socket, as `control` or `controlCall` say it. */
+export function isUnreachable(error: unknown): boolean {
+  const { code, cause } = error as { code?: unknown; cause?: { code?: unknown } };
+  return code === 'control-unreachable' || cause?.code === 'control-unreachable';
 }
 
 export function openDataDir(options: { readonly dataDir: string }): DataDir {

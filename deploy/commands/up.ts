@@ -58,13 +58,13 @@ async function runForeground(dir: DataDir, options: UpOptions): Promise<void> {
   const interrupted = new Promise<void>((resolve) => (interrupt = resolve));
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, interrupt);
 
-  const launching = launch(dir, spec, (line) => {
+  const report = (line: string) => {
     if (!stopping) say(line);
-  });
-  const launcher = await launching;
-  say(`${spec.machines.length} processes run`);
+  };
+  const launcher = await launch(dir, spec, report, interrupted);
   try {
-    await Promise.race([announceReady(dir, spec, say, () => stopping), launcher.stopRequested, interrupted]);
+    const ready = announceReady(dir, spec, report, () => stopping);
+    await Promise.race([ready, launcher.stopRequested, interrupted]);
     await Promise.race([launcher.stopRequested, interrupted]);
   } finally {
     stopping = true;
@@ -73,22 +73,23 @@ async function runForeground(dir: DataDir, options: UpOptions): Promise<void> {
   }
 }
 
-/** Ends without a word when the cluster is told to stop before. */
 async function announceReady(
   dir: DataDir,
   spec: ClusterSpec,
   say: (line: string) => void,
-  stopping: () => boolean,
+  isStopping: () => boolean,
 ): Promise<void> {
   let seen = -1;
+  say(`${spec.machines.length} processes run`);
   await waitFor(`${spec.machines.length} nodes to be Ready`, readyTimeoutMs, async () => {
-    if (stopping()) return true;
+    // Or the process would live on until time is up.
+    if (isStopping()) return true;
     const ready = await readyNodes(dir, spec);
     if (ready !== seen) say(`${ready} of ${spec.machines.length} nodes are Ready`);
     seen = ready;
     return ready >= spec.machines.length;
   });
-  if (stopping()) return;
+  if (isStopping()) return;
   say(`cluster "${spec.name}" is ready at https://127.0.0.1:${spec.frontPort}`);
   console.log(`
   export KUBECONFIG=${dir.kubeconfigPath}
@@ -179,14 +180,22 @@ async function detach(dir: DataDir, options: UpOptions): Promise<void> {
   closeSync(log);
   let ended = false;
   child.once('exit', () => (ended = true));
-  await waitFor('the cluster to be ready', readyTimeoutMs + 10_000, async () => {
-    if (ended) return true;
-    return readFileSync(path, 'utf8').includes('is ready at');
-  });
+  // Whoever gives up waiting does not want the cluster.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+    process.on(signal, () => child.kill('SIGTERM'));
+  child.unref();
+  try {
+    await waitFor('the cluster to be ready', readyTimeoutMs + 10_000, async () => {
+      if (ended) return true;
+      return readFileSync(path, 'utf8').includes('is ready at');
+    });
+  } catch (error) {
+    child.kill('SIGTERM');
+    throw error;
+  }
   const output = readFileSync(path, 'utf8');
   if (ended) throw new Error(`the cluster did not start:\n${output.trim()}`);
   process.stdout.write(output);
-  child.unref();
   console.log(
     `running in the background (process ${child.pid}); "kabuki down --data-dir ${options.dataDir}" stops it`,
   );
