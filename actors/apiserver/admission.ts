@@ -17,6 +17,7 @@ const onCreate: readonly (readonly [string, Admission])[] = [
   ['/pods', serviceAccount],
   ['/pods', priority],
   ['/pods', defaultTolerations],
+  ['certificates.k8s.io/certificatesigningrequests', requester],
   ['/persistentvolumeclaims', defaultStorageClass],
   ['networking.k8s.io/ingresses', defaultIngressClass],
 ];
@@ -202,6 +203,14 @@ function defaultTolerations(_context: RequestContext, object: KubeObject): void 
     }
   }
   spec.tolerations = tolerations;
+}
+
+/** A signing request is its sender's, whoever it says that it is of. */
+function requester({ identity }: RequestContext, object: KubeObject): void {
+  const request = object as KubeObject & { spec?: Record<string, unknown> };
+  const { username, uid, groups, extra } = identity;
+  const { username: _username, uid: _uid, groups: _groups, extra: _extra, ...rest } = request.spec ?? {};
+  request.spec = { ...rest, username, groups, ...(uid && { uid }), ...(extra && { extra }) };
 }
 
 function defaultStorageClass(context: RequestContext, object: KubeObject): void {

@@ -141,7 +141,7 @@ function buildIndex(
 }
 
 /** Its own rules and those of the roles that its aggregationRule selects. */
-function rulesOf(role: ClusterRole, all: readonly ClusterRole[]): readonly PolicyRule[] {
+export function rulesOf(role: ClusterRole, all: readonly ClusterRole[]): readonly PolicyRule[] {
   const selectors = role.aggregationRule?.clusterRoleSelectors;
   if (!selectors) return role.rules ?? [];
   const rules = [...(role.rules ?? [])];

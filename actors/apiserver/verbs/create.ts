@@ -1,6 +1,7 @@
 /** POST to a collection: a new object, from body to store. */
 import type { KubeObject, ObjectMeta } from '../../objects/meta.js';
 import { admitCreate, requireNamespace } from '../admission.js';
+import { refuseEscalation } from '../escalation.js';
 import { limits } from '../limits.js';
 import {
   applyDefaults,
@@ -83,6 +84,7 @@ async function createOnce(
   const complete = by === 'apply' ? object : trackUpdate(resource, undefined, object, writerOf(context));
   const causes = validateObject(resource, complete, undefined, '');
   if (causes.length > 0) throw invalid(resource, metadata.name, causes);
+  await refuseEscalation(context, complete);
   return await writeNew(context, complete);
 }
 

@@ -2,6 +2,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { KubeObject, ObjectMeta } from '../../objects/meta.js';
 import { companionsFor } from '../companions.js';
+import { refuseEscalation } from '../escalation.js';
 import { applyDefaults, convertToStored, trackUpdate, validateObject } from '../machinery.js';
 import type { ApiResponse } from '../request.js';
 import type { CacheEntry } from '../resource-cache.js';
@@ -98,6 +99,7 @@ export async function finishUpdate(
   const companions = await companionsFor(context, gone ? undefined : complete, old, taken);
   const causes = [...newFinalizers(complete, old), ...validateObject(resource, complete, old, subresource)];
   if (causes.length > 0) throw invalid(resource, info.name, causes);
+  if (contentChanged(complete, old)) await refuseEscalation(context, complete);
   if (gone) return { type: 'delete', last: convertToStored(resource, complete), ...companions };
   return { type: 'write', object: convertToStored(resource, complete), ...companions };
 }
