@@ -18,7 +18,10 @@ describe('kubectl exec, attach and cp', function () {
     folder = mkdtempSync(join(tmpdir(), 'kabuki-streams-'));
     await world.pod('shell', ['sleep', '1000000']);
   });
-  after(() => rmSync(folder, { recursive: true, force: true }));
+  after(async () => {
+    await world?.cluster.stop();
+    if (folder) rmSync(folder, { recursive: true, force: true });
+  });
 
   for (const [way, env] of [
     ['WebSocket', {}],

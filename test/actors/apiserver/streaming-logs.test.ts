@@ -15,6 +15,7 @@ describe('kubectl logs', function () {
     world = await streamingWorld();
     await world.pod('counting', ['sh', '-c', counting], { restartPolicy: 'Never' });
   });
+  after(() => world?.cluster.stop());
 
   it('follows to the end of the container, for several at once', async () => {
     const followers = await Promise.all([1, 2, 3].map(() => world.kubectl.run('logs', '-f', 'counting')));

@@ -39,6 +39,7 @@ describe('kubectl port-forward', function () {
       /listening/.test(await world.kubectl.run('logs', 'echo')),
     );
   });
+  after(() => world?.cluster.stop());
 
   afterEach(() => {
     for (const forward of forwards.splice(0)) forward.process.kill('SIGKILL');

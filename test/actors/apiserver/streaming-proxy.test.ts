@@ -67,6 +67,7 @@ describe('proxies', function () {
       spec: { selector: { app: 'proxied' }, ports: [{ name: 'web', port: 80, targetPort: 8000 }] },
     });
   });
+  after(() => world?.cluster.stop());
 
   it('pass method, path, query, headers and body to the pod, and its answer back', async () => {
     for (const method of ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']) {

@@ -1,6 +1,6 @@
 /**
- * One cluster for the tests of streams, with pods that are programs of this machine: started by the first file that
- * asks, stopped when the run ends. And what those tests talk to it with: kubectl, and connections of their own.
+ * A cluster for a file of tests of streams, with pods that are programs of this machine, and what those tests talk to
+ * it with: kubectl, and connections of their own.
  */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -44,19 +44,8 @@ export const withoutWebSockets = {
   KUBECTL_PORT_FORWARD_WEBSOCKETS: 'false',
 };
 
-let starting: Promise<StreamingWorld> | undefined;
-
-export function streamingWorld(): Promise<StreamingWorld> {
-  starting ??= create();
-  return starting;
-}
-
-after('stop the cluster of the streams', async function stopStreamingWorld() {
-  this.timeout(30_000);
-  await (await starting)?.cluster.stop();
-});
-
-async function create(): Promise<StreamingWorld> {
+/** A file stops it when it ends: the simulator of other tests allows no real clock beside it. */
+export async function streamingWorld(): Promise<StreamingWorld> {
   const cluster = await startCluster({ masters: 1, workers: 1, storage: 'memory', runtime: 'process' });
   const { kubeconfigPath, dataDir } = cluster;
   const tls = credentials(readFileSync(kubeconfigPath, 'utf8'));
