@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { WebSocket } from 'ws';
@@ -112,8 +112,10 @@ describe('kubectl exec, attach and cp', function () {
     await world.kubectl.run('cp', from, `shell:${there}`);
     await world.kubectl.run('cp', `shell:${there}`, back);
     assert(readFileSync(back).equals(bytes));
-    const missing = await world.run(['cp', `shell:${join(folder, 'missing')}`, back]);
-    assert.match(missing.stdout + missing.stderr, /No such file or directory/);
+    // tar ends its archive all the same, so kubectl may be gone before it hears of the error.
+    const nothing = join(folder, 'nothing');
+    await world.run(['cp', `shell:${join(folder, 'missing')}`, nothing]);
+    assert(!existsSync(nothing));
   });
 
   it('says that there is no terminal, and goes on without one', async () => {
