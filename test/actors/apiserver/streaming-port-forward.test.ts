@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { connect } from 'node:net';
+import { WebSocket } from 'ws';
 import { deployments, services } from '../../../actors/client/index.js';
 import { waitFor } from '../../../deploy/wait.js';
 import type { Program } from '../../harness/program.js';
@@ -132,6 +133,26 @@ describe('kubectl port-forward', function () {
       assert.equal((await exchange(port, target, target.length)).toString(), target);
     }
     await world.kubectl.run('delete', 'deployment/forwarded', 'service/forwarded', '--wait=false');
+  });
+
+  it('speaks channels to clients without SPDY, which name their ports', async () => {
+    const open = (query: string) => {
+      const url = `${world.cluster.url.replace('https', 'wss')}/api/v1/namespaces/default/pods/echo/portforward`;
+      return new WebSocket(`${url}${query}`, ['v4.channel.k8s.io'], { ...world.tls, agent: false });
+    };
+    const socket = open('?ports=7001');
+    const messages: string[] = [];
+    socket.on('message', (data: Buffer) => messages.push(data.toString('latin1')));
+    await new Promise((resolve) => socket.once('open', resolve));
+    socket.send(Buffer.from('\0hello', 'latin1'));
+    await waitFor('the echo', 5_000, async () => messages.length === 3);
+    const port = '\x59\x1b';
+    assert.deepEqual(messages, [`\0${port}`, `\x01${port}`, '\0hello']);
+    socket.close();
+    for (const query of ['', '?ports=0', '?ports=x']) {
+      const refused = new Promise((_resolve, reject) => void open(query).on('error', reject));
+      await assert.rejects(refused, /Unexpected server response: 400/);
+    }
   });
 
   it('refuses a pod that is not there', async () => {
