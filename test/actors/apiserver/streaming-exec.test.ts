@@ -73,7 +73,8 @@ describe('kubectl exec, attach and cp', function () {
       '&stdin=true',
     );
     const pid = await pidIn(mark);
-    for (let sent = 0; sent < 16; sent += 1) socket.send(Buffer.alloc(1024 * 1024));
+    // More than the sockets on the way hold.
+    for (let sent = 0; sent < 64; sent += 1) socket.send(Buffer.alloc(1024 * 1024));
     let before = Infinity;
     await waitFor(
       'the input to be stuck',
