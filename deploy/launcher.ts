@@ -68,7 +68,8 @@ export async function launch(
     await Promise.all(machines.map((machine) => machine.stop()));
     await balancer.close();
     await control?.close();
-    rmSync(dir.socketPath('launcher'), { force: true });
+    // All who had a socket in it have ended.
+    rmSync(dir.runDir(), { recursive: true, force: true });
   };
   try {
     control = new ControlServer(

@@ -186,8 +186,10 @@ describe('the command line', function () {
       await cluster.kubectl.run('run', 'sleeper', '--image=busybox', '--command', '--', 'sleep', '3600');
       await cluster.kubectl.run('wait', '--for=condition=Ready', 'pod/sleeper', '--timeout=30s');
       const pids = await cluster.pids();
+      const sockets = cluster.dir.runDir();
       assert.match(await cluster.kabukiOutput('down'), /^stopped; "kabuki up --data-dir .*" starts it again/);
       await noneAlive(pids);
+      assert.equal(existsSync(sockets), false, `${sockets} is still there`);
       expect(await cluster.kabuki('down'), 1, /is not running/);
       expect(await cluster.kabuki('status'), 1, /is not running/);
       expect(
