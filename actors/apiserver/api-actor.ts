@@ -130,8 +130,12 @@ class CreditStream implements StreamSink {
   readonly #requestId: string;
   readonly #gone: () => void;
   readonly #forgetNode: () => void;
-  #credit: number;
+  readonly #creditChunks: number;
+  /** Chunks that the client said it took; `#seq` is how many were sent. */
+  #taken = 0;
   #seq = 0;
+  #sentAtMs = 0;
+  #sign: Timer | undefined;
   #queue: Uint8Array[] = [];
   #queuedBytes = 0;
   #ended = false;
@@ -150,17 +154,20 @@ class CreditStream implements StreamSink {
     this.#stream = stream;
     this.#replyTo = replyTo;
     this.#requestId = requestId;
-    this.#credit = credit;
+    this.#creditChunks = credit;
     this.#gone = gone;
     this.#forgetNode = system.onNodeDown(replyTo.node, () => this.cancel());
   }
 
   start(): void {
+    const { clock } = this.#system.env;
+    this.#sentAtMs = clock.monotonicMs();
+    this.#sign = clock.setTimer(limits.streamTailCheckMs, () => this.#signOfLife());
     this.#stream.start(this);
   }
 
-  grant(chunks: number): void {
-    this.#credit += chunks;
+  grant(taken: number): void {
+    this.#taken = Math.max(this.#taken, taken);
     this.#flush();
   }
 
@@ -202,16 +209,7 @@ class CreditStream implements StreamSink {
 
   #flush(): void {
     if (this.#done) return;
-    while (this.#credit > 0 && this.#queue.length > 0) {
-      this.#credit -= 1;
-      const bytes = this.#take();
-      this.#system.tell<ApiReply>(this.#replyTo, {
-        type: 'ApiChunk',
-        requestId: this.#requestId,
-        seq: this.#seq++,
-        bytes,
-      });
-    }
+    while (this.#hasCredit() && this.#queue.length > 0) this.#send(this.#take());
     this.#stall?.cancel();
     this.#stall = undefined;
     if (this.#queue.length > 0) {
@@ -219,6 +217,41 @@ class CreditStream implements StreamSink {
     } else if (this.#ended) {
       this.#close();
       this.#sendEnd();
+    }
+  }
+
+  #hasCredit(): boolean {
+    return this.#seq - this.#taken < this.#creditChunks;
+  }
+
+  #send(bytes: Uint8Array): void {
+    this.#system.tell<ApiReply>(this.#replyTo, {
+      type: 'ApiChunk',
+      requestId: this.#requestId,
+      seq: this.#seq++,
+      bytes,
+    });
+    const { clock } = this.#system.env;
+    this.#sentAtMs = clock.monotonicMs();
+    this.#sign ??= clock.setTimer(limits.streamTailCheckMs, () => this.#signOfLife());
+  }
+
+  /**
+   * An empty chunk behind the last one, soon after it and then from time to time: its number shows the client that a
+   * chunk got lost, or else that the stream stands.
+   */
+  #signOfLife(): void {
+    this.#sign = undefined;
+    if (this.#done) return;
+    const { clock } = this.#system.env;
+    const quietMs = clock.monotonicMs() - this.#sentAtMs;
+    if (quietMs >= limits.streamTailCheckMs && this.#hasCredit()) {
+      // Under nobody's trace: no write caused it.
+      this.#sign = clock.setTimer(limits.streamSignMs, () => this.#signOfLife());
+      this.#system.withCause(undefined, () => this.#send(new Uint8Array(0)));
+    } else {
+      const waitMs = Math.max(1, limits.streamTailCheckMs - quietMs);
+      this.#sign = clock.setTimer(waitMs, () => this.#signOfLife());
     }
   }
 
@@ -248,6 +281,7 @@ class CreditStream implements StreamSink {
     this.#queue = [];
     this.#queuedBytes = 0;
     this.#stall?.cancel();
+    this.#sign?.cancel();
     this.#forgetNode();
     this.#gone();
   }

@@ -59,6 +59,9 @@ export const limits = {
   spdyStreamsWaitMs: 30_000,
   /** A stream over the actor door that nobody grants credit to is ended after this. */
   streamStallMs: 120_000,
+  /** So long after its last chunk a stream tells its client how many there were, and again every `streamSignMs`. */
+  streamTailCheckMs: 2_000,
+  streamSignMs: 10_000,
   /** Chunks kept for a consumer without credit. */
   streamQueueChunksMax: 20_000,
   streamQueueBytesMax: 32 * 1024 * 1024,

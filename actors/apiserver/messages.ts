@@ -10,11 +10,12 @@ export type ApiServerMessage =
       readonly type: 'ApiRequest';
       readonly request: ApiRequest;
       readonly replyTo: ActorRef<ApiReply>;
-      /** Chunks that may be sent before the first ApiCredit; 0 when no stream is expected. */
+      /** Chunks that may be on their way, not yet told as taken by an ApiCredit; 0 when no stream is expected. */
       readonly credit: number;
       /** Chosen by the client, unique per client node; names the stream in ApiCredit and ApiCancel. */
       readonly requestId: string;
     }
+  /** Chunks taken since the stream began: a sum, so that one that is lost is made good by the next. */
   | { readonly type: 'ApiCredit'; readonly requestId: string; readonly chunks: number }
   | { readonly type: 'ApiCancel'; readonly requestId: string };
 

@@ -49,7 +49,7 @@ class WatchStream {
   readonly #release: (() => void)[] = [];
   #state: 'opening' | 'open' | 'closed' = 'opening';
   #nextSeq = 0;
-  #unreturned = 0;
+  #told = 0;
   #timer: Timer | undefined;
 
   constructor(options: WatchStreamOptions, opened: () => void, refused: (error: ApiError) => void) {
@@ -142,11 +142,10 @@ class WatchStream {
   }
 
   #returnCredit(): void {
-    this.#unreturned += 1;
     const { system, server, limits } = this.#options;
-    if (this.#state === 'closed' || this.#unreturned * 2 < limits.watchCreditChunks) return;
-    system.tell(server, { type: 'ApiCredit', requestId: this.#requestId, chunks: this.#unreturned });
-    this.#unreturned = 0;
+    if (this.#state === 'closed' || (this.#nextSeq - this.#told) * 4 < limits.watchCreditChunks) return;
+    this.#told = this.#nextSeq;
+    system.tell(server, { type: 'ApiCredit', requestId: this.#requestId, chunks: this.#told });
   }
 
   #watchdog(delayMs: number, why: string): void {

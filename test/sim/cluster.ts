@@ -24,15 +24,15 @@ export class SimCluster {
   readonly spec: ClusterSpec;
   /** As an administrator, through whichever apiserver answers; lives on a machine of its own. */
   readonly client: ApiClient;
-  readonly #admin: ActorSystem;
+  readonly adminSystem: ActorSystem;
 
   constructor(seed: number | string, shape: { readonly masters: number; readonly workers: number }) {
     this.world = new SimWorld(seed);
     this.spec = specOf(shape);
     for (const machine of this.spec.machines) this.start(machine.name);
-    this.#admin = this.world.system(mainNode({ name: 'admin' }));
+    this.adminSystem = this.world.system(mainNode({ name: 'admin' }));
     this.client = createApiClient({
-      system: this.#admin,
+      system: this.adminSystem,
       apiservers: masters(this.spec).map((master) =>
         actorRef<ApiServerMessage>(mainNode(master), '/apiserver'),
       ),
@@ -78,7 +78,7 @@ export class SimCluster {
       name: master.name,
       ref: actorRef<StoreMessage>(storeNode(master), '/store'),
     }));
-    const store = createStoreClient({ system: this.#admin, members });
+    const store = createStoreClient({ system: this.adminSystem, members });
     let leader: string | null = null;
     await this.eventually(async () => {
       ({ leader } = await store.status());

@@ -203,9 +203,9 @@ describe('watch over actor messages', () => {
 
   it('returns credit as it consumes', async () => {
     for (let n = 0; n < 8; n += 1) stream().send(line('ADDED', String(n)));
-    assert.equal(stream().credit, 0);
+    assert.equal(stream().taken, 0);
     await cluster.run(10);
-    assert.equal(stream().credit, 8);
+    assert.equal(stream().taken, 8);
   });
 
   it('closes at a gap and tells the server', async () => {

@@ -12,7 +12,9 @@ export type Answer =
 export interface OpenStream {
   readonly request: ApiRequest;
   readonly requestId: string;
+  /** Chunks that may be on their way, and those that the client said it took. */
   credit: number;
+  taken: number;
   cancelled: boolean;
   seq: number;
   send(text: string): void;
@@ -48,7 +50,7 @@ export class ScriptedApiServer {
         return this.#handle(message);
       case 'ApiCredit': {
         const stream = this.streams.find(({ requestId }) => requestId === message.requestId);
-        if (stream) stream.credit += message.chunks;
+        if (stream) stream.taken = message.chunks;
         return;
       }
       case 'ApiCancel': {
@@ -73,10 +75,10 @@ export class ScriptedApiServer {
         request,
         requestId,
         credit: message.credit,
+        taken: 0,
         cancelled: false,
         seq: 0,
         send: (text) => {
-          stream.credit -= 1;
           tell({ type: 'ApiChunk', requestId, seq: stream.seq, bytes: new TextEncoder().encode(text) });
           stream.seq += 1;
         },
