@@ -19,7 +19,7 @@ export function startControlPlane(parts: MachineParts): ApiServer {
   return apiServer;
 }
 
-function startApiServer({ spec, machine, system, tokens, identifyGuest }: MachineParts): ApiServer {
+function startApiServer({ spec, machine, system, tokens, rootCa, identifyGuest }: MachineParts): ApiServer {
   const members = ownFirst(spec, machine).map((master) => ({
     name: master.name,
     ref: actorRef<StoreMessage>(storeNode(master), '/store'),
@@ -32,7 +32,9 @@ function startApiServer({ spec, machine, system, tokens, identifyGuest }: Machin
     serviceCidr: spec.serviceCidr,
     version: versionInfo,
     advertise: { address: '127.0.0.1', port: machine.httpsPort ?? 0 },
-    ...(tokens && { tokens }),
+    kubernetesServicePort: spec.kubernetesServicePort,
+    // Pods get a token as soon as there is somebody to sign it and a certificate to trust.
+    ...(tokens && { tokens, mountTokens: rootCa !== undefined }),
   });
   server.start();
   const identify = (node: NodeId, userAgent: string) =>

@@ -38,14 +38,19 @@ export class Bootstrap {
   done = false;
   readonly #server: ServerContext;
   readonly #advertise: Advertised | undefined;
+  readonly #servicePort: number;
   #stopped = true;
   #timer: Timer | undefined;
   #publishing = false;
   #stopListening: (() => void) | undefined;
 
-  constructor(server: ServerContext, advertise: Advertised | undefined) {
+  constructor(
+    server: ServerContext,
+    options: { readonly advertise: Advertised | undefined; readonly servicePort: number },
+  ) {
     this.#server = server;
-    this.#advertise = advertise;
+    this.#advertise = options.advertise;
+    this.#servicePort = options.servicePort;
   }
 
   start(): void {
@@ -66,7 +71,7 @@ export class Bootstrap {
     try {
       await cache.reached(0);
       await cache.fresh();
-      for (const wanted of birthObjects(this.#server.serviceCidr)) {
+      for (const wanted of birthObjects(this.#server.serviceCidr, this.#servicePort)) {
         if (this.#stopped) return;
         await this.#ensure(wanted);
       }
@@ -235,7 +240,7 @@ const serviceName = 'kubernetes.io/service-name';
 const endpointsResource: GroupResource = { group: '', resource: 'endpoints' };
 const slicesResource: GroupResource = { group: 'discovery.k8s.io', resource: 'endpointslices' };
 
-function birthObjects(serviceCidr: string): Wanted[] {
+function birthObjects(serviceCidr: string, servicePort: number): Wanted[] {
   const of = (group: string, resource: string) => (object: KubeObject) => ({
     group,
     version: 'v1',
@@ -253,7 +258,7 @@ function birthObjects(serviceCidr: string): Wanted[] {
     ...roleBindings.map(of(rbac, 'rolebindings')),
     ...priorityClasses.map(of('scheduling.k8s.io', 'priorityclasses')),
     of('networking.k8s.io', 'servicecidrs')(serviceCidrObject(serviceCidr)),
-    of('', 'services')(kubernetesService(serviceCidr)),
+    of('', 'services')(kubernetesService(serviceCidr, servicePort)),
   ];
 }
 
@@ -278,7 +283,7 @@ function serviceCidrObject(cidr: string): KubeObject {
   return { metadata: { name: 'kubernetes' }, spec: { cidrs: [cidr] } } as KubeObject;
 }
 
-function kubernetesService(cidr: string): Service {
+function kubernetesService(cidr: string, port: number): Service {
   const clusterIP = firstServiceAddress(cidr);
   return {
     metadata: {
@@ -293,7 +298,7 @@ function kubernetesService(cidr: string): Service {
       ipFamilies: ['IPv4'],
       ipFamilyPolicy: 'SingleStack',
       sessionAffinity: 'None',
-      ports: [{ name: 'https', port: 443, protocol: 'TCP', targetPort: 6443 }],
+      ports: [{ name: 'https', port, protocol: 'TCP', targetPort: 6443 }],
     },
   };
 }

@@ -60,7 +60,9 @@ export interface ApiServerOptions {
   readonly tokens?: TokenSigner;
   /** Where this apiserver is reached: an endpoint of default/kubernetes. Absent: none is published. */
   readonly advertise?: { readonly address: string; readonly port: number };
-  /** Mount service account tokens into pods (default false: the embedded runtime has no mounts). */
+  /** Port of the service default/kubernetes, 443 when absent: without root that one cannot be bound. */
+  readonly kubernetesServicePort?: number;
+  /** Mount service account tokens into pods, as Kubernetes does (default false: it takes `tokens` and kube-root-ca.crt). */
   readonly mountTokens?: boolean;
 }
 
@@ -124,7 +126,10 @@ class Core implements ApiServer {
         },
       },
     };
-    this.#bootstrap = new Bootstrap(this.context, options.advertise);
+    this.#bootstrap = new Bootstrap(this.context, {
+      advertise: options.advertise,
+      servicePort: options.kubernetesServicePort ?? 443,
+    });
     this.#storeCheck = new StoreCheck(system, store);
   }
 
