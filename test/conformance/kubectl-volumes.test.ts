@@ -45,7 +45,7 @@ describe('kubectl: volumes in pods', function () {
       ],
     });
     await finished('print');
-    assert.equal(await kubectl.run('logs', 'print'), 'first');
+    assert.equal(await kubectl.run('logs', 'print'), 'first\n');
   });
 
   it('shares an emptyDir, keeps modes, mounts a subPath, and refuses writes to what is read-only', async () => {
