@@ -8,7 +8,7 @@ import { actorRef, type SupervisorSpec } from '../actors/runtime/index.js';
 import { schedulerSpec } from '../actors/scheduler/index.js';
 import { createStoreClient, type StoreMessage } from '../actors/store/index.js';
 import { type NodeId, nodeId } from '../transport/index.js';
-import { storeNode } from './cluster-spec.js';
+import { storeNode, mainNode } from './cluster-spec.js';
 import { identifyComponent } from './identity.js';
 import { clientFor, type MachineParts, ownFirst } from './machine.js';
 import { versionInfo } from './version.js';
@@ -59,7 +59,7 @@ function startLeaders(parts: MachineParts): void {
 }
 
 function elect(parts: MachineParts, component: string, onLead: (fencing: string) => SupervisorSpec): void {
-  const { machine, system } = parts;
+  const { spec, machine, system } = parts;
   system.spawn({
     ...leaderElection({
       lockName: component,
@@ -67,6 +67,10 @@ function elect(parts: MachineParts, component: string, onLead: (fencing: string)
       // A hung apiserver must not eat the lease.
       client: clientFor(parts, component, electionClientLimits),
       onLead,
+      nodeOf: (identity) => {
+        const holder = spec.machines.find(({ name }) => identity.startsWith(`${name}_`));
+        return holder && mainNode(holder);
+      },
     }),
     id: component,
   });

@@ -7,7 +7,7 @@
 import { createServer, connect, type Server, type Socket } from 'node:net';
 
 const connectTimeoutMs = 500;
-const probeIntervalMs = 1_000;
+const probeIntervalMs = 2_000;
 /** A living apiserver answers a TLS ClientHello much sooner, even on a machine that is busy. */
 const firstByteTimeoutMs = 2_000;
 /** What a client says before the server's first byte: a ClientHello. */

@@ -275,7 +275,10 @@ export class ZmqLink implements Link {
   #letters(peer: ZmqPeer, incarnation: Incarnation, chunks: readonly Buffer[]): void {
     const nowMs = this.#clock.nowMs();
     for (const chunk of chunks) {
-      for (const envelope of decodeEnvelopes(chunk, this.#limits.envelopeBytesMax)) {
+      // A frame is memory of libzmq, several kilobytes however short it is. Bytes of a letter are views of it and may
+      // be kept for long (a log, a cache): they must not keep the frame, so the letters get memory of their own.
+      const own = new Uint8Array(chunk);
+      for (const envelope of decodeEnvelopes(own, this.#limits.envelopeBytesMax)) {
         if (this.#closed) return;
         this.#remarks.see(envelope);
         if (

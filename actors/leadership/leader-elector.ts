@@ -14,6 +14,7 @@ import {
   isNotFound,
   leases,
 } from '../client/index.js';
+import type { NodeId } from '../../transport/index.js';
 import type { Lease } from '../objects/types/coordination.js';
 import type { Actor, ActorContext, ChildSpec, StopReason, SupervisorSpec } from '../runtime/index.js';
 import { EndpointsMirror } from './endpoints-mirror.js';
@@ -37,6 +38,11 @@ export interface LeaderElectionOptions {
   readonly client: ApiClient;
   /** What runs while this one leads; every write in it passes `fencing`. */
   readonly onLead: (fencing: string) => SupervisorSpec | ChildSpec;
+  /**
+   * The node on which an identity runs. When the holder's node is seen to go, its lease is taken over at once: it need not
+   * run out, because the fencing token keeps out whatever the old holder may still write.
+   */
+  readonly nodeOf?: (identity: string) => NodeId | undefined;
   readonly limits?: Partial<LeadershipLimits>;
 }
 
@@ -47,6 +53,7 @@ export type LeaderElectionMessage =
   | { readonly type: 'RenewDeadline' }
   | { readonly type: 'ChildrenFailed'; readonly error: Error }
   | { readonly type: 'ChildrenStopped'; readonly standBack: boolean }
+  | { readonly type: 'HolderGone'; readonly holder: string }
   | { readonly type: 'StoodBack' };
 
 /** One try to claim or renew. An answer to an older one is ignored. */
@@ -91,6 +98,9 @@ class LeaderElector implements Actor<undefined, LeaderElectionMessage> {
   /** The last attempt found another leader. */
   #following = false;
   #standBackMs: number;
+  /** The holder whose node was seen to go. */
+  #gone = '';
+  #unwatchHolder: () => void = () => {};
 
   constructor(options: LeaderElectionOptions, limits: LeadershipLimits) {
     this.#options = options;
@@ -130,6 +140,8 @@ class LeaderElector implements Actor<undefined, LeaderElectionMessage> {
         return this.#childrenFailed(message.error);
       case 'ChildrenStopped':
         return this.#childrenStopped(message.standBack);
+      case 'HolderGone':
+        return this.#holderGone(message.holder);
       case 'StoodBack':
         this.#phase = 'electing';
         return this.#attemptIn(0);
@@ -142,6 +154,7 @@ class LeaderElector implements Actor<undefined, LeaderElectionMessage> {
   async stopped(_state: undefined, reason: StopReason): Promise<void> {
     const leading = this.#leading;
     this.#leading = undefined;
+    this.#unwatchHolder();
     if (!leading) return;
     this.#announce(`stopped leading (${reason})`);
     await this.#release();
@@ -180,7 +193,7 @@ class LeaderElector implements Actor<undefined, LeaderElectionMessage> {
     if (!this.#held) await this.#look(this.#following ? 'follower' : 'holder');
     const judgement = this.#held
       ? ({ type: 'renew', lease: this.#held } as const)
-      : judge(this.#observation, identity, clock.monotonicMs());
+      : judge(this.#observation, identity, clock.monotonicMs(), this.#gone);
     if (judgement.type === 'wait') {
       return { type: 'follow', holder: judgement.holder, expiresInMs: judgement.expiresInMs };
     }
@@ -236,7 +249,7 @@ class LeaderElector implements Actor<undefined, LeaderElectionMessage> {
       return this.#lose('the lease was lost and won again meanwhile');
     }
     this.#mirror.show(outcome.lease);
-    return this.#attemptIn(this.#retryMs());
+    return this.#attemptIn(this.#limits.renewPeriodMs * (0.8 + 0.4 * this.#ctx.env.random.next()));
   }
 
   #follow({ holder, expiresInMs }: Extract<Outcome, { type: 'follow' }>): undefined {
@@ -244,10 +257,28 @@ class LeaderElector implements Actor<undefined, LeaderElectionMessage> {
     if (holder !== this.#lastHolder) {
       this.#lastHolder = holder;
       this.#ctx.note('new leader', { lock: this.#options.lockName, holder });
+      this.#watchHolder(holder);
     }
     // Being there when it expires, and not up to a whole period later, is half of a fast failover.
     const soonMs = expiresInMs + 1 + this.#ctx.env.random.next() * 50;
     return this.#attemptIn(Math.min(this.#retryMs(), soonMs));
+  }
+
+  #watchHolder(holder: string): void {
+    const { system, self } = this.#ctx;
+    this.#unwatchHolder();
+    const node = this.#options.nodeOf?.(holder);
+    this.#unwatchHolder =
+      node === undefined
+        ? () => {}
+        : system.onNodeDown(node, () => system.tell(self, { type: 'HolderGone', holder }));
+  }
+
+  #holderGone(holder: string): undefined {
+    if (this.#phase !== 'electing' || this.#leading || holder !== this.#lastHolder) return undefined;
+    this.#gone = holder;
+    this.#ctx.note('leader is gone', { lock: this.#options.lockName, holder });
+    return this.#attemptIn(this.#ctx.env.random.next() * 50);
   }
 
   #attemptFailed(error: unknown, attempt: Attempt): undefined {
@@ -256,6 +287,8 @@ class LeaderElector implements Actor<undefined, LeaderElectionMessage> {
     if (!(error instanceof ApiError)) throw error;
     this.#held = undefined;
     this.#following = false;
+    // If the one that seemed gone has renewed meanwhile, it is not.
+    this.#gone = '';
     const { lockName } = this.#options;
     this.#ctx.note('lease attempt failed', {
       lock: lockName,

@@ -27,13 +27,19 @@ export function observe(before: Observation | undefined, lease: Lease, nowMs: nu
     : { lease, changedAtMs: nowMs };
 }
 
-export function judge(observation: Observation | undefined, identity: string, nowMs: number): Judgement {
+/** `gone`: a holder that is known to be dead, whose lease need not run out; empty for none. */
+export function judge(
+  observation: Observation | undefined,
+  identity: string,
+  nowMs: number,
+  gone = '',
+): Judgement {
   if (!observation) return { type: 'create' };
   const { lease, changedAtMs } = observation;
   const holder = lease.spec?.holderIdentity ?? '';
   if (holder === identity) return { type: 'renew', lease };
   const expiresInMs = changedAtMs + (lease.spec?.leaseDurationSeconds ?? 0) * 1000 - nowMs;
-  if (holder === '' || expiresInMs <= 0) return { type: 'take', lease };
+  if (holder === '' || holder === gone || expiresInMs <= 0) return { type: 'take', lease };
   return { type: 'wait', holder, expiresInMs };
 }
 

@@ -9,7 +9,9 @@ export interface LeadershipLimits {
    * A leader that could not renew for so long stops; must be shorter than the lease, the rest is its margin.
    */
   readonly renewDeadlineMs: number;
-  /** Pause between two attempts, jittered by a fifth each way. */
+  /** Pause of a leader between two renewals, jittered by a fifth each way. */
+  readonly renewPeriodMs: number;
+  /** Pause between two attempts of a candidate, or after a failed one, jittered likewise. */
   readonly retryPeriodMs: number;
   /** How long a leader whose children keep crashing stands back, doubled each time up to the maximum. */
   readonly standBackMinMs: number;
@@ -23,13 +25,14 @@ export interface LeadershipLimits {
 }
 
 export const leadershipLimits: LeadershipLimits = {
-  leaseDurationMs: 2_000,
-  renewDeadlineMs: 1_500,
+  leaseDurationMs: 3_000,
+  renewDeadlineMs: 2_200,
+  renewPeriodMs: 1_000,
   retryPeriodMs: 500,
   standBackMinMs: 5_000,
   standBackMaxMs: 60_000,
   standBackResetMs: 60_000,
-  mirrorPeriodMs: 2_000,
+  mirrorPeriodMs: 5_000,
   releaseTimeoutMs: 1_000,
 };
 

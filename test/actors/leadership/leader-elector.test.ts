@@ -1,9 +1,10 @@
 import { strict as assert } from 'node:assert';
 import { ApiError, configMaps, endpoints, events, leases } from '../../../actors/client/index.js';
-import { leaderAnnotation, leaderElection } from '../../../actors/leadership/index.js';
+import { leaderAnnotation, leaderElection, leadershipLimits } from '../../../actors/leadership/index.js';
 import type { Actor, ChildSpec, RunningActorSystem } from '../../../actors/runtime/index.js';
 import { MemoryApi, type MemoryClient } from '../client/memory-api.js';
 import { SimCluster } from '../client/sim-cluster.js';
+import { nodeId } from '../../../transport/index.js';
 
 interface Candidate {
   readonly name: string;
@@ -47,6 +48,7 @@ describe('leader election', () => {
             identity: `${name}_id`,
             client: candidate.client,
             onLead: (fencing) => worker(candidate, fencing),
+            nodeOf: (holder) => nodeId(holder.replace(/_id$/, '')),
           }),
         ],
       });
@@ -120,13 +122,13 @@ describe('leader election', () => {
   });
 
   for (let seed = 10; seed < 20; seed += 1) {
-    it(`has another leader within 3 s of the death of the first (seed ${seed})`, async () => {
+    it(`has another leader when the lease of a dead one is over, if not before (seed ${seed})`, async () => {
       begin(seed);
       const leader = await firstLeader();
       await cluster.run(1000 + seed * 37);
       cluster.kill(leader.system);
       const { next, tookMs } = await failover(leader);
-      assert.ok(tookMs < 3000, `took ${tookMs} ms`);
+      assert.ok(tookMs < leadershipLimits.leaseDurationMs + 100, `took ${tookMs} ms`);
       assert.equal(next.fencing, `kube-system/kube-scheduler=${next.name}_id/1`);
     });
   }

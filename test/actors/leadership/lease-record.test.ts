@@ -48,6 +48,12 @@ describe('lease record', () => {
     });
   }
 
+  it('takes a fresh one whose holder is known to be gone, and only that one', () => {
+    const fresh = seen(claim('other'), 1000);
+    assert.equal(judge(fresh, 'me', 1001, 'other').type, 'take');
+    assert.equal(judge(fresh, 'me', 1001, 'third').type, 'wait');
+  });
+
   it('goes by the local clock since the record changed, not by the times in it', () => {
     const stale = claim('other');
     const skewed = { ...stale, spec: { ...stale.spec!, renewTime: '1999-01-01T00:00:00.000000Z' } };
