@@ -112,7 +112,7 @@ describe('kubectl on the cluster', function () {
   });
 
   it('cordon, drain and uncordon', async () => {
-    await kubectl.run('create', 'deployment', 'moved', '--image=nginx:1', '--replicas=2');
+    await kubectl.run('create', 'deployment', 'moved', '--image=nginx:1', '--port=8080', '--replicas=2');
     await kubectl.run('rollout', 'status', 'deployment/moved', '--timeout=60s');
     try {
       assert.equal(await cluster.kubectl.run('cordon', 'worker-2'), 'node/worker-2 cordoned\n');
@@ -152,7 +152,7 @@ describe('kubectl on the cluster', function () {
   });
 
   it('a disruption budget refuses an eviction with 429', async () => {
-    await kubectl.run('create', 'deployment', 'guarded', '--image=nginx:1');
+    await kubectl.run('create', 'deployment', 'guarded', '--image=nginx:1', '--port=8080');
     await kubectl.run('rollout', 'status', 'deployment/guarded', '--timeout=60s');
     await kubectl.run(
       'create',

@@ -27,7 +27,14 @@ describe('kubectl on workloads', function () {
   });
 
   it('create deployment, and rollout status waits for it', async () => {
-    const said = await kubectl.run('create', 'deployment', 'web', '--image=nginx:1', '--replicas=2');
+    const said = await kubectl.run(
+      'create',
+      'deployment',
+      'web',
+      '--image=nginx:1',
+      '--port=8080',
+      '--replicas=2',
+    );
     assert.equal(said, 'deployment.apps/web created\n');
     assert.match(await rolledOut('web'), /deployment "web" successfully rolled out/);
     assert.equal((await deployment('web')).status?.readyReplicas, 2);
@@ -131,7 +138,7 @@ describe('kubectl on workloads', function () {
   it('expose gives an address that reaches the pods, with endpoints and slices', async () => {
     await create('exposed', '--replicas=2');
     assert.equal(
-      await kubectl.run('expose', 'deployment', 'exposed', '--port=80', '--target-port=8080'),
+      await kubectl.run('expose', 'deployment', 'exposed', '--port=8090', '--target-port=8080'),
       'service/exposed exposed\n',
     );
     await waitFor('two endpoints', 20_000, async () => {
@@ -155,7 +162,7 @@ describe('kubectl on workloads', function () {
     assert.match(slices, /^endpointslice\.discovery\.k8s\.io\/exposed-/);
     const address = await kubectl.run('get', 'service', 'exposed', '-o', 'jsonpath={.spec.clusterIP}');
     await waitFor('an answer at the virtual address', 20_000, async () => {
-      const answer = await fetch(`http://${address}/`, { signal: AbortSignal.timeout(2_000) });
+      const answer = await fetch(`http://${address}:8090/`, { signal: AbortSignal.timeout(2_000) });
       return answer.status === 200;
     });
     assert.match(

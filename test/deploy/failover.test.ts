@@ -60,7 +60,7 @@ describe('failover of real processes', function () {
     const recoveredMs = Date.now() - killed;
     stop = true;
     await writing;
-    await kubectl.run('create', 'deployment', 'after', '--image=nginx:1', '--replicas=2');
+    await kubectl.run('create', 'deployment', 'after', '--image=nginx:1', '--port=8080', '--replicas=2');
     await kubectl.run('rollout', 'status', 'deployment/after', '--timeout=60s');
     assert.notEqual(await cluster.leaseHolder('kube-scheduler'), leader);
     const present = await names();
@@ -138,12 +138,12 @@ describe('failover of real processes', function () {
       return now?.state === 'running' && now.restarts > actor.restarts;
     });
     assert.match(await cluster.kabukiOutput('tree', leader), /scheduler \(running, restarts \d/);
-    await kubectl.run('run', 'scheduled', '--image=nginx:1');
+    await kubectl.run('run', 'scheduled', '--image=nginx:1', '--port=8080');
     await kubectl.run('wait', '--for=condition=Ready', 'pod/scheduled', '--timeout=60s');
   });
 
   it('the death of a worker loses no pod for long', async () => {
-    await kubectl.run('create', 'deployment', 'moving', '--image=nginx:1', '--replicas=2');
+    await kubectl.run('create', 'deployment', 'moving', '--image=nginx:1', '--port=8080', '--replicas=2');
     await kubectl.run('rollout', 'status', 'deployment/moving', '--timeout=60s');
     await cluster.kabukiOutput('fault', 'kill', 'worker-2');
     await waitFor('worker-2 to be NotReady', 90_000, async () =>
