@@ -2,7 +2,7 @@
  * The journal of a real node: NDJSON in a file that only its owner may read, written in batches, bounded in size. A
  * full file moves to `<path>.1`, over the one before. An edge: it writes to the file system.
  */
-import { chmodSync, closeSync, fstatSync, openSync, readSync, renameSync, writeSync } from 'node:fs';
+import { closeSync, fchmodSync, fstatSync, openSync, readSync, renameSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Clock, Timer } from '../clock.js';
 import { TransportError } from '../errors.js';
@@ -108,9 +108,10 @@ export class FileJournal implements Journal {
   #open(): void {
     const fd = openSync(this.path, 'a+', 0o600);
     this.#fd = fd;
-    // An older file may have been created by hand with another mode.
-    chmodSync(this.path, 0o600);
-    this.#fileBytes = fstatSync(fd).size;
+    const stat = fstatSync(fd);
+    // An older file may have been created by hand with another mode. A device belongs to everybody: its mode stays.
+    if (stat.isFile()) fchmodSync(fd, 0o600);
+    this.#fileBytes = stat.size;
     if (this.#fileBytes > 0 && !this.#endsWithNewline(fd)) this.#write(Buffer.from('\n'));
   }
 

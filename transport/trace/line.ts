@@ -5,22 +5,6 @@
 import { TransportError } from '../errors.js';
 import type { JournalEvent, JournalEventType } from './journal.js';
 
-const keys = [
-  'type',
-  'at',
-  'lamport',
-  'node',
-  'actor',
-  'id',
-  'cause',
-  'trace',
-  'kind',
-  'from',
-  'to',
-  'reason',
-  'ms',
-] as const satisfies readonly (keyof JournalEvent)[];
-
 const types: Readonly<Record<JournalEventType, true>> = {
   send: true,
   recv: true,
@@ -37,17 +21,19 @@ const types: Readonly<Record<JournalEventType, true>> = {
 };
 
 export function formatEvent(event: JournalEvent): string {
-  const ordered: Record<string, unknown> = {};
-  for (const key of keys) if (event[key] !== undefined) ordered[key] = event[key];
-  if (event.detail !== undefined) {
-    const { detail } = event;
-    ordered['detail'] = Object.fromEntries(
-      Object.keys(detail)
-        .toSorted()
-        .map((key) => [key, detail[key]]),
-    );
-  }
-  return JSON.stringify(ordered);
+  const { type, at, lamport, node, actor, id, cause, trace, kind, from, to, reason, ms } = event;
+  const detail = event.detail && sorted(event.detail);
+  // One literal for all: its order is the order of the keys, and JSON leaves out what is undefined.
+  const line = { type, at, lamport, node, actor, id, cause, trace, kind, from, to, reason, ms, detail };
+  return JSON.stringify(line);
+}
+
+function sorted(detail: NonNullable<JournalEvent['detail']>): object {
+  return Object.fromEntries(
+    Object.keys(detail)
+      .toSorted()
+      .map((key) => [key, detail[key]]),
+  );
 }
 
 /** Throws TransportError `journal` for what is no event. */
@@ -71,8 +57,19 @@ function isEvent(value: unknown): value is JournalEvent {
   if (event['ms'] !== undefined && typeof event['ms'] !== 'number') return false;
   const { detail } = event;
   if (detail !== undefined && (typeof detail !== 'object' || detail === null)) return false;
-  return keys.every((key) => ['at', 'lamport', 'ms'].includes(key) || isOptionalString(event[key]));
+  return optionalStrings.every((key) => isOptionalString(event[key]));
 }
+
+const optionalStrings = [
+  'actor',
+  'id',
+  'cause',
+  'trace',
+  'kind',
+  'from',
+  'to',
+  'reason',
+] as const satisfies readonly (keyof JournalEvent)[];
 
 function isOptionalString(value: unknown): boolean {
   return value === undefined || typeof value === 'string';

@@ -105,6 +105,7 @@ describe('file journal', () => {
 
   it('tells once that writing fails, counts what is lost and does not throw at the recorder', async () => {
     const errors: Error[] = [];
+    const { mode } = statSync('/dev/full');
     const journal = new FileJournal('/dev/full', { ...options, onError: (error) => errors.push(error) });
     journal.record(master1[0]!);
     journal.flushSync();
@@ -114,6 +115,7 @@ describe('file journal', () => {
     assert.match(errors[0]?.message ?? '', /cannot write journal \/dev\/full .*ENOSPC/);
     assert.equal(journal.lost, 2);
     await assert.rejects(journal.flush(), { code: 'journal' });
+    assert.equal(statSync('/dev/full').mode, mode, 'a device is not the journal of anybody');
   });
 
   it('merges the journals of several nodes', async () => {
