@@ -166,7 +166,11 @@ class LeaderElector implements Actor<undefined, LeaderElectionMessage> {
   }
 
   #retryMs(): number {
-    return this.#limits.retryPeriodMs * (0.8 + 0.4 * this.#ctx.env.random.next());
+    return this.#jittered(this.#limits.retryPeriodMs);
+  }
+
+  #jittered(periodMs: number): number {
+    return periodMs * (0.8 + 0.4 * this.#ctx.env.random.next());
   }
 
   #attempt(): undefined {
@@ -249,7 +253,7 @@ class LeaderElector implements Actor<undefined, LeaderElectionMessage> {
       return this.#lose('the lease was lost and won again meanwhile');
     }
     this.#mirror.show(outcome.lease);
-    return this.#attemptIn(this.#limits.renewPeriodMs * (0.8 + 0.4 * this.#ctx.env.random.next()));
+    return this.#attemptIn(this.#jittered(this.#limits.renewPeriodMs));
   }
 
   #follow({ holder, expiresInMs }: Extract<Outcome, { type: 'follow' }>): undefined {
@@ -261,7 +265,7 @@ class LeaderElector implements Actor<undefined, LeaderElectionMessage> {
     }
     // Being there when it expires, and not up to a whole period later, is half of a fast failover.
     const soonMs = expiresInMs + 1 + this.#ctx.env.random.next() * 50;
-    return this.#attemptIn(Math.min(this.#retryMs(), soonMs));
+    return this.#attemptIn(Math.min(this.#jittered(this.#limits.followPeriodMs), soonMs));
   }
 
   #watchHolder(holder: string): void {

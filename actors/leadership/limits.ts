@@ -11,8 +11,10 @@ export interface LeadershipLimits {
   readonly renewDeadlineMs: number;
   /** Pause of a leader between two renewals, jittered by a fifth each way. */
   readonly renewPeriodMs: number;
-  /** Pause between two attempts of a candidate, or after a failed one, jittered likewise. */
+  /** Pause after a failed attempt, jittered likewise. */
   readonly retryPeriodMs: number;
+  /** Pause between two looks at the lease of another one, jittered likewise; the moment it expires is not missed. */
+  readonly followPeriodMs: number;
   /** How long a leader whose children keep crashing stands back, doubled each time up to the maximum. */
   readonly standBackMinMs: number;
   readonly standBackMaxMs: number;
@@ -29,6 +31,7 @@ export const leadershipLimits: LeadershipLimits = {
   renewDeadlineMs: 2_200,
   renewPeriodMs: 1_000,
   retryPeriodMs: 500,
+  followPeriodMs: 1_000,
   standBackMinMs: 5_000,
   standBackMaxMs: 60_000,
   standBackResetMs: 60_000,

@@ -4,8 +4,9 @@ import { BenchCluster } from './cluster.js';
 import { cpuMsOf, memoryOf } from './figures.js';
 import type { Bench } from './suite.js';
 
-const settleMs = 10_000;
-const watchedMs = 20_000;
+/** A minute, or the last compilations of start-up count as idling. */
+const settleMs = 60_000;
+const watchedMs = 30_000;
 
 export const idleBench: Bench = async ({ folder, say }) => {
   const cluster = await BenchCluster.up(`${folder}/cluster`);
