@@ -28,8 +28,8 @@ export interface LeadershipLimits {
 
 export const leadershipLimits: LeadershipLimits = {
   leaseDurationMs: 3_000,
-  renewDeadlineMs: 2_200,
-  renewPeriodMs: 1_000,
+  renewDeadlineMs: 2_400,
+  renewPeriodMs: 1_250,
   retryPeriodMs: 500,
   followPeriodMs: 1_000,
   standBackMinMs: 5_000,

@@ -73,8 +73,8 @@ class ActorStoreClient implements StoreClient {
     await this.#toLeader({ type: 'StoreLeaseRevoke', id }, 'StoreDone');
   }
 
-  async status(): Promise<StoreStatus> {
-    return (await this.#toNearest({ type: 'StoreStatus' }, 'StoreStatusIs')).status;
+  async status(options?: { readonly timeoutMs?: number }): Promise<StoreStatus> {
+    return (await this.#toNearest({ type: 'StoreStatus' }, 'StoreStatusIs', options?.timeoutMs)).status;
   }
 
   watch(request: WatchRequest, handler: WatchHandler): StoreWatch {

@@ -82,5 +82,5 @@ export interface StoreClient {
   leaseGrant(ttlMs: number): Promise<LeaseId>;
   leaseRevoke(id: LeaseId): Promise<void>;
   /** Of the nearest member; for health endpoints and `kabuki status`. */
-  status(): Promise<StoreStatus>;
+  status(options?: { readonly timeoutMs?: number }): Promise<StoreStatus>;
 }
