@@ -176,6 +176,7 @@ const started: readonly string[] = [
   'test/bench/bench.ts',
   'test/reporter.ts',
   'test/sim/raft/main.ts',
+  'test/soak/soak.ts',
 ];
 
 function walk(dir: string): string[] {

@@ -1,0 +1,114 @@
+/**
+ * Entry of `npm run soak`: a cluster of five real processes, and steps that load it, break it and look at what is left.
+ * Each step waits for states, bounded, and prints its time and the masters' memory before and after it. Ends with 1 when a
+ * step fails; the others still run, on a new cluster when the old one is past help.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Command } from 'commander';
+import { ProcessCluster } from '../harness/process-cluster.js';
+import { allKilledStep } from './all-killed.js';
+import { crashStep } from './crash.js';
+import { fullDiskStep } from './full-disk.js';
+import { idleStep } from './idle.js';
+import { namespaceStep } from './namespace.js';
+import { objectsStep } from './objects.js';
+import { podsStep } from './pods.js';
+import { formatMemory, residentMemory, type Step } from './stage.js';
+
+const steps: Readonly<Record<string, Step>> = {
+  objects: objectsStep,
+  pods: podsStep,
+  namespace: namespaceStep,
+  crash: crashStep,
+  'all-killed': allKilledStep,
+  'full-disk': fullDiskStep,
+  idle: idleStep,
+};
+
+interface Options {
+  readonly steps?: string;
+  readonly minutes: string;
+  readonly keep?: boolean;
+}
+
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => process.exit(130));
+
+const program = new Command('soak')
+  .option('--steps <names>', `of ${Object.keys(steps).join(',')}; default: all`)
+  .option('--minutes <n>', 'that the step "idle" lasts; 0: it is left out', '0')
+  .option('--keep', 'leave the data of the cluster in its folder')
+  .action(async (options: Options) => {
+    const failed = await run(chosen(options.steps), wholeMinutes(options.minutes), options.keep === true);
+    if (failed.length > 0) console.log(`failed: ${failed.join(', ')}`);
+    process.exitCode = failed.length > 0 ? 1 : 0;
+  });
+await program.parseAsync();
+process.exit(process.exitCode);
+
+/** Resolves with the names of the steps that failed. */
+async function run(names: readonly string[], minutes: number, keep: boolean): Promise<string[]> {
+  const folder = mkdtempSync(join(tmpdir(), 'kabuki-soak-'));
+  const failed: string[] = [];
+  let cluster = await ProcessCluster.up({ masters: 3, workers: 2, dataDir: join(folder, '1') });
+  try {
+    for (const [i, name] of names.entries()) {
+      if (await runStep(name, cluster, minutes)) continue;
+      failed.push(name);
+      if (await isSound(cluster)) continue;
+      console.log('the cluster is past help: a new one');
+      await cluster.stop();
+      cluster = await ProcessCluster.up({ masters: 3, workers: 2, dataDir: join(folder, String(i + 2)) });
+    }
+  } finally {
+    await cluster.stop();
+    if (keep) console.log(`data: ${folder}`);
+    else rmSync(folder, { recursive: true, force: true });
+  }
+  return failed;
+}
+
+async function runStep(name: string, cluster: ProcessCluster, minutes: number): Promise<boolean> {
+  const say = (line: string) => console.log(`${name.padEnd(11)} ${line}`);
+  const begun = performance.now();
+  let outcome: string;
+  try {
+    const before = formatMemory(await residentMemory(cluster));
+    const skipped = await (steps[name] as Step)({ cluster, minutes, say });
+    const after = formatMemory(await residentMemory(cluster));
+    outcome = skipped === undefined ? `ok, masters ${before} -> ${after} MiB` : `skipped: ${skipped}`;
+  } catch (error) {
+    say(error instanceof Error ? (error.stack ?? error.message) : String(error));
+    outcome = 'FAILED';
+  }
+  say(`${outcome} (${((performance.now() - begun) / 1000).toFixed(1)} s)`);
+  return outcome !== 'FAILED';
+}
+
+async function isSound(cluster: ProcessCluster): Promise<boolean> {
+  try {
+    await cluster.kabukiOutput('fault', 'heal');
+    await cluster.allReady(60_000);
+    return true;
+  } catch (error) {
+    console.log(String(error));
+    return false;
+  }
+}
+
+function chosen(list: string | undefined): string[] {
+  const names = list === undefined ? Object.keys(steps) : list.split(',');
+  for (const name of names) {
+    if (!steps[name])
+      throw new TypeError(`no step is called ${name}; there are ${Object.keys(steps).join(', ')}`);
+  }
+  return names;
+}
+
+function wholeMinutes(text: string): number {
+  const value = Number(text);
+  if (!Number.isInteger(value) || value < 0)
+    throw new TypeError(`--minutes must be a whole number, not ${text}`);
+  return value;
+}
