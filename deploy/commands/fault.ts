@@ -65,7 +65,7 @@ export function faultCommand(): Command {
   }
   subcommand(
     'crash <machine> <actor>',
-    'crash an actor, such as master-1 /scheduler; its supervisor restarts it',
+    'crash an actor, such as master-1 /kubelet; its supervisor restarts it',
   ).action(async (machine: string, actor: string, options: Common) => {
     const dir = openDataDir(options);
     const [resolved] = await resolveGroup(dir, machine);

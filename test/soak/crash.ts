@@ -3,6 +3,8 @@ import { waitFor } from '../../deploy/wait.js';
 import type { Stage } from './stage.js';
 
 const component = 'kube-scheduler';
+/** Under its supervisor, of the same name, under the elector. */
+const actor = `/${component}/scheduler/scheduler`;
 const crashesMax = 60;
 
 export async function crashStep({ cluster, say }: Stage): Promise<undefined> {
@@ -28,15 +30,10 @@ export async function crashStep({ cluster, say }: Stage): Promise<undefined> {
   return undefined;
 }
 
-/** False: the actor is not there at the moment. */
+/** False: the actor is not there at the moment, or is being restarted. */
 async function crashOnce(cluster: Stage['cluster'], machine: string): Promise<boolean> {
-  const nodes = await cluster.tree(machine);
-  const path = nodes.map((node) => node.path).find((each) => each === `/${component}/scheduler`);
-  if (path === undefined) return false;
-  try {
-    await cluster.control(machine, 'crash', { path });
-    return true;
-  } catch {
-    return false;
-  }
+  const outcome = await cluster.kabuki('fault', 'crash', machine, actor);
+  if (outcome.code === 0) return true;
+  if (!outcome.stderr.includes(`there is no actor ${actor}`)) throw new Error(outcome.stderr);
+  return false;
 }
