@@ -15,6 +15,8 @@ export interface MachineStatus {
   readonly role: 'master' | 'worker';
   readonly state: MachineState;
   readonly pid?: number;
+  /** Why it ended by itself, if it could say so. */
+  readonly failure?: string;
 }
 
 export interface LauncherStatus {
@@ -43,8 +45,7 @@ export async function launch(
   const machines = spec.machines.map((machine) => new MachineProcess(machine.name, dir));
   const balancer = await startFront(dir, spec);
   for (const machine of machines) {
-    machine.onUnexpectedExit = (code, signal) =>
-      report(`${machine.name} ended unexpectedly (${signal ?? code})`);
+    machine.onUnexpectedExit = (how) => report(`${machine.name} ended unexpectedly ${how}`);
   }
   let requestStop: () => void = () => {};
   const stopRequested = new Promise<void>((resolve) => (requestStop = resolve));
@@ -54,11 +55,12 @@ export async function launch(
     front: `https://127.0.0.1:${spec.frontPort}`,
     kubeconfig: dir.kubeconfigPath,
     pid: process.pid,
-    machines: machines.map(({ name, state, pid }) => ({
+    machines: machines.map(({ name, state, pid, failure }) => ({
       name,
       role: machineNamed(spec, name).role,
       state,
       ...(pid !== undefined && state !== 'exited' && { pid }),
+      ...(failure !== undefined && { failure }),
     })),
     backends: balancer.backends,
   });

@@ -4,7 +4,8 @@
  */
 import { machineNamed } from './cluster-spec.js';
 import { DataDir } from './data-dir.js';
-import { startStoreThread } from './store-thread.js';
+import type { MachineMessage } from './machine-process.js';
+import { stackOf, startStoreThread } from './store-thread.js';
 
 const [dataDir = '', name = ''] = process.argv.slice(2);
 const dir = new DataDir(dataDir);
@@ -12,7 +13,10 @@ const spec = dir.readSpec();
 const machine = machineNamed(spec, name);
 
 const fail = (error: unknown) => {
-  console.error(error instanceof Error ? (error.stack ?? error.message) : String(error));
+  const text = stackOf(error);
+  console.error(text);
+  // The log may lie on the disk that failed. A short message is in the pipe when this returns.
+  if (process.connected) process.send?.({ failed: text.split('\n', 1)[0] ?? '' } satisfies MachineMessage);
   // At once, as if the power had failed: after an error that nobody handled nothing more may be written.
   process.kill(process.pid, 'SIGKILL');
 };
@@ -22,4 +26,4 @@ process.on('unhandledRejection', fail);
 const store = machine.role === 'master' ? startStoreThread({ dataDir, machine: name }, fail) : undefined;
 const { runMachine } = await import('./machine-run.js');
 await runMachine({ dir, spec, machine, store, fail });
-process.send?.('ready');
+process.send?.({ ready: true } satisfies MachineMessage);

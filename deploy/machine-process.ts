@@ -10,6 +10,9 @@ import { endLeftMachine, rememberMachine } from './left-machine.js';
 
 export type MachineState = 'starting' | 'running' | 'paused' | 'exited';
 
+/** What a machine tells its launcher: that its components run, and in its last moment why it ends. */
+export type MachineMessage = { readonly ready: true } | { readonly failed: string };
+
 const stopTimeoutMs = 8_000;
 
 export class MachineProcess {
@@ -19,7 +22,8 @@ export class MachineProcess {
   #state: MachineState = 'exited';
   #exit: Promise<void> = Promise.resolve();
   /** Called when the process ends without having been told to. */
-  onUnexpectedExit: (code: number | null, signal: string | null) => void = () => {};
+  onUnexpectedExit: (how: string) => void = () => {};
+  #failure: string | undefined;
 
   constructor(name: string, dir: DataDir) {
     this.name = name;
@@ -30,6 +34,11 @@ export class MachineProcess {
     return this.#state;
   }
 
+  /** Why it ended by itself, if it could say so. */
+  get failure(): string | undefined {
+    return this.#failure;
+  }
+
   get pid(): number | undefined {
     return this.#child?.pid;
   }
@@ -38,6 +47,7 @@ export class MachineProcess {
   async start(): Promise<void> {
     if (this.#state !== 'exited') return;
     this.#state = 'starting';
+    this.#failure = undefined;
     try {
       await endLeftMachine(this.#dir, this.name);
     } catch (error) {
@@ -63,7 +73,11 @@ export class MachineProcess {
   #started(child: ChildProcess): Promise<void> {
     return new Promise((resolve, reject) => {
       let isReady = false;
-      child.once('message', () => {
+      child.on('message', (message: MachineMessage) => {
+        if ('failed' in message) {
+          this.#failure = message.failed;
+          return;
+        }
         isReady = true;
         if (this.#state === 'starting') this.#state = 'running';
         resolve();
@@ -75,13 +89,16 @@ export class MachineProcess {
       child.once('exit', (code, signal) => {
         const expected = this.#state === 'exited';
         this.#state = 'exited';
-        if (!isReady) {
-          const what = `${this.name} ended while starting (${signal ?? code})`;
-          reject(new Error(`${what}: see ${this.#dir.logPath(this.name)}`));
-        } else if (!expected) {
-          this.#endContainers();
-          this.onUnexpectedExit(code, signal);
-        }
+        if (isReady && !expected) this.#endContainers();
+        // Its last words may still be in the pipe.
+        const told = () => {
+          const how = `(${signal ?? code}): ${this.#failure ?? 'it did not say why'}`;
+          const what = `${how}; see ${this.#dir.logPath(this.name)}`;
+          if (!isReady) reject(new Error(`${this.name} ended while starting ${what}`));
+          else if (!expected) this.onUnexpectedExit(what);
+        };
+        if (child.connected) child.once('disconnect', told);
+        else told();
       });
     });
   }

@@ -6,11 +6,22 @@ import { machineNamed, masters, storeNode } from './cluster-spec.js';
 import { DataDir } from './data-dir.js';
 import { nodeControl } from './node-control.js';
 import { createNodeSystem } from './node-system.js';
-import type { StoreThreadData, ThreadReply, ThreadRequest } from './store-thread.js';
+import { stackOf, type StoreThreadData, type ThreadReply, type ThreadRequest } from './store-thread.js';
 
 const { dataDir, machine: name } = workerData as StoreThreadData;
 const port = parentPort;
 if (!port) throw new Error('store-thread-main runs in a thread only');
+
+/**
+ * A member whose disk failed must not go on (DESIGN rule 7). The main thread is told and ends the process; this one stands
+ * still until then: if it ended by itself, ZeroMQ would abort the process before anybody could say why.
+ */
+const fail = (error: unknown): void => {
+  port.postMessage({ failed: stackOf(error) } satisfies ThreadReply);
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
+};
+process.on('uncaughtException', fail);
+process.on('unhandledRejection', fail);
 
 const dir = new DataDir(dataDir);
 const spec = dir.readSpec();
@@ -24,15 +35,10 @@ const self = system.spawn<StoreMessage>(
       ref: actorRef<StoreMessage>(storeNode(member), '/store'),
     })),
     openStorage: async () => openDiskStorage(await system.env.disk('store'), spec.id, name),
-    onFatal: (error) => {
-      // A member whose disk failed must not go on (DESIGN rule 7); the main thread ends the process.
-      throw error;
-    },
+    onFatal: fail,
   }),
 );
-void system.whenFailed.then((error) => {
-  throw error;
-});
+void system.whenFailed.then(fail);
 
 const ask = (request: (replyTo: Parameters<typeof refOf>[0]) => StoreMessage) =>
   system.ask<StoreMessage, StoreReply>(self, (replyTo) => request(replyTo), { timeoutMs: 5_000 });

@@ -13,7 +13,9 @@ export type ThreadRequest = { readonly id: number; readonly method: string; read
 export type ThreadReply =
   | { readonly id: number; readonly result: unknown }
   | { readonly id: number; readonly error: string }
-  | { readonly ready: true };
+  | { readonly ready: true }
+  /** The last message: the thread stands still until the process is ended. */
+  | { readonly failed: string };
 
 export interface StoreThread {
   /** The methods of nodeControl, `status` and `transfer`. */
@@ -44,20 +46,32 @@ export function startStoreThread(data: StoreThreadData, onEnd: (error: Error) =>
     await ended;
   };
   return new Promise((resolve, reject) => {
-    worker.on('message', (reply: ThreadReply) => {
-      if ('ready' in reply) return resolve({ call, stop });
-      const waiter = waiting.get(reply.id);
-      waiting.delete(reply.id);
-      if ('error' in reply) waiter?.reject(new Error(reply.error));
-      else waiter?.resolve(reply.result);
-    });
     const ended = (error: Error) => {
       for (const waiter of waiting.values()) waiter.reject(error);
       waiting.clear();
       reject(error);
       if (!stopping) onEnd(error);
     };
+    worker.on('message', (reply: ThreadReply) => {
+      if ('ready' in reply) return resolve({ call, stop });
+      if ('failed' in reply) return ended(errorOf(reply.failed));
+      const waiter = waiting.get(reply.id);
+      waiting.delete(reply.id);
+      if ('error' in reply) waiter?.reject(new Error(reply.error));
+      else waiter?.resolve(reply.result);
+    });
     worker.on('error', (error) => ended(error as Error));
     worker.on('exit', (code) => ended(new Error(`the store's thread ended with code ${code}`)));
   });
+}
+
+/** An error of the thread, with its stack there. */
+function errorOf(stack: string): Error {
+  const error = new Error(stack.split('\n', 1)[0]);
+  error.stack = stack;
+  return error;
+}
+
+export function stackOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }

@@ -288,7 +288,7 @@ export class Supervisor implements Supervised, SupervisedParent {
     const { maxRestarts, windowMs } = this.#policy.intensity;
     const why = cause ? cause.message : `ended (${reason})`;
     const error = new Error(
-      `supervisor ${this.path} gives up: more than ${maxRestarts} restarts within ${windowMs} ms, ` +
+      `supervisor ${this.path || '/'} gives up: more than ${maxRestarts} restarts within ${windowMs} ms, ` +
         `the last one of ${child.path}: ${why}`,
       { cause },
     );

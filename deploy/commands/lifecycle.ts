@@ -86,6 +86,7 @@ function printStatus(
     components?.faults.join(', ') ?? '',
   ]);
   console.log(table(['MACHINE', 'STATE', 'PID', 'MEMORY', 'STORE', 'LEADS', 'FAULTS'], rows));
+  for (const { name, failure } of machines) if (failure !== undefined) console.log(`${name}: ${failure}`);
 }
 
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
