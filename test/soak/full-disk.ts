@@ -4,22 +4,20 @@
  * is a tmpfs, so this needs root; a ballast file decides how much room there is.
  */
 import { strict as assert } from 'node:assert';
-import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { waitFor } from '../../deploy/wait.js';
 import { noneAlive } from '../harness/process-cluster.js';
-import { output } from '../harness/program.js';
 import { type Api, inParallel } from './api.js';
-import { machineLog, type Stage, startMachine, withApi } from './stage.js';
+import { type Stage, startMachine, withApi } from './stage.js';
+import { canMount, SmallDisk } from './small-disk.js';
 
-const diskMiB = 96;
 const roomMiB = 3;
 const writeBytes = 64 * 1024;
 const path = '/api/v1/namespaces/default/configmaps';
 const selector = 'labelSelector=soak%3Dfull-disk';
 
 export async function fullDiskStep(stage: Stage): Promise<string | undefined> {
-  if (process.getuid?.() !== 0) return 'only root can mount a small disk';
+  if (!canMount) return 'only root can mount a small disk';
   const acknowledged = new Set<string>();
   const leader = await stage.cluster.storeLeader();
   const follower = stage.cluster.spec.machines.find(({ role, name }) => role === 'master' && name !== leader);
@@ -36,29 +34,27 @@ async function fillDiskOf(
   acknowledged: Set<string>,
 ): Promise<void> {
   const { cluster, say } = stage;
-  const folder = join(cluster.dir.machineDir(machine), 'store');
-  const ballast = join(folder, 'ballast');
   await cluster.kabukiOutput('fault', 'kill', machine);
-  const unmount = await mountOver(folder);
+  const disk = await SmallDisk.over(join(cluster.dir.machineDir(machine), 'store'));
   try {
     await startMachine(cluster, machine);
     await cluster.allReady(30_000);
     if (role === 'leader') await lead(stage, machine);
     const pid = await cluster.pidOf(machine);
-    writeFileSync(ballast, Buffer.alloc((await freeMiB(folder)) * (1 << 20) - roomMiB * (1 << 20)));
+    await disk.fill(roomMiB * 1024);
     await writeUntilEnded(stage, machine, acknowledged);
     await noneAlive([pid]);
-    const reason = /[^\n]*ENOSPC[^\n]*/.exec(machineLog(cluster, machine))?.[0];
-    assert(reason !== undefined, `${machine} ended without saying that its disk is full`);
-    say(`${role} ${machine} ended: ${reason.trim().slice(0, 160)}`);
+    const reason = (await cluster.machines()).find(({ name }) => name === machine)?.failure ?? '';
+    assert.match(reason, /ENOSPC/, `${machine} ended without saying that its disk is full`);
+    say(`${role} ${machine} ended: ${reason}`);
     await present(stage, acknowledged);
-    rmSync(ballast);
+    disk.makeRoom();
     await startMachine(cluster, machine);
     await caughtUp(stage, machine, acknowledged);
     say(`${machine} caught up; ${acknowledged.size} acknowledged writes, all there`);
   } finally {
     await cluster.kabukiOutput('fault', 'kill', machine);
-    await unmount();
+    await disk.remove();
     await startMachine(cluster, machine);
   }
   await cluster.allReady(60_000);
@@ -153,27 +149,4 @@ async function caughtUp(stage: Stage, machine: string, acknowledged: ReadonlySet
   await waitFor(`${machine} to catch up`, 60_000, async () => (await applied(machine)) >= goal);
   await cluster.allReady(60_000);
   await present(stage, acknowledged, cluster.spec.machines.find(({ name }) => name === machine)?.httpsPort);
-}
-
-/** A small disk in the place of a folder, with what is in it; the returned function puts the folder back, with what is new. */
-async function mountOver(folder: string): Promise<() => Promise<void>> {
-  const aside = mkdtempSync(`${folder}-aside-`);
-  cpSync(folder, aside, { recursive: true });
-  await output('mount', ['-t', 'tmpfs', '-o', `size=${diskMiB}m,mode=700`, 'tmpfs', folder]);
-  cpSync(aside, folder, { recursive: true });
-  rmSync(aside, { recursive: true });
-  return async () => {
-    rmSync(join(folder, 'ballast'), { force: true });
-    const kept = mkdtempSync(`${folder}-kept-`);
-    cpSync(folder, kept, { recursive: true });
-    await output('umount', [folder]);
-    rmSync(folder, { recursive: true });
-    cpSync(kept, folder, { recursive: true });
-    rmSync(kept, { recursive: true });
-  };
-}
-
-async function freeMiB(folder: string): Promise<number> {
-  const lines = (await output('df', ['--output=avail', '--block-size=1M', folder])).trim().split('\n');
-  return Number(lines.at(-1));
 }

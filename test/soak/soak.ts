@@ -11,6 +11,7 @@ import { ProcessCluster } from '../harness/process-cluster.js';
 import { allKilledStep } from './all-killed.js';
 import { crashStep } from './crash.js';
 import { fullDiskStep } from './full-disk.js';
+import { fullFolderStep } from './full-folder.js';
 import { idleStep } from './idle.js';
 import { namespaceStep } from './namespace.js';
 import { objectsStep } from './objects.js';
@@ -24,6 +25,7 @@ const steps: Readonly<Record<string, Step>> = {
   crash: crashStep,
   'all-killed': allKilledStep,
   'full-disk': fullDiskStep,
+  'full-folder': fullFolderStep,
   idle: idleStep,
 };
 

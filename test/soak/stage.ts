@@ -1,5 +1,4 @@
 /** What every step of the soak run is given: the cluster, a client, the memory of its masters, and where to report. */
-import { readFileSync } from 'node:fs';
 import { isAlive, type ProcessCluster } from '../harness/process-cluster.js';
 import { memoryOf } from '../bench/figures.js';
 import { Api } from './api.js';
@@ -45,11 +44,6 @@ export async function residentMemory(cluster: ProcessCluster, ofAll = false): Pr
 
 export function formatMemory(masters: readonly Resident[]): string {
   return masters.map(({ rssMiB }) => rssMiB.toFixed(0)).join('+');
-}
-
-/** What a machine printed since it was made. */
-export function machineLog(cluster: ProcessCluster, machine: string): string {
-  return readFileSync(cluster.dir.logPath(machine), 'utf8');
 }
 
 /** `kabuki fault start`, also for a machine that ended by itself. */
