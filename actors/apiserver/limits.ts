@@ -17,6 +17,9 @@ export const limits = {
   /** Watch history per resource: events and bytes, whichever is reached first. */
   historyEventsMax: 10_000,
   historyBytesMax: 16 * 1024 * 1024,
+  /** Older events go, down to `historyEventsMin`: the store keeps its own history for as long. */
+  historyAgeMs: 300_000,
+  historyEventsMin: 100,
   /** Keys per range request when a cache fills. */
   relistPageKeys: 500,
   /** Events that wait for one watcher; more and the watch is ended. */

@@ -33,6 +33,8 @@ export class CacheEntry {
 
 export interface CacheEvent {
   readonly revision: number;
+  /** When it came here, by the monotonic clock. */
+  readonly atMs: number;
   readonly key: string;
   /** Absent: the object was deleted. */
   readonly entry: CacheEntry | undefined;
@@ -97,9 +99,10 @@ export class ResourceCache {
     readonly key: string;
     readonly value: Uint8Array | undefined;
     readonly revision: number;
+    readonly atMs: number;
     readonly context?: string | undefined;
   }): CacheEvent | undefined {
-    const { key, value, revision } = change;
+    const { key, value, revision, atMs } = change;
     const previous = this.#byKey.get(key);
     const entry = value === undefined ? undefined : new CacheEntry(key, value, revision);
     const at = this.#position(key);
@@ -115,6 +118,7 @@ export class ResourceCache {
     this.#changedAt = revision;
     const event: CacheEvent = {
       revision,
+      atMs,
       key,
       entry,
       previous,
@@ -141,19 +145,26 @@ export class ResourceCache {
   #remember(event: CacheEvent): void {
     this.#ring.push(event);
     this.#ringBytes += sizeOf(event);
-    while (
-      this.#ring.length - this.#ringStart > limits.historyEventsMax ||
-      (this.#ringBytes > limits.historyBytesMax && this.#ring.length - this.#ringStart > 1)
-    ) {
+    while (this.#isFull(event.atMs)) {
       const dropped = this.#ring[this.#ringStart]!;
       this.#ringStart += 1;
       this.#ringBytes -= sizeOf(dropped);
       this.historySince = dropped.revision;
     }
-    if (this.#ringStart > 1_024 && this.#ringStart * 2 > this.#ring.length) {
+    if (this.#ringStart > 64 && this.#ringStart * 2 > this.#ring.length) {
       this.#ring = this.#ring.slice(this.#ringStart);
       this.#ringStart = 0;
     }
+  }
+
+  /** Leases change each second for ever: what nobody resumes from any more must not wait until it is 10,000. */
+  #isFull(nowMs: number): boolean {
+    const events = this.#ring.length - this.#ringStart;
+    if (events > limits.historyEventsMax) return true;
+    if (events > 1 && this.#ringBytes > limits.historyBytesMax) return true;
+    return (
+      events > limits.historyEventsMin && nowMs - this.#ring[this.#ringStart]!.atMs > limits.historyAgeMs
+    );
   }
 
   /** Index of the first entry with a key >= `key`. */

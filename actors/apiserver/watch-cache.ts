@@ -242,12 +242,14 @@ export class WatchCache {
   }
 
   #apply(batch: WatchBatch): void {
+    const atMs = this.#options.system.env.clock.monotonicMs();
     for (const { type, kv, context } of batch.events) {
       const prefix = this.#options.prefixOf(kv.key);
       const event = this.resource(prefix).apply({
         key: kv.key,
         value: type === 'put' ? kv.value : undefined,
         revision: kv.modRevision,
+        atMs,
         context,
       });
       // Watchers that begin while this batch is told must not be told of it twice.
