@@ -10,15 +10,27 @@ export type {
 } from './core/types.js';
 export { logIndex, memberId, term } from './core/types.js';
 export type { Message, MessageType } from './core/messages.js';
-export { RaftCore, type ProposeResult, type TransferResult } from './core/core.js';
+export { RaftCore, type ChangeResult, type ProposeResult, type TransferResult } from './core/core.js';
+export {
+  afterSteps,
+  decodeConfiguration,
+  encodeConfiguration,
+  isJoint,
+  isMember,
+  membersOf,
+  type ConfigurationChange,
+  type MemberStep,
+  type Transition,
+} from './core/configuration.js';
+export type { AddOptions, ChangeManyOptions, ChangeOptions } from './membership.js';
 export { MemoryLog, type LogReader } from './core/log.js';
 export type { CoreLimits, CoreOptions, CoreState } from './core/options.js';
 export { defaultCoreLimits } from './core/options.js';
 export type { Persist, ReadState, Ready, Role, SoftState } from './core/ready.js';
-export { RaftError, type RaftErrorCode } from './errors.js';
+export { RaftError, type MembershipRefusal, type RaftErrorCode } from './errors.js';
 export { MemorySnapshots, MemoryStorage } from './memory.js';
 export type { CoreView, Observation, Observer, PeerStats, RaftStats } from './observer.js';
-export { Raft, defaultRaftLimits, type RaftLimits, type RaftOptions } from './raft.js';
+export { Raft, defaultRaftLimits, noMembers, type RaftLimits, type RaftOptions } from './raft.js';
 export type { Fsm, FsmSnapshot } from './fsm.js';
 export type { LogStorage, SaveBatch, SavedLog, SnapshotStore, StoredSnapshot } from './storage.js';
 export type { Clock, Transport } from './transport.js';

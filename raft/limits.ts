@@ -36,3 +36,12 @@ export const snapshotBytesMax = 256 * 1024 * 1024;
 /** Calls (apply, barrier) of one member that wait for their result. */
 export const pendingProposalsMax = 65_536;
 export const proposalBytesMax = 8 * 1024 * 1024;
+
+/** Voters and learners of a group. */
+export const membersMax = 64;
+/** Learners at a time (etcd has one): each costs the leader as much as a voter. */
+export const learnersMax = 8;
+/** A learner has to have so much of the leader's log before it may vote, in hundredths (etcd: 90). */
+export const promotionReadyPercent = 90;
+/** A leader whose disk holds one batch for so many election timeouts, and cannot hand over, steps down. */
+export const diskStallElectionTimeouts = 2;

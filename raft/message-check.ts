@@ -1,7 +1,8 @@
 /** The boundary where letters come in: what the core may take for granted is checked here, once. */
 import { RaftError } from './errors.js';
+import { decodeConfiguration, isConfiguration } from './core/configuration.js';
 import type { Message, MessageType } from './core/messages.js';
-import type { Configuration, Entry, MemberId } from './core/types.js';
+import type { Entry, MemberId } from './core/types.js';
 
 type Kind = 'count' | 'boolean' | 'string' | 'bytes' | 'reason' | 'entries' | 'meta';
 
@@ -22,8 +23,11 @@ const FIELDS: { readonly [type in MessageType]: { readonly [field: string]: Kind
   'timeout-now': {},
 };
 
-/** Throws RaftError `BadMessage` unless `value` is a letter from `from` to `to`. */
-export function checkMessage(value: unknown, from: MemberId, to: MemberId, members: Configuration): Message {
+/**
+ * Throws RaftError `BadMessage` unless `value` is a letter from `from` to `to`. Whether `from` belongs to the
+ * group is not asked: who is new knows nobody, and who is behind does not know who is new (Raft §6).
+ */
+export function checkMessage(value: unknown, from: MemberId, to: MemberId): Message {
   if (typeof value !== 'object' || value === null) throw bad(from, 'is not an object');
   const message = value as { readonly [field: string]: unknown };
   const type = message['type'];
@@ -31,8 +35,6 @@ export function checkMessage(value: unknown, from: MemberId, to: MemberId, membe
     throw bad(from, `has no known type: ${String(type)}`);
   if (message['from'] !== from) throw bad(from, `says that it is from ${String(message['from'])}`);
   if (message['to'] !== to) throw bad(from, `is for ${String(message['to'])}, not for ${to}`);
-  if (!members.voters.includes(from) && !members.learners.includes(from))
-    throw bad(from, 'is from no member');
   if (!isCount(message['term'])) throw bad(from, 'has no term');
   const fields = FIELDS[type as MessageType];
   for (const field in fields) {
@@ -76,19 +78,15 @@ function isEntry(value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return false;
   const { term, index, type, data } = value as { readonly [field: string]: unknown };
   const known = type === 'normal' || type === 'noop' || type === 'config';
-  return known && isCount(term) && isCount(index) && data instanceof Uint8Array;
+  if (!known || !isCount(term) || !isCount(index) || !(data instanceof Uint8Array)) return false;
+  return type !== 'config' || decodeConfiguration(data) !== null;
 }
 
 function isMeta(value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return false;
   const { term, index, configuration } = value as { readonly [field: string]: unknown };
-  if (typeof configuration !== 'object' || configuration === null) return false;
-  const { voters, learners } = configuration as { readonly [field: string]: unknown };
-  return isCount(term) && isCount(index) && isNames(voters) && isNames(learners);
+  return isCount(term) && isCount(index) && isConfiguration(configuration);
 }
-
-const isNames = (value: unknown): boolean =>
-  Array.isArray(value) && value.every((name) => typeof name === 'string' && name !== '');
 
 const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;
 

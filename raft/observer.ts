@@ -3,7 +3,7 @@
  */
 import type { RaftCore } from './core/core.js';
 import type { Role } from './core/ready.js';
-import type { LogIndex, MemberId, Term } from './core/types.js';
+import type { Configuration, LogIndex, MemberId, Term } from './core/types.js';
 
 export type Observation =
   | { readonly type: 'leader-changed'; readonly leader: MemberId | null; readonly term: Term }
@@ -20,8 +20,14 @@ export type Observation =
     }
   | { readonly type: 'snapshot-refused'; readonly peer: MemberId; readonly reason: string }
   | { readonly type: 'snapshot-installed'; readonly index: LogIndex }
-  /** The disk holds one batch for longer than an election timeout; a leader hands over. */
-  | { readonly type: 'disk-stalled'; readonly sinceMs: number };
+  /** The disk holds one batch for longer than an election timeout; a leader hands over, or steps down. */
+  | { readonly type: 'disk-stalled'; readonly sinceMs: number }
+  /** Applied here, or brought by a snapshot. `isMember`: whether this member is (still, already) in it. */
+  | {
+      readonly type: 'configuration-changed';
+      readonly configuration: Configuration;
+      readonly isMember: boolean;
+    };
 
 export type Observer = (observation: Observation) => void;
 
@@ -39,6 +45,8 @@ export interface RaftStats {
   readonly snapshotIndex: LogIndex;
   readonly pendingProposals: number;
   readonly uncommittedBytes: number;
+  /** As of `appliedIndex`. */
+  readonly configuration: Configuration;
   /** Of a leader; empty otherwise. */
   readonly peers: readonly PeerStats[];
 }
@@ -53,5 +61,5 @@ export interface PeerStats {
 /** What the core of a member holds, for those who check the properties of a group. To be read only. */
 export type CoreView = Pick<
   RaftCore,
-  'id' | 'term' | 'role' | 'leaderId' | 'votedFor' | 'commit' | 'appliedIndex' | 'log'
+  'id' | 'term' | 'role' | 'leaderId' | 'votedFor' | 'commit' | 'appliedIndex' | 'log' | 'configuration'
 >;

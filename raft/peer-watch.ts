@@ -23,6 +23,11 @@ export class PeerWatch {
     this.#heardMs.set(peer, nowMs);
   }
 
+  lives(peer: MemberId, nowMs: number): boolean {
+    const heardMs = this.#heardMs.get(peer);
+    return heardMs !== undefined && nowMs - heardMs <= this.#silenceMaxMs;
+  }
+
   check(core: RaftCore, nowMs: number, observe: (observation: Observation) => void): void {
     if (core.leader === null) return;
     for (const peer of core.leader.peers.keys()) {
@@ -39,9 +44,12 @@ export class PeerWatch {
     let best: MemberId | null = null;
     let bestMatch = -1;
     for (const [peer, progress] of core.leader?.peers ?? []) {
-      const heardMs = this.#heardMs.get(peer);
-      const lives = heardMs !== undefined && nowMs - heardMs <= this.#silenceMaxMs;
-      if (!lives || !core.quorum.voters.includes(peer) || progress.match <= bestMatch) continue;
+      if (
+        !this.lives(peer, nowMs) ||
+        !core.configuration.voters.includes(peer) ||
+        progress.match <= bestMatch
+      )
+        continue;
       best = peer;
       bestMatch = progress.match;
     }

@@ -2,14 +2,22 @@
  * One member of a group, complete: the core, a disk, a state machine and a clock put together. The face is
  * hashicorp/raft's (apply, barrier, verifyLeader, leadershipTransfer, stats, observers). Inside runs one
  * loop: whatever came in during a turn of the event loop becomes one `Ready`; messages leave, one save
- * runs at a time, and all that arrives while it runs goes into the next (group commit). Membership is fixed.
+ * runs at a time, and all that arrives while it runs goes into the next (group commit). Who belongs to the group stands in the log.
  */
 import { strict as assert } from 'node:assert';
 import * as limits from './limits.js';
-import { RaftCore, type ProposeResult } from './core/core.js';
+import { isJoint, isMember, type ConfigurationChange, type MemberStep } from './core/configuration.js';
+import { RaftCore, type ChangeResult, type ProposeResult } from './core/core.js';
 import { MemoryLog, entryBytes } from './core/log.js';
 import { defaultCoreLimits, type CoreLimits } from './core/options.js';
 import { RaftError } from './errors.js';
+import {
+  type AddOptions,
+  type ChangeManyOptions,
+  type ChangeOptions,
+  refused,
+  refusalOf,
+} from './membership.js';
 import { checkMessage } from './message-check.js';
 import { ProposalQueue, type Proposal } from './proposals.js';
 import { ReadWaiters } from './read-waiters.js';
@@ -36,7 +44,10 @@ export interface RaftLimits extends CoreLimits {
 
 export interface RaftOptions<Result> {
   readonly id: MemberId;
-  /** The same on every member, and for ever (membership changes are not built). */
+  /**
+   * That the group is made with, the same on all its first members. The first leader writes it into the log,
+   * and from then on only the log counts. A member that joins later starts with nobody: `noMembers`.
+   */
   readonly configuration: Configuration;
   readonly fsm: Fsm<Result>;
   readonly storage: LogStorage;
@@ -50,8 +61,22 @@ export interface RaftOptions<Result> {
   readonly limits?: Partial<RaftLimits>;
 }
 
+/** For a member that shall be added to a group: it waits until the group's leader writes to it. */
+export const noMembers: Configuration = { voters: [], learners: [] };
+
 interface Transfer {
   readonly to: MemberId;
+  readonly deadlineMs: number;
+  resolve(): void;
+  reject(error: RaftError): void;
+}
+
+interface Proposed<Result> {
+  readonly results: Result[];
+  readonly last: LogIndex;
+}
+
+interface JointWaiter {
   readonly deadlineMs: number;
   resolve(): void;
   reject(error: RaftError): void;
@@ -83,6 +108,10 @@ export class Raft<Result> {
   readonly #snapshotter: Snapshotter<Result>;
   readonly #peers: PeerWatch;
   readonly #observers = new Set<Observer>();
+  /** As it was last told. */
+  #configuration: Configuration;
+  /** Changes that wait for the end of a joint configuration. */
+  #jointWaiters: JointWaiter[] = [];
   #state: 'running' | 'stopping' | 'ended' = 'running';
   #pumpScheduled = false;
   #timer: { cancel(): void } | null = null;
@@ -102,9 +131,6 @@ export class Raft<Result> {
     const from = snapshot?.meta.index ?? 0;
     if ((saved.snapshotMeta?.index ?? 0) > from) {
       throw corrupt(`the log begins behind a snapshot at ${saved.snapshotMeta!.index}, which is missing`);
-    }
-    if (snapshot !== null && !sameMembers(snapshot.meta.configuration, configuration)) {
-      throw corrupt('the snapshot was taken in a group with other members');
     }
     const log = MemoryLog.load(snapshot?.meta ?? null, saved.entries);
     if (snapshot !== null) {
@@ -129,13 +155,13 @@ export class Raft<Result> {
     this.#options = options;
     this.#limits = raftLimits;
     this.#core = core;
+    this.#configuration = core.configuration;
     this.#clock = options.clock;
     this.#peers = new PeerWatch(raftLimits.electionTicks * raftLimits.tickMs);
     this.#snapshotter = new Snapshotter({
       core,
       fsm: options.fsm,
       store: options.snapshots,
-      configuration: options.configuration,
       limits: raftLimits,
       observe: (observation) => this.#observe(observation),
       fail: (error) => this.#fail(error),
@@ -143,7 +169,7 @@ export class Raft<Result> {
     // Members that start together must not tick together, or their elections collide.
     this.#armTimer(raftLimits.tickMs * options.random());
     // A group of one need not wait for anybody.
-    if (core.quorum.size === 1) core.campaign();
+    if (core.quorum.voters.length === 1) core.campaign();
     this.#schedule();
   }
 
@@ -217,14 +243,77 @@ export class Raft<Result> {
     return this.#snapshotter.take();
   }
 
-  async addVoter(id: MemberId): Promise<never> {
-    throw unsupported(`add the voter ${id}`);
+  // ---- members; each call resolves when its change is applied here, and rejects where none leads
+
+  /** A new voter at once, or a learner that has caught up (`promote`). Better: `addNonvoter` first. */
+  addVoter(id: MemberId, options: AddOptions = {}): Promise<LogIndex> {
+    return this.changeMembers([{ type: 'add-voter', id, ...addressOf(options) }], options);
   }
-  async addNonvoter(id: MemberId): Promise<never> {
-    throw unsupported(`add the learner ${id}`);
+
+  /** A learner: it gets the log, and neither votes nor counts. */
+  addNonvoter(id: MemberId, options: AddOptions = {}): Promise<LogIndex> {
+    if (this.#core.configuration.voters.includes(id)) {
+      return Promise.reject(refused('member-exists', `member ${id} already exists`));
+    }
+    return this.changeMembers([{ type: 'add-learner', id, ...addressOf(options) }], options);
   }
-  async removeServer(id: MemberId): Promise<never> {
-    throw unsupported(`remove ${id}`);
+
+  /** A learner becomes a voter, once it has nearly all of the leader's log. */
+  promote(id: MemberId, options: ChangeOptions = {}): Promise<LogIndex> {
+    const { configuration } = this.#core;
+    if (!isMember(configuration, id)) {
+      return Promise.reject(refused('member-not-found', `member ${id} not found`));
+    }
+    if (!configuration.learners.includes(id)) {
+      return Promise.reject(refused('not-a-learner', 'can only promote a learner member'));
+    }
+    return this.changeMembers([{ type: 'add-voter', id }], options);
+  }
+
+  /** A voter becomes a learner. */
+  demoteVoter(id: MemberId, options: ChangeOptions = {}): Promise<LogIndex> {
+    if (!this.#core.configuration.voters.includes(id)) {
+      return Promise.reject(refused('member-not-found', `${id} is not a voter`));
+    }
+    return this.changeMembers([{ type: 'add-learner', id }], options);
+  }
+
+  /** A leader that is removed steps down once that is committed. */
+  removeServer(id: MemberId, options: ChangeOptions = {}): Promise<LogIndex> {
+    return this.changeMembers([{ type: 'remove', id }], options);
+  }
+
+  setAddress(id: MemberId, address: string, options: ChangeOptions = {}): Promise<LogIndex> {
+    return this.changeMembers([{ type: 'set-address', id, address }], options);
+  }
+
+  /** Several steps at once, through a joint configuration if more than one voter changes (Raft §6). */
+  async changeMembers(steps: readonly MemberStep[], options: ChangeManyOptions = {}): Promise<LogIndex> {
+    const { prevIndex, transition, timeoutMs = defaultTimeoutMs } = options;
+    const nowMs = this.#clock.monotonicMs();
+    if (this.#core.role !== 'leader')
+      throw this.#state === 'ended' ? this.#stoppedError() : this.#notLeader();
+    const refusal = refusalOf(this.#core, steps, transition, (peer) => this.#peers.lives(peer, nowMs));
+    if (refusal !== null && !this.#isPending()) throw refusal;
+    const change: ConfigurationChange = {
+      type: 'steps',
+      steps,
+      ...(transition !== undefined && { transition }),
+      ...(prevIndex !== undefined && { prevIndex }),
+    };
+    const index = await this.#change(change, timeoutMs);
+    await this.#leftJoint(this.#clock.monotonicMs() + timeoutMs);
+    return this.#core.configuration.index ?? index;
+  }
+
+  /** Ends a joint configuration that was entered with `joint-explicit`. */
+  leaveJoint(timeoutMs = defaultTimeoutMs): Promise<LogIndex> {
+    return this.#change({ type: 'leave-joint' }, timeoutMs);
+  }
+
+  /** Who belongs to the group, as of what is applied here. */
+  configuration(): Configuration {
+    return this.#core.configuration;
   }
 
   /** The leader as far as this member knows. */
@@ -262,6 +351,7 @@ export class Raft<Result> {
       snapshotIndex: log.snapshot?.index ?? (0 as LogIndex),
       pendingProposals: this.#proposals.size,
       uncommittedBytes: leader?.uncommittedBytes ?? 0,
+      configuration: this.#core.configuration,
       peers: [...(leader?.peers ?? [])].map(([id, peer]) => ({
         id,
         state: peer.state,
@@ -298,7 +388,7 @@ export class Raft<Result> {
    */
   receive(from: MemberId, value: unknown): void {
     if (this.#state === 'ended') return;
-    const message = checkMessage(value, from, this.id, this.#options.configuration);
+    const message = checkMessage(value, from, this.id);
     this.#peers.heard(from, this.#clock.monotonicMs());
     this.#guard(() => this.#core.step(message));
     this.#schedule();
@@ -334,6 +424,7 @@ export class Raft<Result> {
     this.#guard(() => this.#core.tick());
     this.#proposals.expire(nowMs, this.#core.role === 'leader', this.#leader);
     this.#reads.expire(nowMs);
+    this.#expireJointWaiters(nowMs);
     const context = this.#core.role === 'leader' ? null : this.#reads.tick(this.#limits.heartbeatTicks);
     if (context !== null) this.#core.readIndex(context);
     this.#peers.check(this.#core, nowMs, (observation) => this.#observe(observation));
@@ -355,8 +446,13 @@ export class Raft<Result> {
       this.#stallReported = true;
       this.#observe({ type: 'disk-stalled', sinceMs });
     }
-    const target =
-      this.#core.leader?.transferTo === null ? this.#peers.mostComplete(this.#core, nowMs) : null;
+    const { leader } = this.#core;
+    if (leader === null) return;
+    // A transfer that began before the stall has had its time, too.
+    if (sinceMs >= limits.diskStallElectionTimeouts * this.#electionTimeoutMs && leader.peers.size > 0) {
+      return this.#core.stepDown();
+    }
+    const target = leader.transferTo === null ? this.#peers.mostComplete(this.#core, nowMs) : null;
     if (target !== null) this.#core.transferLeadership(target);
   }
 
@@ -450,6 +546,7 @@ export class Raft<Result> {
     void this.#snapshotter.restore(snapshot).then((restored) => {
       if (!restored || this.#state === 'ended') return;
       this.#core.applied(snapshot.meta.index);
+      this.#checkConfiguration();
       this.#proposals.skipped(snapshot.meta.index);
       this.#reads.applied(this.#core.appliedIndex);
       this.#observe({ type: 'snapshot-installed', index: snapshot.meta.index });
@@ -464,14 +561,51 @@ export class Raft<Result> {
     assert.equal(results.length, normal.length, 'the state machine must give one result per entry');
     let next = 0;
     let bytes = 0;
+    this.#core.applied(committed.at(-1)!.index);
+    this.#checkConfiguration();
     for (const entry of committed) {
-      if (entry.type === 'config') throw unsupported(`apply the membership change at ${entry.index}`);
       bytes += entryBytes(entry);
       this.#proposals.applied(entry, entry.type === 'normal' ? results[next++] : undefined);
     }
-    this.#core.applied(committed.at(-1)!.index);
     this.#reads.applied(this.#core.appliedIndex);
     this.#snapshotter.applied(committed.length, bytes);
+  }
+
+  /** After each step of the state machine: what was it that changed among the members? */
+  #checkConfiguration(): void {
+    const { configuration, role } = this.#core;
+    // What the group was made with goes into the log as soon as a leader's first entry is applied.
+    if (configuration.index === undefined && role === 'leader' && this.#state === 'running') {
+      this.#core.changeConfiguration({ type: 'record' });
+    }
+    if (configuration === this.#configuration) return;
+    this.#configuration = configuration;
+    this.#observe({
+      type: 'configuration-changed',
+      configuration,
+      isMember: isMember(configuration, this.id),
+    });
+    if (isJoint(configuration)) return;
+    for (const { resolve } of this.#jointWaiters.splice(0)) resolve();
+  }
+
+  /** Resolves at once unless a joint configuration is on its way out. */
+  #leftJoint(deadlineMs: number): Promise<void> {
+    const { configuration } = this.#core;
+    if (!isJoint(configuration) || configuration.autoLeave !== true) return Promise.resolve();
+    return new Promise((resolve, reject) => void this.#jointWaiters.push({ deadlineMs, resolve, reject }));
+  }
+
+  #expireJointWaiters(nowMs: number): void {
+    const late = this.#jointWaiters.filter(({ deadlineMs }) => deadlineMs <= nowMs);
+    this.#jointWaiters = this.#jointWaiters.filter(({ deadlineMs }) => deadlineMs > nowMs);
+    for (const { reject } of late) {
+      reject(new RaftError('Timeout', 'the joint configuration was not left in time', { definite: false }));
+    }
+  }
+
+  #isPending(): boolean {
+    return isJoint(this.#core.configuration);
   }
 
   #onSoftState({ role, leader, term }: SoftState): void {
@@ -503,20 +637,26 @@ export class Raft<Result> {
 
   // ---- proposals
 
-  #propose(
-    data: readonly Uint8Array[],
-    type: EntryType,
-    timeoutMs: number,
-  ): Promise<{ readonly results: Result[]; readonly last: LogIndex }> {
+  #propose(data: readonly Uint8Array[], type: EntryType, timeoutMs: number): Promise<Proposed<Result>> {
+    const refusal = this.#refusal(data);
+    if (refusal !== null) return Promise.reject(refusal);
+    return this.#await(data.length, timeoutMs, () => this.#core.propose(data, type));
+  }
+
+  async #change(change: ConfigurationChange, timeoutMs: number): Promise<LogIndex> {
+    return (await this.#await(1, timeoutMs, () => this.#core.changeConfiguration(change))).last;
+  }
+
+  /** Resolves when the `count` entries that `append` makes are applied here. */
+  #await(count: number, timeoutMs: number, append: () => ChangeResult): Promise<Proposed<Result>> {
     return new Promise((resolve, reject) => {
       if (this.#state !== 'running') return reject(this.#stoppedError());
-      const refused = this.#refusal(data);
-      if (refused !== null) return reject(refused);
-      const outcome = this.#core.propose(data, type);
+      const outcome = append();
+      if (outcome.type === 'refused') return reject(refused(outcome.reason, outcome.why));
       if (outcome.type === 'dropped') return reject(this.#droppedError(outcome));
       const proposal: Proposal<Result> = {
         first: outcome.firstIndex,
-        last: (outcome.firstIndex + data.length - 1) as LogIndex,
+        last: (outcome.firstIndex + count - 1) as LogIndex,
         term: outcome.term,
         deadlineMs: this.#clock.monotonicMs() + timeoutMs,
         results: [],
@@ -529,6 +669,7 @@ export class Raft<Result> {
   }
 
   #refusal(data: readonly Uint8Array[]): RaftError | null {
+    if (this.#state !== 'running') return this.#stoppedError();
     const { pendingProposalsMax, proposalBytesMax } = this.#limits;
     for (const one of data) {
       if (one.length <= proposalBytesMax) continue;
@@ -578,6 +719,11 @@ export class Raft<Result> {
         }),
     );
     this.#reads.rejectAll(() => this.#stoppedError(cause));
+    for (const { reject } of this.#jointWaiters.splice(0)) {
+      reject(
+        new RaftError('Stopped', 'the member ended before the change was over', { definite: false, cause }),
+      );
+    }
   }
 
   #observe(observation: Observation): void {
@@ -601,15 +747,6 @@ export class Raft<Result> {
   }
 }
 
-function sameMembers(a: Configuration, b: Configuration): boolean {
-  const text = ({ voters, learners }: Configuration): string =>
-    JSON.stringify([[...voters].toSorted(), [...learners].toSorted()]);
-  return text(a) === text(b);
-}
+const addressOf = ({ address }: AddOptions) => (address === undefined ? {} : { address });
 
 const corrupt = (message: string): RaftError => new RaftError('Corrupt', message, { definite: true });
-
-const unsupported = (what: string): RaftError =>
-  new RaftError('Unsupported', `cannot ${what}: the members of a group are fixed when it is made`, {
-    definite: true,
-  });

@@ -8,7 +8,7 @@ import { RaftError } from './errors.js';
 import type { RaftCore } from './core/core.js';
 import type { SnapshotMessage } from './core/messages.js';
 import type { InstalledSnapshot } from './core/ready.js';
-import type { Configuration, LogIndex, SnapshotMeta } from './core/types.js';
+import type { LogIndex, SnapshotMeta } from './core/types.js';
 import type { Fsm } from './fsm.js';
 import type { Observation } from './observer.js';
 import type { SnapshotStore } from './storage.js';
@@ -17,7 +17,6 @@ export interface SnapshotterOptions<Result> {
   readonly core: RaftCore;
   readonly fsm: Fsm<Result>;
   readonly store: SnapshotStore;
-  readonly configuration: Configuration;
   readonly limits: {
     readonly snapshotEveryEntries: number;
     readonly snapshotEveryBytes: number;
@@ -60,7 +59,7 @@ export class Snapshotter<Result> {
 
   /** Resolves with the index that the snapshot covers. */
   async take(): Promise<LogIndex> {
-    const { core, fsm, store, configuration, limits, observe } = this.#options;
+    const { core, fsm, store, limits, observe } = this.#options;
     const index = core.appliedIndex;
     const term = core.log.term(index);
     // Without a term: the log already begins behind a snapshot that the state machine is about to be
@@ -69,7 +68,7 @@ export class Snapshotter<Result> {
       throw new RaftError('Dropped', 'no snapshot can be taken now', { definite: true });
     }
     if (core.log.snapshot?.index === index) return index;
-    const meta: SnapshotMeta = { index, term, configuration };
+    const meta: SnapshotMeta = { index, term, configuration: core.configuration };
     this.#taking = true;
     this.#entriesSince = 0;
     this.#bytesSince = 0;

@@ -361,7 +361,8 @@ function sendLetter(
   raft: RaftMessage,
 ): void {
   const peer = peers.get(to);
-  if (!peer) throw new TypeError(`the group has no member ${to}`);
+  // A letter to whom nobody knows is a letter lost, as Raft expects of a network.
+  if (!peer) return;
   ctx.tell<StoreMessage>(peer, { type: letterTypes[raft.type], raft });
 }
 

@@ -7,6 +7,14 @@
  * candidate whose log is shorter than the one it promised.
  */
 import { strict as assert } from 'node:assert';
+import {
+  type ConfigurationChange,
+  afterJoint,
+  afterSteps,
+  configurationAt,
+  encodeConfiguration,
+  isJoint,
+} from './configuration.js';
 import { Leader, type LeaderContext } from './leader.js';
 import { Quorum } from './quorum.js';
 import { logIndex, term as asTerm } from './types.js';
@@ -22,11 +30,25 @@ import type {
 } from './messages.js';
 import type { CoreOptions, CoreState } from './options.js';
 import type { InstalledSnapshot, Persist, ReadState, Ready, Role, SoftState } from './ready.js';
-import type { Entry, EntryType, HardState, LogIndex, MemberId, SnapshotMeta, Term } from './types.js';
+import type {
+  Configuration,
+  Entry,
+  EntryType,
+  HardState,
+  LogIndex,
+  MemberId,
+  SnapshotMeta,
+  Term,
+} from './types.js';
 
 export type ProposeResult =
   | { readonly type: 'accepted'; readonly firstIndex: LogIndex; readonly term: Term }
   | { readonly type: 'dropped'; readonly reason: 'not-leader' | 'transferring' | 'uncommitted-full' };
+
+export type ChangeResult =
+  | ProposeResult
+  /** `pending`: another change, or the leader's first entry, is not applied yet. */
+  | { readonly type: 'refused'; readonly reason: 'pending' | 'prev-index' | 'invalid'; readonly why: string };
 
 export type TransferResult = 'started' | 'forwarded' | 'no-leader' | 'not-a-voter' | 'already-leader';
 
@@ -38,7 +60,12 @@ export class RaftCore implements LeaderContext {
   readonly id: MemberId;
   readonly options: CoreOptions;
   readonly log: MemoryLog;
-  readonly quorum: Quorum;
+
+  /** As of the applied index. */
+  #configuration: Configuration;
+  #quorum: Quorum;
+  /** As leader: no change of the configuration may be proposed before this entry is applied. */
+  #pendingConfigIndex = 0;
 
   #term: Term;
   #votedFor: MemberId | null;
@@ -78,7 +105,10 @@ export class RaftCore implements LeaderContext {
     this.options = options;
     this.id = options.id;
     this.log = state.log;
-    this.quorum = new Quorum(options.configuration.voters);
+    const { snapshot } = state.log;
+    const isOfSnapshot = snapshot !== null && snapshot.index === state.applied;
+    this.#configuration = isOfSnapshot ? snapshot.configuration : options.configuration;
+    this.#quorum = new Quorum(this.#configuration);
     this.#term = state.hardState?.term ?? asTerm(0);
     this.#votedFor = state.hardState?.votedFor ?? null;
     this.#commit = logIndex(
@@ -99,6 +129,13 @@ export class RaftCore implements LeaderContext {
     this.#resetCampaignTimer();
   }
 
+  /** Who belongs to the group, as of the applied index. */
+  get configuration(): Configuration {
+    return this.#configuration;
+  }
+  get quorum(): Quorum {
+    return this.#quorum;
+  }
   get term(): Term {
     return this.#term;
   }
@@ -133,8 +170,7 @@ export class RaftCore implements LeaderContext {
 
   /** Starts an election now, as if the timer had run out. */
   campaign(): void {
-    if (this.#role === 'leader' || !this.#isPromotable()) return;
-    this.#campaign('pre-vote');
+    if (this.#role !== 'leader' && this.#mayCampaign()) this.#campaign('pre-vote');
   }
 
   /**
@@ -152,6 +188,31 @@ export class RaftCore implements LeaderContext {
     const firstIndex = logIndex(this.log.lastIndex + 1);
     for (const one of data) leader.append(type, one);
     return { type: 'accepted', firstIndex, term: this.#term };
+  }
+
+  /**
+   * Appends a change of the members. It counts from when it is applied, on each member by itself. Three
+   * rules make that safe (etcd-io/raft): one change at a time, none before the last one and this leader's
+   * first entry are applied; who campaigns has applied every change that it knows to be committed; and a
+   * follower that takes the next change learns in the same letter that the one before is committed. So no
+   * two members ever decide with configurations that are two changes apart.
+   */
+  changeConfiguration(change: ConfigurationChange): ChangeResult {
+    const leader = this.#leader;
+    if (leader === null) return { type: 'dropped', reason: 'not-leader' };
+    if (leader.transferTo !== null) return { type: 'dropped', reason: 'transferring' };
+    if (this.#applied < this.#pendingConfigIndex) {
+      const why = `entry ${this.#pendingConfigIndex} must be applied first, ${this.#applied} is`;
+      return { type: 'refused', reason: 'pending', why };
+    }
+    const at = this.#configuration.index ?? 0;
+    if (change.type === 'steps' && change.prevIndex !== undefined && change.prevIndex !== at) {
+      const why = `the configuration is that of index ${at}, not of ${change.prevIndex}`;
+      return { type: 'refused', reason: 'prev-index', why };
+    }
+    const next = this.#afterChange(change);
+    if (typeof next === 'string') return { type: 'refused', reason: 'invalid', why: next };
+    return { type: 'accepted', firstIndex: this.#appendConfiguration(leader, next), term: this.#term };
   }
 
   /** A context for `readIndex`, never used before, not even by an earlier life of this member. */
@@ -173,7 +234,7 @@ export class RaftCore implements LeaderContext {
   }
 
   transferLeadership(to: MemberId): TransferResult {
-    if (!this.options.configuration.voters.includes(to)) return 'not-a-voter';
+    if (!this.#configuration.voters.includes(to)) return 'not-a-voter';
     if (to === this.#leaderId) return 'already-leader';
     if (this.#leaderId === null) return 'no-leader';
     if (this.#leader === null) {
@@ -183,6 +244,11 @@ export class RaftCore implements LeaderContext {
     this.#electionElapsed = 0;
     this.#leader.startTransfer(to);
     return 'started';
+  }
+
+  /** A leader that cannot do its work gives way; the others elect when they miss it. */
+  stepDown(): void {
+    if (this.#leader !== null) this.#becomeFollower(this.#term, null);
   }
 
   /** A snapshot to `peer` arrived nowhere, or could not be sent. */
@@ -231,7 +297,7 @@ export class RaftCore implements LeaderContext {
         if (this.#leader !== null) this.transferLeadership(message.target);
         return;
       case 'timeout-now':
-        if (this.#role !== 'leader' && this.#isPromotable()) this.#campaign('transfer');
+        if (this.#role !== 'leader' && this.#mayCampaign()) this.#campaign('transfer');
         return;
       default:
         message satisfies never;
@@ -282,8 +348,18 @@ export class RaftCore implements LeaderContext {
   /** The state machine contains everything up to `index`. */
   applied(index: LogIndex): void {
     assert(index <= this.#commit, `applied ${index} beyond the commit index ${this.#commit}`);
+    const from = this.#applied + 1;
     if (index > this.#applied) this.#applied = index;
     if (this.#restoring !== null && index >= this.#restoring) this.#restoring = null;
+    for (let at = Math.max(from, this.log.firstIndex); at <= index; at++) {
+      const entry = this.log.at(at);
+      if (entry?.type === 'config') this.#configure(configurationAt(entry.data, entry.index));
+    }
+    const leader = this.#leader;
+    if (leader === null || index < this.#pendingConfigIndex) return;
+    if (this.#configuration.autoLeave === true && isJoint(this.#configuration)) {
+      this.#appendConfiguration(leader, afterJoint(this.#configuration));
+    }
   }
 
   /** Shorthand for a host that works strictly one `Ready` after the other. */
@@ -386,7 +462,7 @@ export class RaftCore implements LeaderContext {
 
   #askForVotes(type: 'vote' | 'pre-vote', term: Term, reason: 'timeout' | 'transfer'): void {
     const { lastIndex, lastTerm } = this.log;
-    for (const to of this.quorum.voters) {
+    for (const to of this.#quorum.voters) {
       if (to === this.id) continue;
       const request: VoteRequest = { type, from: this.id, to, term, lastIndex, lastTerm, reason };
       // The request vouches for the log's end, so that must be durable too.
@@ -396,7 +472,7 @@ export class RaftCore implements LeaderContext {
 
   #countVote(from: MemberId, granted: boolean): void {
     if (!this.#votes.has(from)) this.#votes.set(from, granted);
-    const result = this.quorum.result(this.#votes);
+    const result = this.#quorum.result(this.#votes);
     if (result === 'lost') return this.#becomeFollower(this.#term, null);
     if (result === 'pending') return;
     if (this.#role === 'pre-candidate') return this.#campaign('timeout');
@@ -413,6 +489,8 @@ export class RaftCore implements LeaderContext {
     this.#leader = new Leader(this, this.#term);
     // Commits what earlier leaders left (§5.4.2), and makes reads possible.
     this.#leader.append('noop', NO_DATA);
+    // A change that the last leader left may be anywhere before it.
+    this.#pendingConfigIndex = this.log.lastIndex;
   }
 
   #tickLeader(leader: Leader): void {
@@ -429,8 +507,59 @@ export class RaftCore implements LeaderContext {
     }
   }
 
-  #isPromotable(): boolean {
-    return this.#restoring === null && this.quorum.voters.includes(this.id);
+  /** See `changeConfiguration`: not with members that are known to be others by now. */
+  #mayCampaign(): boolean {
+    if (this.#restoring !== null || !this.#quorum.isVoter(this.id)) return false;
+    for (let index = this.#applied + 1; index <= this.#commit; index++) {
+      if (this.log.at(index)?.type === 'config') return false;
+    }
+    return true;
+  }
+
+  // ---- members
+
+  #afterChange(change: ConfigurationChange): Configuration | string {
+    switch (change.type) {
+      case 'steps':
+        return afterSteps(this.#configuration, change.steps, change.transition);
+      case 'leave-joint':
+        return isJoint(this.#configuration)
+          ? afterJoint(this.#configuration)
+          : 'no joint change is under way';
+      case 'record':
+        return this.#configuration;
+      default:
+        return change satisfies never;
+    }
+  }
+
+  #appendConfiguration(leader: Leader, next: Configuration): LogIndex {
+    const { index: _, ...unplaced } = next;
+    leader.append('config', encodeConfiguration(unplaced));
+    this.#pendingConfigIndex = this.log.lastIndex;
+    return this.log.lastIndex;
+  }
+
+  /** From here on these are the members. */
+  #configure(configuration: Configuration): void {
+    this.#configuration = configuration;
+    this.#quorum = new Quorum(configuration);
+    const isVoter = this.#quorum.isVoter(this.id);
+    const leader = this.#leader;
+    if (leader === null) {
+      if (this.#role !== 'follower' && !isVoter) this.#becomeFollower(this.#term, null);
+      return;
+    }
+    leader.configure(configuration);
+    if (!isVoter) {
+      // The dissertation, §4.2.2: it led until the change without it was committed. The others hear that it
+      // is.
+      leader.flush();
+      return this.#becomeFollower(this.#term, null);
+    }
+    // Fewer voters may have what more had not.
+    leader.advanceCommit();
+    leader.finishReads();
   }
 
   #resetElectionTimer(): void {
@@ -562,6 +691,7 @@ export class RaftCore implements LeaderContext {
     this.#handedToApply = meta.index;
     this.#restoring = meta.index;
     this.#snapshot = { meta, data };
+    this.#configure(meta.configuration);
     this.#accept(from, meta.index);
   }
 

@@ -3,6 +3,7 @@
  * Made when the election is won and thrown away when it steps down, so nothing of one leadership leaks
  * into the next. It never decides to step down: it tells (`hasQuorum`), the core acts.
  */
+import { membersOf } from './configuration.js';
 import { Progress } from './progress.js';
 import { ReadQueue } from './reads.js';
 import { entryBytes } from './log.js';
@@ -12,12 +13,13 @@ import type { CoreOptions } from './options.js';
 import type { MemoryLog } from './log.js';
 import type { Quorum } from './quorum.js';
 import type { ReadState } from './ready.js';
-import type { Entry, EntryType, LogIndex, MemberId, Term } from './types.js';
+import type { Configuration, Entry, EntryType, LogIndex, MemberId, Term } from './types.js';
 
 /** What a leader needs of the core around it. */
 export interface LeaderContext {
   readonly id: MemberId;
   readonly log: MemoryLog;
+  readonly configuration: Configuration;
   readonly quorum: Quorum;
   readonly options: CoreOptions;
   readonly commit: LogIndex;
@@ -42,11 +44,33 @@ export class Leader {
     this.#context = context;
     this.term = term;
     this.reads = new ReadQueue(context.options.pendingReadsMax);
-    const { voters, learners } = context.options.configuration;
-    for (const id of [...voters, ...learners]) {
-      if (id === context.id) continue;
-      this.peers.set(id, new Progress(0, context.log.lastIndex + 1, context.options));
+    for (const id of membersOf(context.configuration)) this.#meet(id);
+  }
+
+  /** The configuration has changed: new peers are met, those that left get a last word. */
+  configure(configuration: Configuration): void {
+    const members = membersOf(configuration);
+    for (const [id, peer] of this.peers) {
+      if (members.includes(id)) continue;
+      // It shall know that it was let go, or it would campaign, in vain, for ever.
+      this.#sendHeartbeat(id, peer, 0);
+      this.peers.delete(id);
     }
+    for (const id of members) {
+      if (this.peers.has(id)) continue;
+      // Nobody has heard of it yet: that must not cost the leader its quorum before it could answer.
+      const peer = this.#meet(id);
+      if (peer !== null) peer.active = true;
+    }
+    if (this.transferTo !== null && !configuration.voters.includes(this.transferTo)) this.transferTo = null;
+  }
+
+  #meet(id: MemberId): Progress | null {
+    const { log, options } = this.#context;
+    if (id === this.#context.id) return null;
+    const peer = new Progress(0, log.lastIndex + 1, options);
+    this.peers.set(id, peer);
+    return peer;
   }
 
   append(type: EntryType, data: Uint8Array): void {
@@ -116,10 +140,7 @@ export class Leader {
     const { id, quorum } = this.#context;
     const { round } = this.reads;
     if (round === null) return;
-    const confirmed = quorum.count(
-      (voter) => voter === id || this.peers.get(voter)!.readRound >= round.number,
-    );
-    if (confirmed < quorum.size) return;
+    if (!quorum.holds((voter) => voter === id || this.peers.get(voter)!.readRound >= round.number)) return;
     this.reads.finish();
     for (const read of round.reads) {
       if (read.from === id) this.#context.answerRead({ context: read.context, index: round.index });
@@ -134,12 +155,13 @@ export class Leader {
   }
 
   heartbeat(): void {
-    const { commit } = this.#context;
     const readRound = this.reads.round?.number ?? 0;
-    for (const [id, peer] of this.peers) {
-      const known = logIndex(Math.min(peer.match, commit));
-      this.#send({ type: 'heartbeat', ...this.#to(id), commit: known, readRound });
-    }
+    for (const [id, peer] of this.peers) this.#sendHeartbeat(id, peer, readRound);
+  }
+
+  #sendHeartbeat(to: MemberId, peer: Progress, readRound: number): void {
+    const commit = logIndex(Math.min(peer.match, this.#context.commit));
+    this.#send({ type: 'heartbeat', ...this.#to(to), commit, readRound });
   }
 
   tickSnapshots(): void {
@@ -153,9 +175,9 @@ export class Leader {
   /** Has a majority of voters been heard of since the last call? */
   hasQuorum(): boolean {
     const { id, quorum } = this.#context;
-    const heard = quorum.count((voter) => voter === id || this.peers.get(voter)!.active);
+    const heard = quorum.holds((voter) => voter === id || this.peers.get(voter)!.active);
     for (const peer of this.peers.values()) peer.active = false;
-    return heard >= quorum.size;
+    return heard;
   }
 
   /** The target gets what it lacks first; `timeout-now` follows as soon as it has everything. */

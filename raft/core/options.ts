@@ -23,7 +23,7 @@ export interface CoreLimits {
 
 export interface CoreOptions extends CoreLimits {
   readonly id: MemberId;
-  /** Fixed for the life of the group, for now. */
+  /** That the group was made with; a snapshot and the log know better. */
   readonly configuration: Configuration;
   /** Uniform in [0, 1): the core's only chance, for election timeouts and the start of read contexts. */
   readonly random: () => number;

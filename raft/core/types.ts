@@ -28,10 +28,22 @@ export interface HardState {
   readonly commit: LogIndex;
 }
 
-/** Voters and learners; membership is part of the log, and of every snapshot. */
+/** Who belongs to the group; part of the log, and of every snapshot. See configuration.ts. */
 export interface Configuration {
+  /** In a joint configuration: the incoming ones. */
   readonly voters: readonly MemberId[];
+  /** They get the log and do not vote. */
   readonly learners: readonly MemberId[];
+  /** Present while the configuration is joint: the voters before the change, who must agree too. */
+  readonly votersOutgoing?: readonly MemberId[];
+  /** Outgoing voters that become learners when the joint configuration is left. */
+  readonly learnersNext?: readonly MemberId[];
+  /** A leader leaves the joint configuration as soon as it is applied. */
+  readonly autoLeave?: boolean;
+  /** Where members are reached; opaque here. */
+  readonly addresses?: { readonly [member: string]: string };
+  /** Of the entry that made it; absent: the group was made with it. */
+  readonly index?: LogIndex;
 }
 
 export interface SnapshotMeta {

@@ -7,7 +7,8 @@
  * not at all.
  */
 import { strict as assert } from 'node:assert';
-import type { Entry, EntryType, HardState, LogIndex, SnapshotMeta } from '../core/types.js';
+import { decodeConfiguration, encodeConfiguration } from '../core/configuration.js';
+import type { Configuration, Entry, EntryType, HardState, LogIndex, SnapshotMeta } from '../core/types.js';
 import { logIndex, memberId, term } from '../core/types.js';
 import type { ByteReader } from './byte-reader.js';
 import { ByteWriter } from './byte-writer.js';
@@ -38,6 +39,7 @@ export type LogChange =
   | { readonly type: 'compact'; readonly to: LogIndex; readonly snapshot: SnapshotMeta };
 
 const CHANGE_TAGS = { 'hard-state': 1, reset: 2, truncate: 3, append: 4, compact: 5 } as const;
+const CONFIGURATION_AS_TEXT = 0xffff_ffff;
 const ENTRY_TYPES: readonly EntryType[] = ['normal', 'noop', 'config'];
 
 /** Appends one framed record to `out`, which must stand on a record boundary of its own start. */
@@ -194,10 +196,19 @@ function readEntry(reader: ByteReader): Entry {
   return { type, term: term(reader.varint()), index: logIndex(reader.varint()), data: reader.bytes() };
 }
 
+/**
+ * index | term | voters | learners, each list as its length and its names. A configuration with more in it
+ * (joint, addresses, an entry's index) is written as text behind a length that no list has.
+ */
 export function writeSnapshotMeta(out: ByteWriter, meta: SnapshotMeta): void {
+  const { voters, learners, ...more } = meta.configuration;
   out.varint(meta.index);
   out.varint(meta.term);
-  for (const members of [meta.configuration.voters, meta.configuration.learners]) {
+  if (Object.values(more).some((value) => value !== undefined)) {
+    out.varint(CONFIGURATION_AS_TEXT);
+    return out.bytes(encodeConfiguration(meta.configuration));
+  }
+  for (const members of [voters, learners]) {
     out.varint(members.length);
     for (const member of members) out.utf8(member);
   }
@@ -206,6 +217,12 @@ export function writeSnapshotMeta(out: ByteWriter, meta: SnapshotMeta): void {
 export function readSnapshotMeta(reader: ByteReader): SnapshotMeta {
   const index = logIndex(reader.varint());
   const snapshotTerm = term(reader.varint());
-  const members = () => Array.from({ length: reader.varint() }, () => memberId(reader.utf8()));
-  return { index, term: snapshotTerm, configuration: { voters: members(), learners: members() } };
+  return { index, term: snapshotTerm, configuration: readConfiguration(reader) };
+}
+
+function readConfiguration(reader: ByteReader): Configuration {
+  const names = (length: number) => Array.from({ length }, () => memberId(reader.utf8()));
+  const first = reader.varint();
+  if (first !== CONFIGURATION_AS_TEXT) return { voters: names(first), learners: names(reader.varint()) };
+  return decodeConfiguration(reader.bytes()) ?? reader.fail('not a configuration');
 }

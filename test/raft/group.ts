@@ -9,7 +9,9 @@ import {
   MemorySnapshots,
   MemoryStorage,
   Raft,
+  noMembers,
   type Clock,
+  type Configuration,
   type Entry,
   type Fsm,
   type LogStorage,
@@ -153,6 +155,8 @@ export interface Seat {
   readonly id: MemberId;
   readonly storage: SlowStorage;
   readonly snapshots: MemorySnapshots;
+  /** That it starts with; only its log counts later. */
+  readonly configuration: Configuration;
   fsm: Counter;
   raft: Raft<number> | null;
   fatal: unknown;
@@ -170,6 +174,8 @@ export class Group {
   readonly sent: Message[] = [];
   /** Directed: `a>b`. */
   readonly cut = new Set<string>();
+  /** Letters that it refuses are lost. */
+  filter: (message: Message) => boolean = () => true;
   readonly #random: () => number;
   readonly #limits: Partial<RaftLimits>;
   readonly #openDisk: OpenDisk | undefined;
@@ -178,17 +184,35 @@ export class Group {
     this.#random = seeded(seed);
     this.#limits = limits;
     this.#openDisk = openDisk;
-    for (const name of names) {
-      const id = memberId(name);
-      this.seats.set(id, {
-        id,
-        storage: new SlowStorage(this.clock),
-        snapshots: new MemorySnapshots(),
-        fsm: new Counter(),
-        raft: null,
-        fatal: null,
-      });
-    }
+    const configuration = { voters: names.map(memberId), learners: [] };
+    for (const name of names) this.#addSeat(name, configuration);
+  }
+
+  /** A member that no configuration names yet. */
+  async join(name: string, configuration = noMembers): Promise<MemberId> {
+    const { id } = this.#addSeat(name, configuration);
+    await this.start(id);
+    return id;
+  }
+
+  /** A member is gone for good, and its disk with it. */
+  async discard(id: MemberId): Promise<void> {
+    await this.kill(id);
+    this.seats.delete(id);
+  }
+
+  #addSeat(name: string, configuration: Configuration): Seat {
+    const seat = {
+      id: memberId(name),
+      storage: new SlowStorage(this.clock),
+      snapshots: new MemorySnapshots(),
+      configuration,
+      fsm: new Counter(),
+      raft: null,
+      fatal: null,
+    };
+    this.seats.set(seat.id, seat);
+    return seat;
   }
 
   static async started(names: readonly string[], seed = 1, limits: Partial<RaftLimits> = {}): Promise<Group> {
@@ -215,7 +239,7 @@ export class Group {
     const { storage, snapshots } = this.#openDisk?.(id) ?? seat;
     seat.raft = await Raft.start({
       id,
-      configuration: { voters: [...this.seats.keys()], learners: [] },
+      configuration: seat.configuration,
       fsm: seat.fsm,
       storage,
       snapshots,
@@ -288,13 +312,15 @@ export class Group {
       limitMs,
       'the same applied log everywhere',
     );
+    // And the leader hears of it.
+    await this.clock.pass(20);
   }
 
   #carry(from: MemberId, to: MemberId, message: Message): void {
     this.sent.push(message);
-    if (this.cut.has(`${from}>${to}`)) return;
+    if (this.cut.has(`${from}>${to}`) || !this.filter(message)) return;
     this.clock.setTimer(1 + Math.floor(this.#random() * 4), () => {
-      if (!this.cut.has(`${from}>${to}`)) this.seat(to).raft?.receive(from, structuredClone(message));
+      if (!this.cut.has(`${from}>${to}`)) this.seats.get(to)?.raft?.receive(from, structuredClone(message));
     });
   }
 }
