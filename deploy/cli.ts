@@ -12,6 +12,7 @@ import { treeCommand } from './commands/tree.js';
 import { upCommand } from './commands/up.js';
 
 export async function main(args: readonly string[]): Promise<number> {
+  endWhenNobodyReads(process.stdout);
   const program = new Command('kabuki')
     .description('A Kubernetes control plane played by actors: run it, break it, trace it.')
     .enablePositionalOptions()
@@ -38,6 +39,14 @@ export async function main(args: readonly string[]): Promise<number> {
     if (process.env['KABUKI_DEBUG'] && error instanceof Error) console.error(error.stack);
     return 1;
   }
+}
+
+/** `kabuki tree | head` closes our standard output early, which is no failure: what is left has no reader. */
+function endWhenNobodyReads(stream: NodeJS.WriteStream): void {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    process.exit(0);
+  });
 }
 
 /** Usage errors are thrown here, also those of commands below commands. */

@@ -34,6 +34,11 @@ describe('the command line', function () {
     }
   });
 
+  it('a reader that goes early, as `head` does, is no failure', async () => {
+    const script = '("$0" "$1" --help; echo "ended with $?" >&2) | true';
+    expect(await run('sh', ['-c', script, process.execPath, kabukiPath]), 0, /^ended with 0\n$/);
+  });
+
   for (const [args, text] of [
     [['nonsense'], /unknown command 'nonsense'/],
     [['up', '--nonsense'], /unknown option '--nonsense'/],
