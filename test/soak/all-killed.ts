@@ -1,8 +1,12 @@
-/** Step `all-killed`: every process is killed in one moment while clients write; what was acknowledged is there again. */
+/**
+ * Step `all-killed`: every process is killed in one moment while clients write and pods run. What was acknowledged is there
+ * again, and of each pod one process: none is left over from before.
+ */
 import { strict as assert } from 'node:assert';
 import { waitFor } from '../../deploy/wait.js';
 import { noneAlive } from '../harness/process-cluster.js';
 import { inParallel } from './api.js';
+import { crowdRuns, endCrowd, startCrowd } from './crowd.js';
 import { type Stage, withApi } from './stage.js';
 
 const path = '/api/v1/namespaces/default/configmaps';
@@ -10,6 +14,7 @@ const label = { soak: 'all-killed' };
 const selector = 'labelSelector=soak%3Dall-killed';
 const objects = 3_000;
 const killAfterWrites = 400;
+const replicas = 20;
 
 interface ConfigMap {
   readonly metadata: { readonly name: string; readonly uid: string; readonly resourceVersion: string };
@@ -18,6 +23,7 @@ interface ConfigMap {
 
 export async function allKilledStep(stage: Stage): Promise<undefined> {
   const { cluster, say } = stage;
+  await startCrowd(stage, replicas);
   const pids = await cluster.pids();
   const acknowledged = new Map<string, ConfigMap>();
   let killed = false;
@@ -60,6 +66,9 @@ export async function allKilledStep(stage: Stage): Promise<undefined> {
     );
   }
   say(`${acknowledged.size} acknowledged writes, all of them on every master`);
+  await crowdRuns(stage, replicas);
+  say(`${replicas} pods run again, each with one process`);
+  await endCrowd(stage);
   await withApi(stage, 1, (api) => api.expect(200, 'DELETE', `${path}?${selector}`, undefined, 60_000));
   return undefined;
 }
