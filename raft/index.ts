@@ -33,6 +33,7 @@ export type { CoreView, Observation, Observer, PeerStats, RaftStats } from './ob
 export { Raft, defaultRaftLimits, noMembers, type RaftLimits, type RaftOptions } from './raft.js';
 export type { Fsm, FsmSnapshot } from './fsm.js';
 export type { LogStorage, SaveBatch, SavedLog, SnapshotStore, StoredSnapshot } from './storage.js';
+export type { Letter } from './snapshot-pieces.js';
 export type { Clock, Transport } from './transport.js';
 export {
   ByteReader,

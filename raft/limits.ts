@@ -30,7 +30,12 @@ export const snapshotEveryBytes = 64 * 1024 * 1024;
 /** Entries kept in the log behind a snapshot for peers that lag a little. */
 export const trailingEntriesMax = 5_000;
 export const trailingBytesMax = 16 * 1024 * 1024;
-/** A snapshot travels as one message; a larger one is refused. */
+/** A snapshot larger than this travels in pieces, each a letter. */
+export const snapshotPieceBytes = 1024 * 1024;
+export const snapshotPiecesInFlightMax = 8;
+/** Pieces that nobody confirmed are sent again after this. */
+export const snapshotPieceRetryTicks = 5;
+/** A larger snapshot is not sent: it is held in memory, and so is its copy at the receiver. */
 export const snapshotBytesMax = 256 * 1024 * 1024;
 
 /** Calls (apply, barrier) of one member that wait for their result. */

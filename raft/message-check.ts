@@ -1,12 +1,12 @@
 /** The boundary where letters come in: what the core may take for granted is checked here, once. */
 import { RaftError } from './errors.js';
 import { decodeConfiguration, isConfiguration } from './core/configuration.js';
-import type { Message, MessageType } from './core/messages.js';
 import type { Entry, MemberId } from './core/types.js';
+import type { Letter } from './snapshot-pieces.js';
 
 type Kind = 'count' | 'boolean' | 'string' | 'bytes' | 'reason' | 'entries' | 'meta';
 
-const FIELDS: { readonly [type in MessageType]: { readonly [field: string]: Kind } } = {
+const FIELDS: { readonly [type in Letter['type']]: { readonly [field: string]: Kind } } = {
   vote: { lastIndex: 'count', lastTerm: 'count', reason: 'reason' },
   'pre-vote': { lastIndex: 'count', lastTerm: 'count', reason: 'reason' },
   'vote-reply': { granted: 'boolean' },
@@ -17,6 +17,8 @@ const FIELDS: { readonly [type in MessageType]: { readonly [field: string]: Kind
   heartbeat: { commit: 'count', readRound: 'count' },
   'heartbeat-reply': { readRound: 'count' },
   snapshot: { meta: 'meta', data: 'bytes' },
+  'snapshot-piece': { meta: 'meta', offset: 'count', total: 'count', data: 'bytes' },
+  'snapshot-piece-accepted': { index: 'count', received: 'count' },
   'read-index': { context: 'count' },
   'read-index-reply': { context: 'count', index: 'count' },
   'transfer-leadership': { target: 'string' },
@@ -27,7 +29,7 @@ const FIELDS: { readonly [type in MessageType]: { readonly [field: string]: Kind
  * Throws RaftError `BadMessage` unless `value` is a letter from `from` to `to`. Whether `from` belongs to the
  * group is not asked: who is new knows nobody, and who is behind does not know who is new (Raft §6).
  */
-export function checkMessage(value: unknown, from: MemberId, to: MemberId): Message {
+export function checkMessage(value: unknown, from: MemberId, to: MemberId): Letter {
   if (typeof value !== 'object' || value === null) throw bad(from, 'is not an object');
   const message = value as { readonly [field: string]: unknown };
   const type = message['type'];
@@ -36,12 +38,14 @@ export function checkMessage(value: unknown, from: MemberId, to: MemberId): Mess
   if (message['from'] !== from) throw bad(from, `says that it is from ${String(message['from'])}`);
   if (message['to'] !== to) throw bad(from, `is for ${String(message['to'])}, not for ${to}`);
   if (!isCount(message['term'])) throw bad(from, 'has no term');
-  const fields = FIELDS[type as MessageType];
+  const fields = FIELDS[type as Letter['type']];
   for (const field in fields) {
     if (!isKind(fields[field]!, message[field])) throw bad(from, `of type ${type} has a bad field ${field}`);
   }
-  const letter = message as unknown as Message;
+  const letter = message as unknown as Letter;
   if (letter.type === 'append') checkOrder(letter.entries, letter.prevIndex, letter.term, from);
+  if (letter.type === 'snapshot-piece' && letter.offset + letter.data.length > letter.total)
+    throw bad(from, 'is a piece beyond the end of its snapshot');
   return letter;
 }
 

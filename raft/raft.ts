@@ -28,6 +28,7 @@ import type { Persist, Ready, Role, SoftState } from './core/ready.js';
 import type { Configuration, Entry, EntryType, LogIndex, MemberId } from './core/types.js';
 import type { Fsm } from './fsm.js';
 import type { CoreView, Observation, Observer, RaftStats } from './observer.js';
+import type { Letter } from './snapshot-pieces.js';
 import type { LogStorage, SaveBatch, SnapshotStore } from './storage.js';
 import type { Clock, Transport } from './transport.js';
 
@@ -38,6 +39,9 @@ export interface RaftLimits extends CoreLimits {
   readonly trailingEntriesMax: number;
   readonly trailingBytesMax: number;
   readonly snapshotBytesMax: number;
+  readonly snapshotPieceBytes: number;
+  readonly snapshotPiecesInFlightMax: number;
+  readonly snapshotPieceRetryTicks: number;
   readonly pendingProposalsMax: number;
   readonly proposalBytesMax: number;
 }
@@ -90,6 +94,9 @@ export const defaultRaftLimits: RaftLimits = {
   trailingEntriesMax: limits.trailingEntriesMax,
   trailingBytesMax: limits.trailingBytesMax,
   snapshotBytesMax: limits.snapshotBytesMax,
+  snapshotPieceBytes: limits.snapshotPieceBytes,
+  snapshotPiecesInFlightMax: limits.snapshotPiecesInFlightMax,
+  snapshotPieceRetryTicks: limits.snapshotPieceRetryTicks,
   pendingProposalsMax: limits.pendingProposalsMax,
   proposalBytesMax: limits.proposalBytesMax,
 };
@@ -163,6 +170,7 @@ export class Raft<Result> {
       fsm: options.fsm,
       store: options.snapshots,
       limits: raftLimits,
+      send: (letter) => options.transport.send(letter.to, letter),
       observe: (observation) => this.#observe(observation),
       fail: (error) => this.#fail(error),
     });
@@ -390,8 +398,14 @@ export class Raft<Result> {
     if (this.#state === 'ended') return;
     const message = checkMessage(value, from, this.id);
     this.#peers.heard(from, this.#clock.monotonicMs());
-    this.#guard(() => this.#core.step(message));
+    this.#guard(() => this.#take(message));
     this.#schedule();
+  }
+
+  #take(letter: Letter): void {
+    if (letter.type === 'snapshot-piece-accepted') return this.#snapshotter.pieceAccepted(letter);
+    const message = letter.type === 'snapshot-piece' ? this.#snapshotter.receivePiece(letter) : letter;
+    if (message !== undefined) this.#core.step(message);
   }
 
   /** The transport lost letters to this peer: the leader goes on carefully. */
@@ -422,6 +436,7 @@ export class Raft<Result> {
     this.#armTimer(this.#limits.tickMs);
     const nowMs = this.#clock.monotonicMs();
     this.#guard(() => this.#core.tick());
+    this.#snapshotter.tick();
     this.#proposals.expire(nowMs, this.#core.role === 'leader', this.#leader);
     this.#reads.expire(nowMs);
     this.#expireJointWaiters(nowMs);
@@ -499,7 +514,7 @@ export class Raft<Result> {
   #send(messages: readonly Message[]): void {
     for (const message of messages) {
       if (message.type !== 'snapshot') this.#options.transport.send(message.to, message);
-      else this.#snapshotter.send(message, (full) => this.#options.transport.send(full.to, full));
+      else this.#snapshotter.send(message);
     }
   }
 

@@ -1,8 +1,7 @@
 /**
  * Snapshots of the state machine: when to take one, and how one reaches a peer that is too far behind. All
- * writes go through one lane, in order, so an older snapshot never lands on a newer. A snapshot travels as
- * one message; sending and installing it in pieces would change `send` and `install` here, and nothing in
- * the core.
+ * writes go through one lane, in order, so an older snapshot never lands on a newer. A small snapshot travels
+ * as one letter, a larger one in pieces (snapshot-pieces.ts); the core sees whole ones only.
  */
 import { RaftError } from './errors.js';
 import type { RaftCore } from './core/core.js';
@@ -11,19 +10,28 @@ import type { InstalledSnapshot } from './core/ready.js';
 import type { LogIndex, SnapshotMeta } from './core/types.js';
 import type { Fsm } from './fsm.js';
 import type { Observation } from './observer.js';
+import {
+  type Letter,
+  type PieceLimits,
+  PieceReceiver,
+  PieceSender,
+  type SnapshotPiece,
+  type SnapshotPieceAccepted,
+} from './snapshot-pieces.js';
 import type { SnapshotStore } from './storage.js';
 
 export interface SnapshotterOptions<Result> {
   readonly core: RaftCore;
   readonly fsm: Fsm<Result>;
   readonly store: SnapshotStore;
-  readonly limits: {
+  readonly limits: PieceLimits & {
     readonly snapshotEveryEntries: number;
     readonly snapshotEveryBytes: number;
     readonly trailingEntriesMax: number;
     readonly trailingBytesMax: number;
     readonly snapshotBytesMax: number;
   };
+  send(letter: Letter): void;
   observe(observation: Observation): void;
   fail(error: unknown): void;
 }
@@ -42,9 +50,12 @@ export class Snapshotter<Result> {
   #entriesSince = 0;
   #bytesSince = 0;
   #compaction: Compaction | null = null;
+  readonly #sender: PieceSender;
+  readonly #receiver = new PieceReceiver();
 
   constructor(options: SnapshotterOptions<Result>) {
     this.#options = options;
+    this.#sender = new PieceSender(options.limits, options.send);
   }
 
   /** So much more was applied: takes a snapshot when it is time. */
@@ -99,8 +110,8 @@ export class Snapshotter<Result> {
   }
 
   /** Fills in the bytes and sends; the core tries again later if nothing comes of it. */
-  send(message: SnapshotMessage, send: (full: SnapshotMessage) => void): void {
-    const { core, store, limits, observe, fail } = this.#options;
+  send(message: SnapshotMessage): void {
+    const { core, store, limits, send, observe, fail } = this.#options;
     store
       .load()
       .then((stored) => {
@@ -112,10 +123,31 @@ export class Snapshotter<Result> {
           const reason = `${bytes} bytes exceed the limit of ${limits.snapshotBytesMax}`;
           return observe({ type: 'snapshot-refused', peer: message.to, reason });
         }
-        send({ ...message, meta: stored.meta, data: stored.data });
+        const full = { ...message, meta: stored.meta, data: stored.data };
+        if (bytes <= limits.snapshotPieceBytes) send(full);
+        else this.#sender.begin(full);
         observe({ type: 'snapshot-sent', peer: message.to, index: stored.meta.index, bytes });
       })
       .catch(fail);
+  }
+
+  /** The whole snapshot when this was its last piece, for the core. */
+  receivePiece(piece: SnapshotPiece): SnapshotMessage | undefined {
+    const { core, limits, send } = this.#options;
+    const { from, to, term, meta } = piece;
+    if (term < core.term || piece.total > limits.snapshotBytesMax) return undefined;
+    const { received, whole } = this.#receiver.add(piece);
+    send({ type: 'snapshot-piece-accepted', from: to, to: from, term, index: meta.index, received });
+    return whole && { type: 'snapshot', from, to, term, meta, data: whole };
+  }
+
+  pieceAccepted(letter: SnapshotPieceAccepted): void {
+    if (this.#sender.accepted(letter)) this.#options.core.reportSnapshotProgress(letter.from);
+  }
+
+  tick(): void {
+    const { core } = this.#options;
+    this.#sender.tick(core.role === 'leader' ? core.term : null);
   }
 
   /** Makes a snapshot from the leader durable. */

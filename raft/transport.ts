@@ -3,11 +3,11 @@
  * `raft.receive`. `send` must not block or throw for an absent peer: it drops. `Clock` is the part of a
  * clock that Raft needs; monotonic only, so a jump of the wall clock moves nothing.
  */
-import type { Message } from './core/messages.js';
 import type { MemberId } from './core/types.js';
+import type { Letter } from './snapshot-pieces.js';
 
 export interface Transport {
-  send(to: MemberId, message: Message): void;
+  send(to: MemberId, letter: Letter): void;
 }
 
 export interface Clock {

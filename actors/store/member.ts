@@ -16,7 +16,7 @@ import {
   type LogStorage,
   memberId,
   type MemberId,
-  type Message as RaftMessage,
+  type Letter,
   Raft,
   RaftError,
   type RaftLimits,
@@ -120,6 +120,7 @@ class StoreMember {
     });
     options.inspect?.({ raft, store: fsm.store, watches: hub });
     raft.observe((observation) => {
+      if (observation.type === 'snapshot-refused') ctx.note('snapshot not sent', { ...observation });
       if (observation.type !== 'leader-changed') return;
       ctx.note('store leader', { leader: observation.leader ?? 'none', term: observation.term });
       options.onLeader?.(observation.leader);
@@ -358,7 +359,7 @@ function sendLetter(
   ctx: ActorContext<StoreMessage>,
   peers: ReadonlyMap<MemberId, ActorRef<StoreMessage>>,
   to: MemberId,
-  raft: RaftMessage,
+  raft: Letter,
 ): void {
   const peer = peers.get(to);
   // A letter to whom nobody knows is a letter lost, as Raft expects of a network.
@@ -366,7 +367,7 @@ function sendLetter(
   ctx.tell<StoreMessage>(peer, { type: letterTypes[raft.type], raft });
 }
 
-const letterTypes: Readonly<Record<RaftMessage['type'], RaftLetter['type']>> = {
+const letterTypes: Readonly<Record<Letter['type'], RaftLetter['type']>> = {
   vote: 'RaftVote',
   'pre-vote': 'RaftPreVote',
   'vote-reply': 'RaftVoteReply',
@@ -377,6 +378,8 @@ const letterTypes: Readonly<Record<RaftMessage['type'], RaftLetter['type']>> = {
   heartbeat: 'RaftHeartbeat',
   'heartbeat-reply': 'RaftHeartbeatReply',
   snapshot: 'RaftSnapshot',
+  'snapshot-piece': 'RaftSnapshotPiece',
+  'snapshot-piece-accepted': 'RaftSnapshotPieceAccepted',
   'read-index': 'RaftReadIndex',
   'read-index-reply': 'RaftReadIndexReply',
   'transfer-leadership': 'RaftTransferLeadership',

@@ -6,7 +6,7 @@ import type {
   LeaseId,
   RangeOp,
   RangeResult,
-  Message as RaftMessage,
+  Letter,
   Revision,
   TxnOp,
   TxnResult,
@@ -46,7 +46,7 @@ export type StoreWatchMessage =
 /** The message kind is visible to traces and fault rules: `RaftAppend`, `RaftVote` ... */
 export interface RaftLetter {
   readonly type: `Raft${string}`;
-  readonly raft: RaftMessage;
+  readonly raft: Letter;
 }
 
 /** Sent by the member to itself. */

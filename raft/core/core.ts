@@ -257,6 +257,12 @@ export class RaftCore implements LeaderContext {
     if (progress?.state === 'snapshot') progress.abandonSnapshot();
   }
 
+  /** A part of the snapshot has arrived at `peer`: it is not given up yet. */
+  reportSnapshotProgress(peer: MemberId): void {
+    const progress = this.#leader?.peers.get(peer);
+    if (progress?.state === 'snapshot') progress.snapshotTicks = 0;
+  }
+
   /** Messages to `peer` get lost: send one at a time until it answers. */
   reportUnreachable(peer: MemberId): void {
     const progress = this.#leader?.peers.get(peer);

@@ -16,7 +16,7 @@ import {
   type Fsm,
   type LogStorage,
   type MemberId,
-  type Message,
+  type Letter,
   type RaftLimits,
   type SaveBatch,
   type SavedLog,
@@ -171,11 +171,11 @@ export type OpenDisk = (id: MemberId) => { readonly storage: LogStorage; readonl
 export class Group {
   readonly clock = new VirtualClock();
   readonly seats = new Map<MemberId, Seat>();
-  readonly sent: Message[] = [];
+  readonly sent: Letter[] = [];
   /** Directed: `a>b`. */
   readonly cut = new Set<string>();
   /** Letters that it refuses are lost. */
-  filter: (message: Message) => boolean = () => true;
+  filter: (message: Letter) => boolean = () => true;
   readonly #random: () => number;
   readonly #limits: Partial<RaftLimits>;
   readonly #openDisk: OpenDisk | undefined;
@@ -316,7 +316,7 @@ export class Group {
     await this.clock.pass(20);
   }
 
-  #carry(from: MemberId, to: MemberId, message: Message): void {
+  #carry(from: MemberId, to: MemberId, message: Letter): void {
     this.sent.push(message);
     if (this.cut.has(`${from}>${to}`) || !this.filter(message)) return;
     this.clock.setTimer(1 + Math.floor(this.#random() * 4), () => {

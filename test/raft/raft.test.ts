@@ -226,6 +226,38 @@ describe('raft member', () => {
     assert.equal(group.seat(away).fsm.total, 101);
   });
 
+  it('sends a large snapshot in pieces, and does not give up while some arrive, however many get lost', async () => {
+    const group = await Group.started(names, 1, {
+      snapshotEveryEntries: 20,
+      trailingEntriesMax: 5,
+      snapshotPieceBytes: 4,
+      snapshotPiecesInFlightMax: 2,
+      snapshotPieceRetryTicks: 3,
+      snapshotRetryTicks: 7,
+    });
+    const leader = await group.leader();
+    const away = group.running.find((raft) => raft.id !== leader.id)!.id;
+    await group.kill(away);
+    for (let i = 0; i < 100; i++) await group.settled(leader.apply(bytes(1)));
+    await group.clock.until(() => leader.stats().firstIndex > 50);
+    const tries = new Map<string, number>();
+    group.filter = (letter) => {
+      if (letter.type !== 'snapshot-piece' && letter.type !== 'snapshot-piece-accepted') return true;
+      const what = `${letter.type} ${letter.type === 'snapshot-piece' ? letter.offset : letter.received}`;
+      tries.set(what, (tries.get(what) ?? 0) + 1);
+      return tries.get(what) !== 1;
+    };
+    const seen: Observation[] = [];
+    leader.observe((observation) => seen.push(observation));
+    await group.start(away);
+    await group.converged();
+    assert.equal(group.seat(away).fsm.total, 100);
+    assert.equal(group.seat(away).fsm.restores, 1);
+    assert.equal(seen.filter(({ type }) => type === 'snapshot-sent').length, 1);
+    const offsets = [...tries.keys()].filter((what) => what.startsWith('snapshot-piece '));
+    assert(offsets.length >= 5, `only ${offsets.length} pieces`);
+  });
+
   it('starts when a crash came between saving an installed snapshot and restarting the log', async () => {
     const group = new Group(['a', 'b', 'c']);
     const seat = group.seat(a);

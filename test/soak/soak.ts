@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { Command } from 'commander';
 import { ProcessCluster } from '../harness/process-cluster.js';
 import { allKilledStep } from './all-killed.js';
+import { behindStep } from './behind.js';
 import { crashStep } from './crash.js';
 import { fullDiskStep } from './full-disk.js';
 import { fullFolderStep } from './full-folder.js';
@@ -24,6 +25,7 @@ const steps: Readonly<Record<string, Step>> = {
   namespace: namespaceStep,
   crash: crashStep,
   'all-killed': allKilledStep,
+  behind: behindStep,
   'full-disk': fullDiskStep,
   'full-folder': fullFolderStep,
   idle: idleStep,
