@@ -2,7 +2,8 @@
  * One member of a group, complete: the core, a disk, a state machine and a clock put together. The face is
  * hashicorp/raft's (apply, barrier, verifyLeader, leadershipTransfer, stats, observers). Inside runs one
  * loop: whatever came in during a turn of the event loop becomes one `Ready`; messages leave, one save
- * runs at a time, and all that arrives while it runs goes into the next (group commit). Who belongs to the group stands in the log.
+ * runs at a time, and all that arrives while it runs goes into the next (group commit). Who belongs to the
+ * group stands in the log.
  */
 import { strict as assert } from 'node:assert';
 import * as limits from './limits.js';
