@@ -1,0 +1,107 @@
+/**
+ * etcd's API beside one member of the store: services over the store client, behind a door. Any number of fronts serve the
+ * same store; each prefers the member that it stands beside.
+ */
+import type { ActorSystem } from '../../runtime/index.js';
+import type { StoreClient } from '../client.js';
+import { clusterService } from './cluster-service.js';
+import { ClusterView, type EtcdMember } from './cluster-view.js';
+import { type EtcdDoor, type EtcdTls, openEtcdDoor } from './door.js';
+import type { CallHost } from './http2-call.js';
+import { kvService } from './kv-service.js';
+import { type EtcdLimits, etcdLimits } from './limits.js';
+import { maintenanceService } from './maintenance-service.js';
+import type { StreamCall } from './method.js';
+import { page } from './pages.js';
+import { code, errors } from './status.js';
+import { watchService } from './watch-service.js';
+
+export interface EtcdFrontOptions {
+  readonly system: ActorSystem;
+  /** Nearest member first. */
+  readonly client: StoreClient;
+  /** Of the member beside this front only. */
+  readonly local: StoreClient;
+  /** Name of that member. */
+  readonly name: string;
+  readonly clusterId: string;
+  readonly members: readonly EtcdMember[];
+  readonly host: string;
+  /** 0: any free port. */
+  readonly port: number;
+  readonly tls?: EtcdTls;
+  readonly limits?: Partial<EtcdLimits>;
+}
+
+export interface EtcdFront {
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+export async function openEtcdFront(options: EtcdFrontOptions): Promise<EtcdFront> {
+  const { system, client, local } = options;
+  const { clock } = system.env;
+  const limits = { ...etcdLimits, ...options.limits };
+  const { name, clusterId, members } = options;
+  const view = new ClusterView({ name, clusterId, members, local, clock, limits });
+  const methods = new Map([
+    ...kvService({ client, local, view }),
+    ...watchService({ client, view, clock, limits }),
+    ...clusterService(view, client),
+    ...maintenanceService(view),
+  ]);
+  const leaderStreams = new Set<StreamCall<never>>();
+  const calls: CallHost = {
+    clock,
+    requestBytesMax: limits.requestBytesMax + limits.requestOverheadBytes,
+    requestTimeoutMs: limits.requestTimeoutMs,
+    hasLeader: () => view.leaderlessForMs() < limits.leaderlessMaxMs,
+    leaderStreams,
+    onError: (error, path) => {
+      if (error.code === code.internal) system.note('etcd', 'call failed', { path, error: error.message });
+    },
+  };
+  const pages = { view, client, local, timeoutMs: limits.requestTimeoutMs };
+  const door = await openEtcdDoor({
+    host: options.host,
+    port: options.port,
+    ...(options.tls && { tls: options.tls }),
+    methods,
+    calls,
+    page: (path, query) => page(path, query, pages),
+    limits,
+  }).catch((error: unknown) => {
+    view.close();
+    throw error;
+  });
+  let isClosed = false;
+  const cutLeaderless = () => {
+    if (isClosed) return;
+    if (!calls.hasLeader()) for (const stream of leaderStreams) stream.end(errors.noLeader());
+    clock.setTimer(limits.statusIntervalMs, cutLeaderless);
+  };
+  cutLeaderless();
+  return new Front(door, view, () => (isClosed = true));
+}
+
+class Front implements EtcdFront {
+  readonly #door: EtcdDoor;
+  readonly #view: ClusterView;
+  readonly #stop: () => void;
+
+  constructor(door: EtcdDoor, view: ClusterView, stop: () => void) {
+    this.#door = door;
+    this.#view = view;
+    this.#stop = stop;
+  }
+
+  get port(): number {
+    return this.#door.port;
+  }
+
+  async close(): Promise<void> {
+    this.#stop();
+    this.#view.close();
+    await this.#door.close();
+  }
+}

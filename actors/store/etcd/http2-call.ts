@@ -1,0 +1,263 @@
+/**
+ * One gRPC call on one stream of node:http2, an edge (grpc.io, "gRPC over HTTP2"): request messages in, response messages and
+ * trailers out, deadlines and cancellation. Listeners are shared by all calls, which hang on their streams.
+ */
+import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
+import type { Clock, Timer } from '../../../transport/index.js';
+import { framePrefixBytes, FrameReader, sealFrame } from './frames.js';
+import { etcdLimits } from './limits.js';
+import type { Method, StreamCall, StreamHandler, StreamMethod, UnaryMethod } from './method.js';
+import { code, errors, GrpcError, toGrpcError } from './status.js';
+import { WireError } from './wire.js';
+
+/** What calls have in common. */
+export interface CallHost {
+  readonly clock: Clock;
+  readonly requestBytesMax: number;
+  readonly requestTimeoutMs: number;
+  /** False when this member knows no leader; asked by callers who require one. */
+  hasLeader(): boolean;
+  /** Streams that require a leader, to be cut when there is none. */
+  readonly leaderStreams: Set<StreamCall<never>>;
+  onError(error: GrpcError, path: string): void;
+}
+
+const calls = Symbol('call');
+type CallStream = ServerHttp2Stream & { [calls]: Http2Call };
+
+const okHeaders = { ':status': 200, 'content-type': 'application/grpc' };
+const respondOptions = { waitForTrailers: true };
+const okTrailers = { 'grpc-status': '0', 'grpc-message': '' };
+const noSettings = { endStream: true };
+
+export function serveCall(
+  stream: ServerHttp2Stream,
+  headers: IncomingHttpHeaders,
+  path: string,
+  method: Method | undefined,
+  host: CallHost,
+): void {
+  const call = new Http2Call(stream, path, method, host);
+  (stream as CallStream)[calls] = call;
+  stream.on('data', onData);
+  stream.on('end', onEnd);
+  stream.on('close', onClose);
+  stream.on('error', onError);
+  call.begin(headers);
+}
+
+function onData(this: CallStream, chunk: Buffer): void {
+  this[calls].data(chunk);
+}
+function onEnd(this: CallStream): void {
+  this[calls].ended();
+}
+function onClose(this: CallStream): void {
+  this[calls].gone();
+}
+/** Resets by the peer; `close` follows. */
+function onError(this: CallStream): void {}
+function onWantTrailers(this: CallStream): void {
+  this[calls].sendTrailers();
+}
+function onDrain(this: CallStream): void {
+  this[calls].drained();
+}
+
+class Http2Call implements StreamCall<object> {
+  readonly #stream: ServerHttp2Stream;
+  readonly #path: string;
+  readonly #method: Method | undefined;
+  readonly #host: CallHost;
+  readonly #frames: FrameReader;
+  /** Monotonic; Infinity without one. */
+  #deadlineMs = Number.POSITIVE_INFINITY;
+  #timer: Timer | undefined;
+  #handler: StreamHandler<object> | undefined;
+  /** Of a unary call, until the client has said all. */
+  #message: Buffer | undefined;
+  #listeners: (() => void)[] | undefined;
+  #trailers: Readonly<Record<string, string>> = okTrailers;
+  #isOver = false;
+  isGone = false;
+
+  constructor(stream: ServerHttp2Stream, path: string, method: Method | undefined, host: CallHost) {
+    this.#stream = stream;
+    this.#path = path;
+    this.#method = method;
+    this.#host = host;
+    this.#frames = new FrameReader(host.requestBytesMax);
+  }
+
+  begin(headers: IncomingHttpHeaders): void {
+    const method = this.#method;
+    if (!method) {
+      return this.end(new GrpcError(code.unimplemented, `unknown method ${this.#path} of this server`));
+    }
+    const encoding = headers['grpc-encoding'];
+    if (encoding !== undefined && encoding !== 'identity') {
+      const what = `grpc: compression "${String(encoding)}" is not supported by this server`;
+      return this.end(new GrpcError(code.unimplemented, what));
+    }
+    const timeout = headers['grpc-timeout'];
+    if (timeout !== undefined && !this.#setDeadline(String(timeout), method)) return;
+    const needsLeader = headers['hasleader'] === 'true';
+    if (needsLeader && !this.#host.hasLeader()) return this.end(errors.noLeader());
+    if (method.type === 'unary') return;
+    if (needsLeader) this.#host.leaderStreams.add(this as StreamCall<never>);
+    this.#stream.on('wantTrailers', onWantTrailers);
+    this.#stream.on('drain', onDrain);
+    // At once: clients wait for the headers before they take the stream for open.
+    this.#stream.respond(okHeaders, respondOptions);
+    this.#handler = (method as StreamMethod).open(this);
+  }
+
+  timeoutMs(): number {
+    const left = this.#deadlineMs - this.#host.clock.monotonicMs();
+    return Math.max(1, Math.min(left, this.#host.requestTimeoutMs));
+  }
+
+  onGone(listener: () => void): void {
+    if (this.isGone || this.#isOver) listener();
+    else (this.#listeners ??= []).push(listener);
+  }
+
+  data(chunk: Buffer): void {
+    if (this.#isOver) return;
+    try {
+      this.#frames.push(chunk);
+      for (;;) {
+        const message = this.#frames.next();
+        if (message === undefined) return;
+        if (this.#handler) this.#handler.message(this.#decode(message));
+        else if (this.#message === undefined) this.#message = message;
+        else throw new GrpcError(code.internal, 'grpc: a unary call takes one message, this one brought more');
+        if (this.#isOver) return;
+      }
+    } catch (error) {
+      this.end(toGrpcError(error));
+    }
+  }
+
+  /** The client has said all. */
+  ended(): void {
+    if (this.#isOver) return;
+    if (this.#frames.hasRest) {
+      return this.end(new GrpcError(code.internal, 'grpc: the request ends in the middle of a message'));
+    }
+    if (this.#handler) return this.#handler.finished();
+    if (this.#message === undefined) {
+      return this.end(new GrpcError(code.internal, 'grpc: the request has no message'));
+    }
+    void this.#serve(this.#method as UnaryMethod, this.#message);
+  }
+
+  async #serve(method: UnaryMethod, message: Buffer): Promise<void> {
+    this.#message = undefined;
+    try {
+      const response = await method.serve(this.#decode(message), this);
+      if (this.#isOver || this.isGone) return;
+      const frame = sealFrame(method.response.encode(response, framePrefixBytes));
+      this.#over();
+      this.#stream.on('wantTrailers', onWantTrailers);
+      this.#stream.respond(okHeaders, respondOptions);
+      this.#stream.end(frame);
+    } catch (error) {
+      const late = this.#host.clock.monotonicMs() >= this.#deadlineMs;
+      this.end(late ? errors.deadlineExceeded(error) : toGrpcError(error));
+    }
+  }
+
+  send(response: object): boolean {
+    if (this.#isOver || this.isGone) return false;
+    const frame = sealFrame((this.#method as StreamMethod).response.encode(response, framePrefixBytes));
+    this.#stream.write(frame);
+    return this.#stream.writableLength < etcdLimits.watchBacklogBytesMax;
+  }
+
+  end(error?: GrpcError): void {
+    if (this.#isOver || this.isGone) return;
+    this.#over();
+    if (error) this.#host.onError(error, this.#path);
+    const trailers = error
+      ? { 'grpc-status': String(error.code), 'grpc-message': percentEncoded(error.message) }
+      : okTrailers;
+    if (this.#stream.headersSent) {
+      this.#trailers = trailers;
+      this.#stream.end();
+    } else {
+      this.#stream.respond({ ...okHeaders, ...trailers }, noSettings);
+    }
+    // Whatever else the client says is not read by anybody.
+    this.#stream.resume();
+  }
+
+  sendTrailers(): void {
+    if (!this.#stream.destroyed && !this.#stream.closed) this.#stream.sendTrailers(this.#trailers);
+  }
+
+  drained(): void {
+    if (!this.#isOver) this.#handler?.drained?.();
+  }
+
+  gone(): void {
+    this.isGone = true;
+    this.#over();
+  }
+
+  /** Nothing more comes of this call. */
+  #over(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#timer?.cancel();
+    this.#host.leaderStreams.delete(this as StreamCall<never>);
+    const listeners = this.#listeners;
+    this.#listeners = undefined;
+    if (listeners) for (const listener of listeners) listener();
+  }
+
+  #decode(message: Buffer): object {
+    try {
+      return this.#method!.request.decode(message);
+    } catch (error) {
+      if (!(error instanceof WireError)) throw error;
+      const text = `grpc: error unmarshalling request: ${error.message}`;
+      throw new GrpcError(code.internal, text, { cause: error });
+    }
+  }
+
+  /** False when the deadline cannot be read or has passed: the call is over. */
+  #setDeadline(timeout: string, method: Method): boolean {
+    const timeoutMs = parseTimeout(timeout);
+    if (timeoutMs === undefined) {
+      this.end(new GrpcError(code.internal, `grpc: malformed grpc-timeout ${JSON.stringify(timeout)}`));
+      return false;
+    }
+    this.#deadlineMs = this.#host.clock.monotonicMs() + timeoutMs;
+    if (method.type === 'unary' && method.waits !== true) return true;
+    this.#timer = this.#host.clock.setTimer(Math.min(timeoutMs, etcdLimits.deadlineMaxMs), () => {
+      this.end(errors.deadlineExceeded());
+    });
+    return true;
+  }
+}
+
+const unitsMs: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1_000, m: 1, u: 1e-3, n: 1e-6 };
+
+/** `grpc-timeout` in milliseconds; undefined when it is none. */
+export function parseTimeout(timeout: string): number | undefined {
+  const match = /^(\d{1,8})([HMSmun])$/.exec(timeout);
+  return match ? Number(match[1]) * unitsMs[match[2]!]! : undefined;
+}
+
+/** As gRPC wants it in `grpc-message`: printable ASCII, the rest as %XX of UTF-8. */
+export function percentEncoded(text: string): string {
+  if (/^[\x20-\x24\x26-\x7e]*$/.test(text)) return text;
+  let encoded = '';
+  for (const byte of Buffer.from(text)) {
+    const plain = byte >= 0x20 && byte <= 0x7e && byte !== 0x25;
+    encoded += plain ? String.fromCharCode(byte) : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
+  }
+  return encoded;
+}
+

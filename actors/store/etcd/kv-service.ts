@@ -1,0 +1,62 @@
+/** etcd's KV service over the store client. Serializable reads are answered by the member beside this front. */
+import { type DeleteResult, type Op, type PutResult, revision } from 'raft-consensus';
+import type { StoreClient } from '../client.js';
+import type { ClusterView } from './cluster-view.js';
+import {
+  CompactionRequest,
+  CompactionResponse,
+  DeleteRangeRequest,
+  DeleteRangeResponse,
+  PutRequest,
+  PutResponse,
+  RangeRequest,
+  RangeResponse,
+  TxnRequest,
+  TxnResponse,
+} from './kv-messages.js';
+import { type Call, service, unary } from './method.js';
+import { deleteOp, putOp, rangeOp, rangeResponse, txnOp, txnResponse } from './txn-request.js';
+
+export interface KvServiceOptions {
+  readonly client: StoreClient;
+  readonly local: StoreClient;
+  readonly view: ClusterView;
+}
+
+const nothing: readonly never[] = [];
+
+export function kvService(options: KvServiceOptions) {
+  const { client, view } = options;
+  const write = async (op: Op, call: Call) => {
+    const txn = { type: 'txn' as const, compare: nothing, success: [op], failure: nothing };
+    const done = await client.txn(txn, { timeoutMs: call.timeoutMs() });
+    return { header: view.header(done.revision), result: done.result.results[0] };
+  };
+  return service('etcdserverpb.KV', {
+    Range: unary(RangeRequest, RangeResponse, async (request, call) => {
+      const near = request.serializable ? options.local : client;
+      const read = { timeoutMs: call.timeoutMs(), serializable: request.serializable };
+      const done = await near.range(rangeOp(request), read);
+      return { header: view.header(done.revision), ...rangeResponse(done.result) };
+    }),
+    Put: unary(PutRequest, PutResponse, async (request, call) => {
+      const { header, result } = await write(putOp(request), call);
+      const { prevKv } = result as PutResult;
+      return prevKv === undefined ? { header } : { header, prevKv };
+    }),
+    DeleteRange: unary(DeleteRangeRequest, DeleteRangeResponse, async (request, call) => {
+      const { header, result } = await write(deleteOp(request), call);
+      const { deleted, prevKvs } = result as DeleteResult;
+      return { header, deleted, ...(prevKvs && { prevKvs }) };
+    }),
+    Txn: unary(TxnRequest, TxnResponse, async (request, call) => {
+      const done = await client.txn(txnOp(request), { timeoutMs: call.timeoutMs() });
+      return { header: view.header(done.revision), ...txnResponse(done.result, done.revision) };
+    }),
+    Compact: unary(CompactionRequest, CompactionResponse, async (request) => {
+      await client.compact(revision(Math.max(0, request.revision)));
+      const { revision: now } = await view.status();
+      return { header: view.header(now) };
+    }),
+  });
+}

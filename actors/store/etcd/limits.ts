@@ -1,0 +1,37 @@
+/** Bounds of the etcd front. etcd's defaults where etcd has one. */
+export const etcdLimits = {
+  /** etcd's --max-request-bytes, and what its gRPC layer grants on top. */
+  requestBytesMax: 1536 * 1024,
+  requestOverheadBytes: 512 * 1024,
+  /** A watch answer above it is sent in fragments to those who asked for them. */
+  watchResponseBytesMax: 1536 * 1024,
+  /** etcd's own: 5 s and two election timeouts. */
+  requestTimeoutMs: 7_000,
+  /** Longest deadline that a timer can hold. */
+  deadlineMaxMs: 0x7fff_ffff,
+  /** Compares, success operations and failure operations of one transaction (etcd's --max-txn-ops). */
+  txnOpsMax: 128,
+  messageDepthMax: 40,
+  leaseTtlMaxSeconds: 9_000_000_000,
+  /** One and a half election timeouts, in whole seconds: shorter leases would end with every election. */
+  leaseTtlMinSeconds: 2,
+  /** A session that Lock or Campaign opens for a caller without a lease. */
+  sessionTtlMs: 60_000,
+  http2StreamsMax: 10_000,
+  http2SessionMemoryMaxMb: 256,
+  http2WindowBytes: 1024 * 1024,
+  watchersPerStreamMax: 10_000,
+  /** Unsent bytes of a watch stream above which its watchers stop reading; they catch up from history. */
+  watchBacklogBytesMax: 8 * 1024 * 1024,
+  /** etcd's --experimental-watch-progress-notify-interval. */
+  progressNotifyIntervalMs: 600_000,
+  /** How often the front looks at its member: leader, term. */
+  statusIntervalMs: 500,
+  /** Streams that require a leader are cut when there has been none for so long: three election timeouts. */
+  leaderlessMaxMs: 3_000,
+  /** A plaintext connection must say within this which protocol it speaks. */
+  firstBytesTimeoutMs: 10_000,
+  closeGraceMs: 1_000,
+} as const;
+
+export type EtcdLimits = { readonly [Name in keyof typeof etcdLimits]: number };

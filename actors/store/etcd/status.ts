@@ -1,0 +1,96 @@
+/** How RPCs fail: gRPC's codes and etcd's texts to the letter (etcd api/v3rpc/rpctypes), because clients match on them. */
+import { KvError } from 'raft-consensus';
+import { StoreError } from '../client.js';
+
+/** gRPC status codes (grpc.io, "Status codes and their use in gRPC"). */
+export const code = {
+  ok: 0,
+  canceled: 1,
+  unknown: 2,
+  invalidArgument: 3,
+  deadlineExceeded: 4,
+  notFound: 5,
+  resourceExhausted: 8,
+  failedPrecondition: 9,
+  outOfRange: 11,
+  unimplemented: 12,
+  internal: 13,
+  unavailable: 14,
+  dataLoss: 15,
+} as const;
+
+export type GrpcCode = (typeof code)[keyof typeof code];
+
+export class GrpcError extends Error {
+  readonly code: GrpcCode;
+
+  constructor(grpcCode: GrpcCode, text: string, options?: ErrorOptions) {
+    super(text, options);
+    this.name = 'GrpcError';
+    this.code = grpcCode;
+  }
+}
+
+const make = (grpcCode: GrpcCode, text: string) => (cause?: unknown) =>
+  new GrpcError(grpcCode, text, cause === undefined ? undefined : { cause });
+
+export const errors = {
+  emptyKey: make(code.invalidArgument, 'etcdserver: key is not provided'),
+  keyNotFound: make(code.invalidArgument, 'etcdserver: key not found'),
+  valueProvided: make(code.invalidArgument, 'etcdserver: value is provided'),
+  leaseProvided: make(code.invalidArgument, 'etcdserver: lease is provided'),
+  tooManyOps: make(code.invalidArgument, 'etcdserver: too many operations in txn request'),
+  invalidSortOption: make(code.invalidArgument, 'etcdserver: invalid sort option'),
+  requestTooLarge: make(code.invalidArgument, 'etcdserver: request is too large'),
+  leaseNotFound: make(code.notFound, 'etcdserver: requested lease not found'),
+  leaseTtlTooLarge: make(code.outOfRange, 'etcdserver: too large lease TTL'),
+  tooManyRequests: make(code.resourceExhausted, 'etcdserver: too many requests'),
+  noLeader: make(code.unavailable, 'etcdserver: no leader'),
+  notLeader: make(code.failedPrecondition, 'etcdserver: not leader'),
+  leaderChanged: make(code.unavailable, 'etcdserver: leader changed'),
+  timeout: make(code.unavailable, 'etcdserver: request timed out'),
+  stopped: make(code.unavailable, 'etcdserver: server stopped'),
+  badTransferee: make(code.failedPrecondition, 'etcdserver: bad leader transferee'),
+  memberNotFound: make(code.notFound, 'etcdserver: member not found'),
+  canceled: make(code.canceled, 'etcdserver: request canceled'),
+  deadlineExceeded: make(code.deadlineExceeded, 'etcdserver: context deadline exceeded'),
+  authNotEnabled: make(code.failedPrecondition, 'etcdserver: authentication is not enabled'),
+} as const;
+
+const ofKvError: Readonly<Record<string, GrpcCode>> = {
+  Compacted: code.outOfRange,
+  FutureRevision: code.outOfRange,
+  LeaseNotFound: code.notFound,
+  LeaseExists: code.failedPrecondition,
+  LeaseTtlTooLarge: code.outOfRange,
+  NoSpace: code.resourceExhausted,
+  Corrupt: code.dataLoss,
+};
+
+/** The KvError's texts are etcd's already. */
+export function toGrpcError(error: unknown): GrpcError {
+  if (error instanceof GrpcError) return error;
+  if (error instanceof KvError) return fromKvError(error);
+  if (!(error instanceof StoreError)) {
+    const text = error instanceof Error ? error.message : String(error);
+    return new GrpcError(code.internal, `etcdserver: ${text}`, { cause: error });
+  }
+  switch (error.code) {
+    case 'NoLeader':
+      return errors.noLeader(error);
+    case 'Timeout':
+      return errors.timeout(error);
+    case 'LeaderChanged':
+      return errors.leaderChanged(error);
+    case 'Overloaded':
+      return errors.tooManyRequests(error);
+    case 'Refused':
+      return error.cause instanceof KvError
+        ? fromKvError(error.cause)
+        : new GrpcError(code.unknown, error.message, { cause: error });
+  }
+}
+
+function fromKvError(error: KvError): GrpcError {
+  return new GrpcError(ofKvError[error.code] ?? code.invalidArgument, error.message, { cause: error });
+}
