@@ -7,6 +7,7 @@ import { demoCommand } from './commands/demo.js';
 import { faultCommand } from './commands/fault.js';
 import { kubectlCommand } from './commands/kubectl.js';
 import { downCommand, statusCommand } from './commands/lifecycle.js';
+import { storeCommand } from './commands/store.js';
 import { traceCommand } from './commands/trace.js';
 import { treeCommand } from './commands/tree.js';
 import { upCommand } from './commands/up.js';
@@ -27,6 +28,7 @@ export async function main(args: readonly string[]): Promise<number> {
     faultCommand(),
     traceCommand(),
     demoCommand(),
+    storeCommand(),
   ]) {
     program.addCommand(throwing(command));
   }

@@ -16,6 +16,17 @@ export interface MachineSpec {
   readonly httpsPort?: number;
   /** `127.64.1.0/24` */
   readonly podCidr: string;
+  /** Of members of a store that runs alone: `host:port` of the etcd API. */
+  readonly etcdListen?: string;
+}
+
+/** What `kabuki store run` was told. */
+export interface StoreAlone {
+  /** Whether journals are written. */
+  readonly trace: boolean;
+  /** Paths of PEM files. */
+  readonly tls?: { readonly certFile: string; readonly keyFile: string; readonly clientCaFile?: string };
+  readonly progressNotifyIntervalMs?: number;
 }
 
 export interface ClusterSpec {
@@ -29,6 +40,8 @@ export interface ClusterSpec {
   readonly podCidr: string;
   /** 443, or 6443 where this user may not bind ports below 1024. */
   readonly kubernetesServicePort: number;
+  /** Set when the store runs alone: its members are the machines, and there is no control plane. */
+  readonly store?: StoreAlone;
 }
 
 export function masters(spec: ClusterSpec): readonly MachineSpec[] {

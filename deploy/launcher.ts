@@ -91,7 +91,7 @@ export async function launch(
   return { status, stopRequested, stop };
 }
 
-function controlHandlers(
+export function controlHandlers(
   spec: ClusterSpec,
   machines: readonly MachineProcess[],
   status: () => LauncherStatus,

@@ -24,6 +24,8 @@ process.on('uncaughtException', fail);
 process.on('unhandledRejection', fail);
 
 const store = machine.role === 'master' ? startStoreThread({ dataDir, machine: name }, fail) : undefined;
-const { runMachine } = await import('./machine-run.js');
-await runMachine({ dir, spec, machine, store, fail });
+const run = spec.store
+  ? (await import('./store-machine-run.js')).runStoreMachine
+  : (await import('./machine-run.js')).runMachine;
+await run({ dir, spec, machine, store, fail });
 process.send?.({ ready: true } satisfies MachineMessage);

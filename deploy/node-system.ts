@@ -10,7 +10,14 @@ import {
   realClock,
   type RunningActorSystem,
 } from '../actors/runtime/index.js';
-import { FaultPolicy, FileJournal, type Incarnation, type NodeId, ZmqLink } from '../transport/index.js';
+import {
+  FaultPolicy,
+  FileJournal,
+  type Incarnation,
+  type NodeId,
+  silentJournal,
+  ZmqLink,
+} from '../transport/index.js';
 import { type ClusterSpec, type MachineSpec, mainNode, masters, storeNode } from './cluster-spec.js';
 import type { DataDir } from './data-dir.js';
 
@@ -26,7 +33,10 @@ export function createNodeSystem(
   // Later starts have later clocks; two starts of one node within a millisecond do not happen.
   const incarnation = Date.now() as Incarnation;
   const faults = new FaultPolicy();
-  const journal = new FileJournal(dir.journalPath(machine.name, node), { clock: realClock, node });
+  const journal =
+    spec.store?.trace === false
+      ? silentJournal
+      : new FileJournal(dir.journalPath(machine.name, node), { clock: realClock, node });
   const env = createRealEnv({
     disk: (folder) => RealDisk.open(`${dir.machineDir(machine.name)}/${folder}`),
     link: (request) =>

@@ -106,6 +106,9 @@ async function prepare(dir: DataDir, options: UpOptions, say: (line: string) => 
     return spec;
   }
   const spec = dir.readSpec();
+  if (spec.store) {
+    throw new Error(`${dir.path} holds a store that runs alone: "kabuki store run" starts it again`);
+  }
   const count = { masters: masters(spec).length, workers: spec.machines.length - masters(spec).length };
   const asked = { masters: options.masters ?? count.masters, workers: options.workers ?? count.workers };
   if (asked.masters !== count.masters || asked.workers !== count.workers) {
@@ -156,7 +159,7 @@ function readShapeFile(path: string): Partial<ClusterShape> {
   return value as Partial<ClusterShape>;
 }
 
-async function refuseSecondLauncher(dir: DataDir): Promise<void> {
+export async function refuseSecondLauncher(dir: DataDir): Promise<void> {
   if (!dir.exists) return;
   let status: LauncherStatus;
   try {

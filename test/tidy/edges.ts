@@ -22,6 +22,9 @@ export const edges: readonly string[] = [
   'actors/apiserver/spdy/header-blocks.ts',
   'actors/apiserver/http-proxy.ts',
   'actors/apiserver/jose-tokens.ts',
+  // gRPC and HTTP of etcd's API; the services behind it know of neither.
+  'actors/store/etcd/door.ts',
+  'actors/store/etcd/http2-call.ts',
   // The machine as a kubelet sees it, and the process runtime.
   'actors/kubelet/machine-facts.ts',
   'actors/kubelet/mount-views.ts',

@@ -101,17 +101,18 @@ export class ClusterView {
     this.#next = undefined;
     const asked = this.#ask();
     this.#running = asked;
-    const done = () => {
-      if (this.#running === asked) this.#running = undefined;
-    };
-    asked.then(done, done);
     return asked;
   }
 
   async #ask(): Promise<StoreStatus> {
-    const status = await this.options.local.status({ timeoutMs: this.options.limits.requestTimeoutMs });
-    this.#note(status);
-    return status;
+    try {
+      const status = await this.options.local.status({ timeoutMs: this.options.limits.requestTimeoutMs });
+      this.#note(status);
+      return status;
+    } finally {
+      // Before whoever waits goes on: the next one in line begins a question of its own.
+      this.#running = undefined;
+    }
   }
 
   #note({ leader, term, revision: at }: StoreStatus): void {

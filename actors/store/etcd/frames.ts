@@ -2,7 +2,7 @@
  * gRPC's length-prefixed messages (grpc.io, "gRPC over HTTP2"): one byte that says whether the message is compressed, four
  * bytes of length, the message. Compression is refused: clients of etcd do not use it unless told to.
  */
-import { code, errors, GrpcError } from './status.js';
+import { code, GrpcError } from './status.js';
 
 export const framePrefixBytes = 5;
 
@@ -41,7 +41,10 @@ export class FrameReader {
       throw new GrpcError(code.unimplemented, 'grpc: compressed messages are not supported by this server');
     }
     const length = pending.readUInt32BE(at + 1);
-    if (length > this.#bytesMax) throw errors.requestTooLarge();
+    if (length > this.#bytesMax) {
+      const text = `grpc: received message larger than max (${length} vs. ${this.#bytesMax})`;
+      throw new GrpcError(code.resourceExhausted, text);
+    }
     const from = at + framePrefixBytes;
     if (pending.length - from < length) return undefined;
     this.#position = from + length;

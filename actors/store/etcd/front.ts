@@ -53,7 +53,8 @@ export async function openEtcdFront(options: EtcdFrontOptions): Promise<EtcdFron
   const leaderStreams = new Set<StreamCall<never>>();
   const calls: CallHost = {
     clock,
-    requestBytesMax: limits.requestBytesMax + limits.requestOverheadBytes,
+    requestBytesMax: limits.requestBytesMax,
+    messageBytesMax: limits.requestBytesMax + limits.requestOverheadBytes,
     requestTimeoutMs: limits.requestTimeoutMs,
     hasLeader: () => view.leaderlessForMs() < limits.leaderlessMaxMs,
     leaderStreams,

@@ -13,7 +13,9 @@ import { WireError } from './wire.js';
 /** What calls have in common. */
 export interface CallHost {
   readonly clock: Clock;
+  /** Of a request; and with what gRPC grants on top, of any message that is taken in. */
   readonly requestBytesMax: number;
+  readonly messageBytesMax: number;
   readonly requestTimeoutMs: number;
   /** False when this member knows no leader; asked by callers who require one. */
   hasLeader(): boolean;
@@ -86,7 +88,7 @@ class Http2Call implements StreamCall<object> {
     this.#path = path;
     this.#method = method;
     this.#host = host;
-    this.#frames = new FrameReader(host.requestBytesMax);
+    this.#frames = new FrameReader(host.messageBytesMax);
   }
 
   begin(headers: IncomingHttpHeaders): void {
@@ -131,7 +133,8 @@ class Http2Call implements StreamCall<object> {
         if (message === undefined) return;
         if (this.#handler) this.#handler.message(this.#decode(message));
         else if (this.#message === undefined) this.#message = message;
-        else throw new GrpcError(code.internal, 'grpc: a unary call takes one message, this one brought more');
+        else
+          throw new GrpcError(code.internal, 'grpc: a unary call takes one message, this one brought more');
         if (this.#isOver) return;
       }
     } catch (error) {
@@ -217,6 +220,7 @@ class Http2Call implements StreamCall<object> {
   }
 
   #decode(message: Buffer): object {
+    if (message.length > this.#host.requestBytesMax) throw errors.requestTooLarge();
     try {
       return this.#method!.request.decode(message);
     } catch (error) {
@@ -242,7 +246,14 @@ class Http2Call implements StreamCall<object> {
   }
 }
 
-const unitsMs: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1_000, m: 1, u: 1e-3, n: 1e-6 };
+const unitsMs: Readonly<Record<string, number>> = {
+  H: 3_600_000,
+  M: 60_000,
+  S: 1_000,
+  m: 1,
+  u: 1e-3,
+  n: 1e-6,
+};
 
 /** `grpc-timeout` in milliseconds; undefined when it is none. */
 export function parseTimeout(timeout: string): number | undefined {
@@ -260,4 +271,3 @@ export function percentEncoded(text: string): string {
   }
   return encoded;
 }
-

@@ -71,7 +71,7 @@ interface Slot extends Field<unknown> {
 type Values = Record<string, unknown>;
 
 const none: readonly unknown[] = [];
-const noBytes = new Uint8Array(0);
+const noBytes: Uint8Array = Buffer.alloc(0);
 const writer = new WireWriter();
 
 export class Schema<T extends object> {
@@ -127,8 +127,7 @@ export class Schema<T extends object> {
   }
 
   #readField(reader: WireReader, slot: Slot, values: Values, depth: number): void {
-    const value =
-      slot.kind === 'message' ? readEmbedded(reader, slot, depth) : readScalar(reader, slot.kind);
+    const value = slot.kind === 'message' ? readEmbedded(reader, slot, depth) : readScalar(reader, slot.kind);
     if (!slot.repeated) values[slot.name] = value;
     else append(values, slot.name, value);
   }

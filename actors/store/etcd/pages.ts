@@ -47,7 +47,12 @@ async function metrics({ view }: PagesOptions): Promise<Page> {
   const status = await view.status();
   const isLeader = status.leader === status.member;
   const lines = [
-    ...series('etcd_server_has_leader', 'gauge', 'Whether a leader is known.', status.leader === null ? 0 : 1),
+    ...series(
+      'etcd_server_has_leader',
+      'gauge',
+      'Whether a leader is known.',
+      status.leader === null ? 0 : 1,
+    ),
     ...series('etcd_server_is_leader', 'gauge', 'Whether this member leads.', isLeader ? 1 : 0),
     ...series(
       'etcd_server_leader_changes_seen_total',

@@ -45,9 +45,11 @@ export class WatchStream implements StreamHandler<WatchRequest> {
   }
 
   message(request: WatchRequest): void {
-    this.#turn = this.#turn.then(() => this.#carryOut(request)).catch((error: unknown) => {
-      this.#call.end(toGrpcError(error));
-    });
+    this.#turn = this.#turn
+      .then(() => this.#carryOut(request))
+      .catch((error: unknown) => {
+        this.#call.end(toGrpcError(error));
+      });
   }
 
   /** Events go on: a client may say all that it has to say at the beginning. */
@@ -224,7 +226,8 @@ export class WatchStream implements StreamHandler<WatchRequest> {
       if (reached === undefined || delivered < reached) reached = delivered;
     }
     // One answer for all who asked up to here.
-    while (this.#progressAt[0] !== undefined && this.#progressAt[0] <= (reached ?? wanted)) this.#progressAt.shift();
+    while (this.#progressAt[0] !== undefined && this.#progressAt[0] <= (reached ?? wanted))
+      this.#progressAt.shift();
     this.#call.send({ header: this.#options.view.header(reached ?? wanted), watchId: invalidId });
   }
 }
