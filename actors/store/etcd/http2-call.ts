@@ -159,7 +159,7 @@ class Http2Call implements StreamCall<object> {
     this.#message = undefined;
     try {
       const response = await method.serve(this.#decode(message), this);
-      if (this.#isOver || this.isGone) return;
+      if (this.#isOver || this.#isCut()) return;
       const frame = sealFrame(method.response.encode(response, framePrefixBytes));
       this.#over();
       this.#stream.on('wantTrailers', onWantTrailers);
@@ -172,14 +172,14 @@ class Http2Call implements StreamCall<object> {
   }
 
   send(response: object): boolean {
-    if (this.#isOver || this.isGone) return false;
+    if (this.#isOver || this.#isCut()) return false;
     const frame = sealFrame((this.#method as StreamMethod).response.encode(response, framePrefixBytes));
     this.#stream.write(frame);
     return this.#stream.writableLength < etcdLimits.watchBacklogBytesMax;
   }
 
   end(error?: GrpcError): void {
-    if (this.#isOver || this.isGone) return;
+    if (this.#isOver || this.#isCut()) return;
     this.#over();
     if (error) this.#host.onError(error, this.#path);
     const trailers = error
@@ -206,6 +206,11 @@ class Http2Call implements StreamCall<object> {
   gone(): void {
     this.isGone = true;
     this.#over();
+  }
+
+  /** The peer reset the stream or is gone: nothing can be said any more, and `close` follows or was there. */
+  #isCut(): boolean {
+    return this.isGone || this.#stream.destroyed || this.#stream.closed;
   }
 
   /** Nothing more comes of this call. */
