@@ -15,6 +15,9 @@ export const storeLimits = {
   leaseCheckIntervalMs: 500,
   /** History kept for watches and reads of old revisions. */
   compactionRetentionMs: 300_000,
+  /** More than this and history is cut to the last `compactionRetentionMinMs`: it is in memory and in every snapshot. */
+  compactionHistoryBytesMax: 64 * 1024 * 1024,
+  compactionRetentionMinMs: 5_000,
   /** Records that one tick of compaction looks at. */
   compactStepRecords: 5_000,
   watchesMax: 10_000,

@@ -97,7 +97,7 @@ class StoreMember {
   readonly #seen: RecentlySeen;
   /** Leases already proposed for revocation by this leader. */
   readonly #revoking = new Set<LeaseId>();
-  #compactAt: { readonly revision: Revision; readonly atMs: number } | undefined;
+  #compactAt: CompactionMark | undefined;
 
   static async open(options: StoreMemberOptions, ctx: ActorContext<StoreMessage>): Promise<StoreMember> {
     const storage = await options.openStorage();
@@ -301,12 +301,21 @@ class StoreMember {
     this.#compactIfDue(nowMs);
   }
 
-  /** Keeps `compactionRetentionMs` of history: what was the newest revision then may be compacted now. */
+  /** Keeps `compactionRetentionMs` of history, less if it is large: what was the newest then may be compacted now. */
   #compactIfDue(nowMs: number): void {
     const due = this.#compactAt;
-    if (due && nowMs - due.atMs < this.#limits.compactionRetentionMs) return;
-    this.#compactAt = { revision: this.#fsm.store.revision, atMs: nowMs };
-    if (due && due.revision > this.#fsm.store.compactRevision) {
+    const { revision, compactRevision, sizeBytes } = this.#fsm.store;
+    const { compactionRetentionMs, compactionRetentionMinMs, compactionHistoryBytesMax } = this.#limits;
+    let hasGrown = false;
+    if (due) {
+      // An earlier compaction may still be freeing.
+      due.bytes = Math.min(due.bytes, sizeBytes);
+      hasGrown = sizeBytes - due.bytes > compactionHistoryBytesMax;
+      const retentionMs = hasGrown || due.isUrgent ? compactionRetentionMinMs : compactionRetentionMs;
+      if (nowMs - due.atMs < retentionMs) return;
+    }
+    this.#compactAt = { revision, atMs: nowMs, bytes: sizeBytes, isUrgent: hasGrown };
+    if (due && due.revision > compactRevision) {
       void this.#inBackground({ type: 'compact', revision: due.revision }, () => {});
     }
   }
@@ -337,6 +346,15 @@ class StoreMember {
       ...(leader !== null && { leader }),
     };
   }
+}
+
+/** What was the newest revision at a moment, and how much there was. */
+interface CompactionMark {
+  readonly revision: Revision;
+  readonly atMs: number;
+  bytes: number;
+  /** History has become large before it: it need not grow old. */
+  readonly isUrgent: boolean;
 }
 
 type Unstamped = Command extends infer C ? (C extends Command ? Omit<C, 'atMs'> : never) : never;

@@ -7,6 +7,7 @@ import {
   type StoreClient,
   StoreError,
   storeMember,
+  type StoreLimits,
   type StoreMessage,
   type StoreStatus,
 } from '../../../actors/store/index.js';
@@ -169,6 +170,23 @@ describe('store over actors', () => {
     assert.equal(await alive(), false);
   });
 
+  it('history is kept for minutes, and for seconds when it is large', async () => {
+    const limits = { compactionHistoryBytesMax: 100_000, compactionRetentionMinMs: 2_000 };
+    const { world, client } = cluster('history', limits);
+    const compacted = async () => (await world.settled(client.status())).compactRevision;
+    for (let i = 0; i < 5; i += 1) await world.settled(client.txn(put('/hot', 'x'.repeat(10_000))));
+    await world.run(world.simulation.nowMs + 30_000);
+    assert.equal(await compacted(), 0);
+    for (let i = 0; i < 20; i += 1) await world.settled(client.txn(put('/hot', `${i}`.padEnd(10_000))));
+    await world.run(world.simulation.nowMs + 10_000);
+    const small = await compacted();
+    assert(small > 0, 'nothing was compacted');
+    const { result } = await world.settled(client.range({ type: 'range', key: '/hot' }));
+    assert.equal(Buffer.from(result.kvs[0]!.value).toString().trim(), '19');
+    await world.run(world.simulation.nowMs + 30_000);
+    assert.equal(await compacted(), small, 'what is left is small');
+  });
+
   it('the same seed gives the same journal byte for byte, and another seed another one', async () => {
     const play = async (seed: string) => {
       const { world, client, kill } = cluster(seed);
@@ -183,7 +201,7 @@ describe('store over actors', () => {
   });
 });
 
-function cluster(seed: string) {
+function cluster(seed: string, store: Partial<StoreLimits> = {}) {
   const world = new SimWorld(seed);
   const start = (name: string) => {
     const system = world.system(nodeId(name));
@@ -192,6 +210,7 @@ function cluster(seed: string) {
         name,
         members,
         openStorage: async () => openDiskStorage(await system.env.disk('raft'), 'test-cluster', name),
+        limits: { store },
         onFatal: (error) => assert.fail(`member ${name} failed: ${String(error)}`),
       }),
     );
