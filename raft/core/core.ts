@@ -75,6 +75,8 @@ export class RaftCore implements LeaderContext {
   /** Set exactly while the role is `leader`. */
   #leader: Leader | null = null;
   readonly #votes = new Map<MemberId, boolean>();
+  /** The leader said: campaign now. */
+  #transferDue = false;
   #electionReason: 'timeout' | 'transfer' = 'timeout';
 
   #electionElapsed = 0;
@@ -303,7 +305,8 @@ export class RaftCore implements LeaderContext {
         if (this.#leader !== null) this.transferLeadership(message.target);
         return;
       case 'timeout-now':
-        if (this.#role !== 'leader' && this.#mayCampaign()) this.#campaign('transfer');
+        this.#transferDue = this.#role !== 'leader';
+        this.#campaignIfAsked();
         return;
       default:
         message satisfies never;
@@ -361,6 +364,7 @@ export class RaftCore implements LeaderContext {
       const entry = this.log.at(at);
       if (entry?.type === 'config') this.#configure(configurationAt(entry.data, entry.index));
     }
+    this.#campaignIfAsked();
     const leader = this.#leader;
     if (leader === null || index < this.#pendingConfigIndex) return;
     if (this.#configuration.autoLeave === true && isJoint(this.#configuration)) {
@@ -443,12 +447,19 @@ export class RaftCore implements LeaderContext {
       this.#leader = null;
     }
     this.#role = 'follower';
+    this.#transferDue = false;
     this.#leaderId = leader;
     this.#votes.clear();
     this.#resetElectionTimer();
   }
 
+  /** What a leader asks for may have to wait for a change of members to be applied. */
+  #campaignIfAsked(): void {
+    if (this.#transferDue && this.#mayCampaign()) this.#campaign('transfer');
+  }
+
   #campaign(campaign: Campaign): void {
+    this.#transferDue = false;
     this.#votes.clear();
     this.#leaderId = null;
     this.#resetCampaignTimer();
@@ -502,9 +513,11 @@ export class RaftCore implements LeaderContext {
   #tickLeader(leader: Leader): void {
     if (this.#electionElapsed >= this.options.electionTicks) {
       this.#electionElapsed = 0;
-      if (!leader.hasQuorum()) return this.#becomeFollower(this.#term, null);
+      const isVoter = this.#quorum.isVoter(this.id);
+      if (!leader.hasQuorum() && isVoter) return this.#becomeFollower(this.#term, null);
       // The target had one election timeout; the group must take proposals again.
       leader.transferTo = null;
+      if (!isVoter) leader.bowOut();
     }
     leader.tickSnapshots();
     if (++this.#heartbeatElapsed >= this.options.heartbeatTicks) {
@@ -557,12 +570,7 @@ export class RaftCore implements LeaderContext {
       return;
     }
     leader.configure(configuration);
-    if (!isVoter) {
-      // The dissertation, §4.2.2: it led until the change without it was committed. The others hear that it
-      // is.
-      leader.flush();
-      return this.#becomeFollower(this.#term, null);
-    }
+    if (!isVoter) leader.bowOut();
     // Fewer voters may have what more had not.
     leader.advanceCommit();
     leader.finishReads();

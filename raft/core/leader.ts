@@ -186,6 +186,17 @@ export class Leader {
     this.#handOver();
   }
 
+  /**
+   * This member has no vote any more, from a change that it committed itself (dissertation §4.2.2). It takes
+   * no proposals, and goes when somebody else leads: of two members, the one that is left cannot be elected
+   * before it hears that it is alone.
+   */
+  bowOut(): void {
+    const { voters } = this.#context.configuration;
+    const match = (id: MemberId): number => this.peers.get(id)!.match;
+    this.startTransfer(voters.reduce((best, id) => (match(id) > match(best) ? id : best)));
+  }
+
   #handOver(): void {
     const { log } = this.#context;
     const to = this.transferTo;

@@ -9,8 +9,10 @@ import {
   logIndex,
   memberId,
   MemoryLog,
+  noMembers,
   RaftCore,
   term as asTerm,
+  isMember,
   type Configuration,
   type CoreLimits,
   type Entry,
@@ -24,6 +26,8 @@ import {
 
 export interface Node {
   readonly id: MemberId;
+  /** That it starts with. */
+  readonly configuration: Configuration;
   core: RaftCore;
   up: boolean;
   /** While true a save stays outstanding until `finishSave`. */
@@ -43,6 +47,8 @@ export interface Node {
 export interface ClusterOptions {
   readonly voters: readonly string[];
   readonly learners?: readonly string[];
+  /** Members that no configuration names yet. */
+  readonly spares?: readonly string[];
   readonly random?: () => number;
   readonly limits?: Partial<CoreLimits>;
 }
@@ -71,9 +77,11 @@ export class Cluster {
     this.configuration = { voters: options.voters.map(memberId), learners: learners.map(memberId) };
     this.#random = options.random ?? (() => 0);
     this.#limits = { ...defaultCoreLimits, ...options.limits };
-    for (const name of [...options.voters, ...learners]) {
+    for (const name of [...options.voters, ...learners, ...(options.spares ?? [])]) {
       const blank = { up: true, slowDisk: false, saving: null, hardState: null, entries: [], snapshot: null };
-      const node = { id: memberId(name), ...blank, applied: [], answered: [], dropped: [] };
+      const id = memberId(name);
+      const configuration = isMember(this.configuration, id) ? this.configuration : noMembers;
+      const node = { id, configuration, ...blank, applied: [], answered: [], dropped: [] };
       this.nodes.set(node.id, { ...node, core: this.#boot({ ...node }) });
     }
   }
@@ -148,7 +156,7 @@ export class Cluster {
     const term = node.core.log.term(index);
     if (index === 0 || term === null || node.saving !== null || node.core.log.snapshot?.index === index)
       return;
-    const meta: SnapshotMeta = { index, term, configuration: this.configuration };
+    const meta: SnapshotMeta = { index, term, configuration: node.core.configuration };
     node.snapshot = { meta, state: [...node.applied] };
     const gone = node.core.compact(meta, trailing, Infinity);
     node.entries = node.entries.filter((entry) => entry.index > gone);
@@ -182,10 +190,10 @@ export class Cluster {
     assert.equal(this.core(name).role, 'leader');
   }
 
-  #boot(node: Pick<Node, 'id' | 'hardState' | 'entries' | 'snapshot'>): RaftCore {
+  #boot(node: Pick<Node, 'id' | 'configuration' | 'hardState' | 'entries' | 'snapshot'>): RaftCore {
     const meta = node.snapshot?.meta ?? null;
     return new RaftCore(
-      { ...this.#limits, id: node.id, configuration: this.configuration, random: this.#random },
+      { ...this.#limits, id: node.id, configuration: node.configuration, random: this.#random },
       {
         hardState: node.hardState,
         log: MemoryLog.load(meta, node.entries),

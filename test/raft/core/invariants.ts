@@ -5,7 +5,13 @@
  */
 import { strict as assert } from 'node:assert';
 import type { Cluster, Node } from './cluster.js';
-import type { LogIndex, MemberId, Term } from 'raft-consensus';
+import {
+  decodeConfiguration,
+  type Configuration,
+  type LogIndex,
+  type MemberId,
+  type Term,
+} from 'raft-consensus';
 
 export class Invariants {
   readonly #cluster: Cluster;
@@ -14,12 +20,16 @@ export class Invariants {
   readonly #leaderLast = new Map<Term, number>();
   /** The one true sequence of applied entries, as `index:term:data`. */
   readonly #truth: string[] = [];
-  readonly #committedTerm = new Map<number, Term>();
+  /** Of committed entries: their term, and the earliest one in which they are known to be committed. */
+  readonly #committed = new Map<number, { readonly term: Term; readonly inTerm: Term }>();
   readonly #seen = new Map<MemberId, { term: Term; commit: LogIndex; core: unknown }>();
+  /** What the members were, in order. */
+  readonly #configurations: Configuration[];
   readonly #reads = new Map<string, number>();
 
   constructor(cluster: Cluster) {
     this.#cluster = cluster;
+    this.#configurations = [cluster.configuration];
   }
 
   /** How many entries some state machine has applied: all of these count as acknowledged. */
@@ -68,8 +78,8 @@ export class Invariants {
     assert(log.lastIndex >= (this.#leaderLast.get(term) ?? 0), `leader append-only: ${id} cut its log`);
     this.#leaderLast.set(term, log.lastIndex);
     if (!isNew) return;
-    for (const [index, committed] of this.#committedTerm) {
-      if (index < log.firstIndex - 1) continue;
+    for (const [index, { term: committed, inTerm }] of this.#committed) {
+      if (index < log.firstIndex - 1 || inTerm >= term) continue;
       assert.equal(
         log.term(index),
         committed,
@@ -100,7 +110,7 @@ export class Invariants {
     }
   }
 
-  #stateMachineSafety({ id, applied }: Node): void {
+  #stateMachineSafety({ id, applied, core }: Node): void {
     for (let i = Math.max(0, Math.min(applied.length, this.#truth.length) - 8); i < applied.length; i++) {
       if (i < this.#truth.length) {
         assert.equal(
@@ -110,6 +120,9 @@ export class Invariants {
         );
       } else {
         this.#truth.push(applied[i]!);
+        const entry = core.log.at(i + 1);
+        if (entry?.type !== 'config') continue;
+        this.#configurations.push({ ...decodeConfiguration(entry.data)!, index: entry.index });
       }
     }
   }
@@ -117,9 +130,9 @@ export class Invariants {
   #commits({ id, core }: Node): void {
     const { commit, log } = core;
     for (let index = commit as number; index >= log.firstIndex; index--) {
-      const known = this.#committedTerm.get(index);
+      const known = this.#committed.get(index)?.term;
       const term = log.term(index)!;
-      if (known === undefined) this.#committedTerm.set(index, term);
+      if (known === undefined) this.#committed.set(index, { term, inTerm: core.term });
       else assert.equal(term, known, `${id} commits another entry at ${index}`);
       if (known !== undefined && index < commit - 8) return;
     }
@@ -144,18 +157,21 @@ export class Invariants {
 
   /** Whatever was applied anywhere is on the disks of a majority, under a snapshot or as an entry. */
   #durability(): void {
-    const voters = this.#cluster.configuration.voters;
     for (let index = Math.max(1, this.#truth.length - 2); index <= this.#truth.length; index++) {
       const term = Number(this.#truth[index - 1]!.split(':')[1]);
-      const holders = voters.filter((id) => {
+      const holds = (id: MemberId): boolean => {
         const node = this.#cluster.nodes.get(id)!;
         if ((node.snapshot?.meta.index ?? 0) >= index) return true;
         return node.entries[index - (node.entries[0]?.index ?? 0)]?.term === term;
-      });
-      assert(
-        holders.length > voters.length / 2,
-        `entry ${index} was applied, and is on ${holders.length} disks only`,
+      };
+      const hasMajority = (voters: readonly MemberId[]): boolean =>
+        voters.filter(holds).length > voters.length / 2;
+      // Who commits has applied all changes before the entry but the last one, and perhaps that.
+      const earlier = this.#configurations.filter(({ index: at = 0 }) => at < index).slice(-2);
+      const isDurable = earlier.some(
+        ({ voters, votersOutgoing = voters }) => hasMajority(voters) && hasMajority(votersOutgoing),
       );
+      assert(isDurable, `entry ${index} was applied, and is on the disks of no majority`);
     }
   }
 }

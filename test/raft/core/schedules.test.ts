@@ -4,33 +4,37 @@
  * properties checked after each step. Each seed draws its own fault rates, so that some schedules are calm
  * in one respect and wild in another. In the end all heals, and the group must agree within a bounded time.
  *
- * Replay one: SEED=123 npx mocha --no-config dist/test/raft/core/schedules.test.js
+ * More of them: SEEDS=5000. Replay one: SEED=123 npx mocha --no-config dist/test/raft/core/schedules.test.js
  */
 import { strict as assert } from 'node:assert';
 import { Cluster, type Node } from './cluster.js';
 import { Invariants } from './invariants.js';
 import { seeded } from '../group.js';
-import type { MemberId, Message } from 'raft-consensus';
+import { isMember, type MemberId, type Message } from 'raft-consensus';
 
 const seeds =
   process.env['SEED'] === undefined
-    ? Array.from({ length: 400 }, (_, i) => i + 1)
+    ? Array.from({ length: Number(process.env['SEEDS'] ?? 400) }, (_, i) => i + 1)
     : [Number(process.env['SEED'])];
 const stepsPerSeed = 400;
 
 describe('raft core under random schedules', () => {
   it(`keeps the five properties for ${seeds.length} seeds`, function () {
-    this.timeout(60_000);
+    this.timeout(60_000 + seeds.length * 100);
     let applied = 0;
+    let changes = 0;
     for (const seed of seeds) {
       try {
-        applied += new Schedule(seed).run();
+        const schedule = new Schedule(seed);
+        applied += schedule.run();
+        changes += schedule.changes;
       } catch (error) {
         const replay = `SEED=${seed} npx mocha --no-config dist/test/raft/core/schedules.test.js`;
         throw new Error(`seed ${seed}: ${(error as Error).message}\nreplay: ${replay}`, { cause: error });
       }
     }
     // Schedules in which nothing ever happens would prove nothing.
+    assert(changes >= seeds.length / 4 || seeds.length < 100, `only ${changes} changes of members`);
     assert(applied / seeds.length > 10, `only ${applied} entries in ${seeds.length} schedules`);
   });
 
@@ -46,23 +50,25 @@ class Schedule {
   readonly #invariants: Invariants;
   readonly #cut = new Set<string>();
   readonly #rates: {
-    readonly [fault in 'drop' | 'double' | 'late' | 'crash' | 'cut' | 'slow' | 'compact']: number;
+    readonly [fault in 'drop' | 'double' | 'late' | 'crash' | 'cut' | 'slow' | 'compact' | 'change']: number;
   };
   readonly #trace: string[] = [];
   #written = 0;
+  changes = 0;
 
   constructor(seed: number) {
     this.#random = seeded(seed);
     const size = this.#pick([1, 2, 3, 3, 3, 5]);
     const voters = Array.from({ length: size }, (_, i) => String(i + 1));
     const learners = this.#chance(0.1) ? ['9'] : [];
+    const spares = this.#chance(0.6) ? ['6', '7', '8'].slice(this.#pick([0, 1, 2])) : [];
     const limits = {
       electionTicks: 6,
       snapshotRetryTicks: 10,
       messageBytesMax: this.#pick([1, 60, 10_000]),
       inflightMessagesMax: this.#pick([1, 3, 100]),
     };
-    this.#cluster = new Cluster({ voters, learners, random: this.#random, limits });
+    this.#cluster = new Cluster({ voters, learners, spares, random: this.#random, limits });
     this.#cluster.listener = { sent: (message) => this.#trace.push(JSON.stringify(message)) };
     this.#invariants = new Invariants(this.#cluster);
     const draw = (max: number): number => (this.#chance(0.4) ? 0 : this.#random() * max);
@@ -74,6 +80,7 @@ class Schedule {
       cut: draw(0.05),
       slow: draw(0.3),
       compact: draw(0.1),
+      change: spares.length > 0 ? draw(0.2) : 0,
     };
   }
 
@@ -108,6 +115,7 @@ class Schedule {
     if (this.#chance(this.#rates.compact)) this.#cluster.compact(node, this.#pick([0, 2, 5]));
     if (this.#chance(0.3)) node.core.tick();
     if (this.#chance(0.25)) this.#propose(node);
+    if (this.#chance(this.#rates.change)) this.#changeMembers(node);
     if (this.#chance(0.05)) this.#read(node);
     if (this.#chance(0.01)) node.core.transferLeadership(this.#pick(this.#cluster.configuration.voters));
     for (let i = 0; i < 4; i++) this.#deliver();
@@ -131,6 +139,18 @@ class Schedule {
       node.id,
       ...Array.from({ length: this.#pick([1, 1, 3]) }, () => `w${++this.#written}`),
     );
+  }
+
+  /** Whoever is there may be made a voter, a learner or nothing, one by one or several at once. */
+  #changeMembers({ core }: Node): void {
+    if (core.role !== 'leader') return;
+    if (this.#chance(0.3)) return void core.changeConfiguration({ type: 'leave-joint' });
+    const types = ['add-voter', 'add-learner', 'remove'] as const;
+    const step = () => ({ type: this.#pick(types), id: this.#pick([...this.#cluster.nodes.keys()]) });
+    const steps = Array.from({ length: this.#pick([1, 1, 1, 2, 3]) }, step);
+    const transition = this.#pick(['auto', 'auto', 'joint', 'joint-explicit'] as const);
+    const result = core.changeConfiguration({ type: 'steps', steps, transition });
+    if (result.type === 'accepted') this.changes++;
   }
 
   #read(node: Node): void {
@@ -186,7 +206,11 @@ class Schedule {
   }
 
   #agrees(): boolean {
-    const ends = this.#cluster.running.map(({ applied }) => applied.at(-1));
+    const leader = this.#cluster.running.find(({ core }) => core.role === 'leader');
+    if (leader === undefined) return false;
+    const { configuration } = leader.core;
+    const members = this.#cluster.running.filter(({ id }) => isMember(configuration, id));
+    const ends = members.map(({ applied }) => applied.at(-1));
     return ends[0]?.endsWith(':last') === true && new Set(ends).size === 1;
   }
 

@@ -1,7 +1,17 @@
 /** The words of the golden scripts, and the trace they leave. */
 import { strict as assert } from 'node:assert';
 import { Cluster, text, type Node } from './cluster.js';
-import { memberId, type Entry, type MemberId, type Message, type Ready } from 'raft-consensus';
+import {
+  decodeConfiguration,
+  memberId,
+  type Configuration,
+  type MemberStep,
+  type Transition,
+  type Entry,
+  type MemberId,
+  type Message,
+  type Ready,
+} from 'raft-consensus';
 
 export class Script {
   #cluster: Cluster | null = null;
@@ -28,7 +38,7 @@ export class Script {
     const [first = '', second = ''] = args;
     switch (verb) {
       case 'add-nodes':
-        return this.#addNodes(Number(first), Number(args[2] ?? 0));
+        return this.#addNodes(args);
       case 'campaign':
         return this.#all.core(first).campaign();
       case 'elect':
@@ -41,6 +51,12 @@ export class Script {
         return this.#all.core(first).readIndex(Number(second));
       case 'transfer':
         return this.#say(this.#all.core(first).transferLeadership(memberId(second)));
+      case 'change':
+        return this.#change(first, args.slice(1));
+      case 'leave-joint':
+        return this.#say(this.#all.core(first).changeConfiguration({ type: 'leave-joint' }));
+      case 'members':
+        return this.#members();
       case 'act':
         return this.#act(first);
       case 'deliver':
@@ -88,9 +104,14 @@ export class Script {
     }
   }
 
-  #addNodes(voters: number, learners: number): void {
-    const names = Array.from({ length: voters + learners }, (_, i) => String(i + 1));
-    this.#cluster = new Cluster({ voters: names.slice(0, voters), learners: names.slice(voters) });
+  /** `3 learners 1 spares 2`: names count up from 1; spares are nobody's members yet. */
+  #addNodes(args: readonly string[]): void {
+    const count = (word: string): number => (args.includes(word) ? Number(args[args.indexOf(word) + 1]) : 0);
+    let named = 0;
+    const names = (length: number): string[] => Array.from({ length }, () => String(++named));
+    const voters = names(Number(args[0]));
+    const learners = names(count('learners'));
+    this.#cluster = new Cluster({ voters, learners, spares: names(count('spares')) });
     this.#cluster.listener = {
       ready: (node, ready) => this.#traceReady(node, ready),
       sent: (message) => this.#trace.push(`  ${showMessage(message)}`),
@@ -101,6 +122,23 @@ export class Script {
   #elect(name: string): void {
     this.#all.elect(name);
     this.#trace = [`${name} leads in term ${this.#all.core(name).term}`];
+  }
+
+  /** `1 add-voter 4 remove 2 joint`: the steps, then how, if not as the steps need it. */
+  #change(name: string, words: readonly string[]): void {
+    const steps: MemberStep[] = [];
+    for (let at = 0; at + 1 < words.length; at += 2) {
+      const type = words[at] as 'add-voter' | 'add-learner' | 'remove';
+      steps.push({ type, id: memberId(words[at + 1]!) });
+    }
+    const how = words.length % 2 === 1 ? { transition: words.at(-1) as Transition } : {};
+    this.#say(this.#all.core(name).changeConfiguration({ type: 'steps', steps, ...how }));
+  }
+
+  #members(): void {
+    for (const { id, core, up } of this.#all.nodes.values()) {
+      if (up) this.#trace.push(`${id}: ${showConfiguration(core.configuration)}`);
+    }
   }
 
   #act(name: string): void {
@@ -181,18 +219,43 @@ export class Script {
   }
 
   #say(
-    answer: string | { readonly type: string; readonly reason?: string; readonly firstIndex?: number },
+    answer:
+      | string
+      | {
+          readonly type: string;
+          readonly reason?: string;
+          readonly firstIndex?: number;
+          readonly why?: string;
+        },
   ): void {
     if (typeof answer === 'string') this.#trace.push(answer);
     else
       this.#trace.push(
-        answer.type === 'accepted' ? `accepted at ${answer.firstIndex}` : `dropped: ${answer.reason}`,
+        answer.type === 'accepted'
+          ? `accepted at ${answer.firstIndex}`
+          : `${answer.type}: ${answer.why ?? answer.reason}`,
       );
   }
 }
 
-const showEntry = (entry: Entry): string =>
-  `${entry.index}/${entry.term}${entry.type === 'normal' ? `"${text(entry.data)}"` : `(${entry.type})`}`;
+function showEntry({ index, term, type, data }: Entry): string {
+  if (type === 'normal') return `${index}/${term}"${text(data)}"`;
+  if (type === 'noop') return `${index}/${term}(noop)`;
+  return `${index}/${term}(${showConfiguration(decodeConfiguration(data)!)})`;
+}
+
+function showConfiguration(configuration: Configuration): string {
+  const { voters, votersOutgoing, learners, learnersNext, autoLeave } = configuration;
+  const outgoing = votersOutgoing && `&& ${votersOutgoing.join(' ')}`;
+  const parts = [
+    `voters ${voters.join(' ') || 'none'}`,
+    outgoing,
+    learners.length > 0 && `learners ${learners.join(' ')}`,
+    learnersNext && `learners next ${learnersNext.join(' ')}`,
+    autoLeave === false && 'until told',
+  ];
+  return parts.filter(Boolean).join(' ');
+}
 
 function showMessage(message: Message): string {
   return `${message.from}->${message.to} ${message.type} term ${message.term}${showDetails(message)}`;
