@@ -76,6 +76,8 @@ export {
   type WatcherLimits,
 } from './kv/index.js';
 export type {
+  Alarm,
+  AlarmType,
   Command,
   Compare,
   DeleteOp,

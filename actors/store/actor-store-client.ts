@@ -3,7 +3,15 @@
  * member (the first of the list). What certainly did nothing is tried again until the deadline; what may have been
  * proposed never is (DESIGN rule 7).
  */
-import { KvError, type KvErrorCode, type LeaseId, type Revision, revision } from 'raft-consensus';
+import {
+  type Alarm,
+  KvError,
+  type KvErrorCode,
+  type LeaseId,
+  leaseId,
+  type Revision,
+  revision,
+} from 'raft-consensus';
 import type { WatchRequest } from 'raft-consensus';
 import { type ActorRef, type ActorSystem, AskError } from '../runtime/index.js';
 import {
@@ -25,6 +33,7 @@ export interface StoreClientOptions {
 }
 
 type Omitted<T> = T extends unknown ? Omit<T, 'replyTo'> : never;
+type Timeout = { readonly timeoutMs?: number };
 type Failure = Extract<StoreReply, { type: 'StoreFailed' }>;
 
 export function createStoreClient(options: StoreClientOptions): StoreClient {
@@ -61,16 +70,53 @@ class ActorStoreClient implements StoreClient {
       .revision;
   }
 
-  async compact(at: Revision): Promise<void> {
-    await this.#toLeader({ type: 'StoreCompact', revision: at }, 'StoreDone');
+  async compact(at: Revision, options?: Timeout): Promise<Revision> {
+    const request = { type: 'StoreCompact' as const, revision: at };
+    return (await this.#toLeader(request, 'StoreDone', options?.timeoutMs)).revision;
   }
 
-  async leaseGrant(ttlMs: number): Promise<LeaseId> {
-    return (await this.#toLeader({ type: 'StoreLeaseGrant', ttlMs }, 'StoreLeaseGranted')).id;
+  async leaseGrant(ttlMs: number, options?: { readonly id?: LeaseId } & Timeout): Promise<LeaseId> {
+    const request = { type: 'StoreLeaseGrant' as const, ttlMs, id: options?.id ?? leaseId(0) };
+    return (await this.#toLeader(request, 'StoreLeaseGranted', options?.timeoutMs)).id;
   }
 
-  async leaseRevoke(id: LeaseId): Promise<void> {
-    await this.#toLeader({ type: 'StoreLeaseRevoke', id }, 'StoreDone');
+  async leaseRevoke(id: LeaseId, options?: Timeout): Promise<Revision> {
+    const request = { type: 'StoreLeaseRevoke' as const, id };
+    return (await this.#toLeader(request, 'StoreDone', options?.timeoutMs)).revision;
+  }
+
+  async leaseKeepAlive(id: LeaseId, options?: Timeout) {
+    const request = { type: 'StoreLeaseKeepAlive' as const, id };
+    return (await this.#toLeader(request, 'StoreLeaseKept', options?.timeoutMs)).kept;
+  }
+
+  async leaseTimeToLive(id: LeaseId, options?: { readonly keys?: boolean } & Timeout) {
+    const request = { type: 'StoreLeaseTimeToLive' as const, id, keys: options?.keys ?? false };
+    return (await this.#toLeader(request, 'StoreLeaseTime', options?.timeoutMs)).time;
+  }
+
+  async leases(options?: Timeout) {
+    const reply = await this.#toNearest({ type: 'StoreLeases' }, 'StoreLeaseIds', options?.timeoutMs);
+    return { revision: reply.revision, result: reply.ids };
+  }
+
+  async hashKv(at: Revision = revision(0), options?: Timeout) {
+    const request = { type: 'StoreHashKv' as const, revision: at };
+    return (await this.#toNearest(request, 'StoreHash', options?.timeoutMs)).hash;
+  }
+
+  async alarms(options?: Timeout) {
+    return (await this.#toNearest({ type: 'StoreAlarms' }, 'StoreAlarmList', options?.timeoutMs)).alarms;
+  }
+
+  async alarmActivate(alarm: Alarm, options?: Timeout) {
+    const request = { type: 'StoreAlarm' as const, action: 'raise' as const, alarm };
+    return (await this.#toLeader(request, 'StoreAlarmList', options?.timeoutMs)).alarms;
+  }
+
+  async alarmDisarm(alarm: Alarm, options?: Timeout) {
+    const request = { type: 'StoreAlarm' as const, action: 'disarm' as const, alarm };
+    return (await this.#toLeader(request, 'StoreAlarmList', options?.timeoutMs)).alarms;
   }
 
   async status(options?: { readonly timeoutMs?: number }): Promise<StoreStatus> {

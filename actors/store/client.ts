@@ -4,7 +4,9 @@
  * reads and requests that certainly did not reach a leader are retried until the deadline.
  */
 import type {
+  Alarm,
   LeaseId,
+  Key,
   RangeOp,
   RangeResult,
   Revision,
@@ -60,6 +62,39 @@ export interface StoreStatus {
   readonly revision: Revision;
   readonly compactRevision: Revision;
   readonly members: readonly { readonly name: string; readonly voter: boolean }[];
+  /** What the quota is compared with: keys and values of all versions held. Compaction alone frees it. */
+  readonly dbSizeBytes: number;
+  /** Without versions that are compacted and not freed yet. */
+  readonly dbSizeInUseBytes: number;
+  readonly quotaBytes: number;
+  readonly alarms: readonly Alarm[];
+  /** What is wrong, for people: no leader, alarms. Empty: nothing. */
+  readonly errors: readonly string[];
+}
+
+export interface LeaseKeptAlive {
+  readonly revision: Revision;
+  /** Until the lease ends, counted from when the renewal took effect. */
+  readonly ttlMs: number;
+}
+
+export interface LeaseTimeToLive {
+  readonly revision: Revision;
+  readonly grantedTtlMs: number;
+  /** 0: its time is over, its end not yet in the log; a renewal can still save it. */
+  readonly ttlMs: number;
+  /** Sorted; empty unless asked for. */
+  readonly keys: readonly Key[];
+}
+
+export interface HashOfMember {
+  readonly hash: number;
+  readonly hashRevision: Revision;
+  readonly compactRevision: Revision;
+}
+
+interface Timeout {
+  readonly timeoutMs?: number;
 }
 
 export interface StoreClient {
@@ -78,9 +113,25 @@ export interface StoreClient {
   currentRevision(options?: { readonly timeoutMs?: number }): Promise<Revision>;
   /** Batches also arrive without events, as progress, when the store moved on for other keys. */
   watch(request: WatchRequest, handler: WatchHandler): StoreWatch;
-  compact(revision: Revision): Promise<void>;
-  leaseGrant(ttlMs: number): Promise<LeaseId>;
-  leaseRevoke(id: LeaseId): Promise<void>;
+  /** Resolves with the revision at that moment. */
+  compact(revision: Revision, options?: Timeout): Promise<Revision>;
+  /** Deletes the keys under it; resolves with the revision at that moment. Refused with LeaseNotFound. */
+  leaseRevoke(id: LeaseId, options?: Timeout): Promise<Revision>;
+  /** `id` absent or 0: the store picks one. Refused with LeaseExists, LeaseTtlTooLarge. */
+  leaseGrant(ttlMs: number, options?: { readonly id?: LeaseId } & Timeout): Promise<LeaseId>;
+  /** Through the log: once it resolves, no member ends the lease within `ttlMs`. Refused with LeaseNotFound. */
+  leaseKeepAlive(id: LeaseId, options?: Timeout): Promise<LeaseKeptAlive>;
+  /** Linearizable. Refused with LeaseNotFound. */
+  leaseTimeToLive(id: LeaseId, options?: { readonly keys?: boolean } & Timeout): Promise<LeaseTimeToLive>;
+  /** Linearizable; by id. */
+  leases(options?: Timeout): Promise<WithRevision<readonly LeaseId[]>>;
+  /** Of the nearest member's own state, up to `revision` (absent or 0: its newest). */
+  hashKv(revision?: Revision, options?: Timeout): Promise<HashOfMember>;
+  /** Linearizable. */
+  alarms(options?: Timeout): Promise<readonly Alarm[]>;
+  /** Both resolve with the alarms that changed by it. */
+  alarmActivate(alarm: Alarm, options?: Timeout): Promise<readonly Alarm[]>;
+  alarmDisarm(alarm: Alarm, options?: Timeout): Promise<readonly Alarm[]>;
   /** Of the nearest member; for health endpoints and `kabuki status`. */
   status(options?: { readonly timeoutMs?: number }): Promise<StoreStatus>;
 }

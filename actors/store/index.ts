@@ -1,5 +1,8 @@
 export { createStoreClient, type StoreClientOptions } from './actor-store-client.js';
 export {
+  type HashOfMember,
+  type LeaseKeptAlive,
+  type LeaseTimeToLive,
   type StoreClient,
   StoreError,
   type StoreErrorCode,

@@ -13,6 +13,14 @@ export const storeLimits = {
   /** Events gathered for one watch batch. */
   watchBatchEvents: 512,
   leaseCheckIntervalMs: 500,
+  /** Ends of leases proposed at once. */
+  leaseRevokesMax: 256,
+  /** After an election or a stall, what clients could not renew in time gets this long before it ends. */
+  leaseGraceMs: 1_000,
+  /** The replicated clock lags behind the leader's by no more while there are leases. */
+  clockRecordIntervalMs: 10_000,
+  /** Bytes of keys and values, all versions (etcd --quota-backend-bytes). */
+  quotaBytes: 2 * 1024 * 1024 * 1024,
   /** History kept for watches and reads of old revisions. */
   compactionRetentionMs: 300_000,
   /** More than this and history is cut to the last `compactionRetentionMinMs`: it is in memory and in every snapshot. */

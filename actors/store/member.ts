@@ -35,7 +35,9 @@ import {
   type ChildSpec,
   RecentlySeen,
 } from '../runtime/index.js';
-import type { StoreErrorCode, StoreStatus } from './client.js';
+import type { LeaseTimeToLive, StoreErrorCode, StoreStatus } from './client.js';
+import { GroupClock } from './group-clock.js';
+import { LeaseWatch, type Unstamped } from './lease-watch.js';
 import { type StoreLimits, storeLimits } from './limits.js';
 import type { RaftLetter, StoreMessage, StoreReply, StoreRequest } from './messages.js';
 import { Watchers } from './watchers.js';
@@ -95,8 +97,8 @@ class StoreMember {
   #inFlight = 0;
   /** By reply address: none is used for two requests. */
   readonly #seen: RecentlySeen;
-  /** Leases already proposed for revocation by this leader. */
-  readonly #revoking = new Set<LeaseId>();
+  readonly #groupClock: GroupClock;
+  readonly #leases: LeaseWatch;
   #compactAt: CompactionMark | undefined;
 
   static async open(options: StoreMemberOptions, ctx: ActorContext<StoreMessage>): Promise<StoreMember> {
@@ -105,6 +107,7 @@ class StoreMember {
     const fsm = new KvFsm();
     const limits = { ...storeLimits, ...options.limits?.store };
     const hub = new WatchHub(fsm.store);
+    const groupClock = new GroupClock(fsm.store, ctx.env.clock);
     const watchers = new Watchers(hub, ctx, limits);
     const raft = await Raft.start<Applied | null>({
       id: memberId(options.name),
@@ -121,12 +124,14 @@ class StoreMember {
     options.inspect?.({ raft, store: fsm.store, watches: hub });
     raft.observe((observation) => {
       if (observation.type === 'snapshot-refused') ctx.note('snapshot not sent', { ...observation });
+      if (observation.type === 'role-changed') groupClock.lead(observation.role === 'leader');
       if (observation.type !== 'leader-changed') return;
       ctx.note('store leader', { leader: observation.leader ?? 'none', term: observation.term });
       options.onLeader?.(observation.leader);
     });
     ctx.setTimer('tick', limits.leaseCheckIntervalMs, { type: 'StoreTick' });
-    return new StoreMember(options, limits, ctx, fsm, watchers, raft, storage.close);
+    groupClock.lead(raft.isLeader());
+    return new StoreMember(options, limits, ctx, fsm, groupClock, watchers, raft, storage.close);
   }
 
   private constructor(
@@ -134,6 +139,7 @@ class StoreMember {
     limits: StoreLimits,
     ctx: ActorContext<StoreMessage>,
     fsm: KvFsm,
+    groupClock: GroupClock,
     watchers: Watchers,
     raft: Raft<Applied | null>,
     closeStorage: () => Promise<void>,
@@ -143,6 +149,8 @@ class StoreMember {
     this.#limits = limits;
     this.#ctx = ctx;
     this.#fsm = fsm;
+    this.#groupClock = groupClock;
+    this.#leases = new LeaseWatch(fsm.store, groupClock, ctx.env.clock, limits);
     this.#watchers = watchers;
     this.#raft = raft;
     this.#closeStorage = closeStorage;
@@ -156,6 +164,12 @@ class StoreMember {
       case 'StoreCompact':
       case 'StoreLeaseGrant':
       case 'StoreLeaseRevoke':
+      case 'StoreLeaseKeepAlive':
+      case 'StoreLeaseTimeToLive':
+      case 'StoreLeases':
+      case 'StoreHashKv':
+      case 'StoreAlarms':
+      case 'StoreAlarm':
       case 'StoreTransfer':
       case 'StoreStatus':
         void this.#answer(message);
@@ -241,9 +255,36 @@ class StoreMember {
         return { type: 'StoreDone', revision };
       }
       case 'StoreLeaseGrant': {
-        const id = leaseId(1 + this.#ctx.env.random.integer(0x7fff_ffff));
+        const id = request.id === 0 ? this.#freeLeaseId() : request.id;
         await this.#propose({ type: 'lease-grant', id, ttlMs: request.ttlMs });
         return { type: 'StoreLeaseGranted', id };
+      }
+      case 'StoreLeaseKeepAlive': {
+        const { revision, result } = await this.#propose({ type: 'lease-renew', id: request.id });
+        if (result.type !== 'lease') throw new TypeError(`a renewal gave a result of type ${result.type}`);
+        return { type: 'StoreLeaseKept', kept: { revision, ttlMs: result.ttlMs } };
+      }
+      case 'StoreLeaseTimeToLive':
+        return { type: 'StoreLeaseTime', time: await this.#timeToLive(request.id, request.keys) };
+      case 'StoreLeases':
+        await this.#raft.readIndex(this.#limits.requestTimeoutMs);
+        return { type: 'StoreLeaseIds', revision: this.#fsm.store.revision, ids: this.#fsm.store.leases() };
+      case 'StoreHashKv': {
+        const {
+          hash,
+          revision: hashRevision,
+          compactRevision,
+        } = unwrap(this.#fsm.store.hash(request.revision));
+        return { type: 'StoreHash', hash: { hash, hashRevision, compactRevision } };
+      }
+      case 'StoreAlarms':
+        await this.#raft.readIndex(this.#limits.requestTimeoutMs);
+        return { type: 'StoreAlarmList', alarms: this.#fsm.store.alarms() };
+      case 'StoreAlarm': {
+        const { action, alarm } = request;
+        const { result } = await this.#propose({ type: 'alarm', action, alarm });
+        if (result.type !== 'alarm') throw new TypeError(`an alarm gave a result of type ${result.type}`);
+        return { type: 'StoreAlarmList', alarms: result.changed };
       }
       case 'StoreLeaseRevoke': {
         const { revision } = await this.#propose({ type: 'lease-revoke', id: request.id });
@@ -258,15 +299,33 @@ class StoreMember {
   }
 
   async #propose(command: Unstamped): Promise<WithRevision<CommandResult>> {
-    // Lease time never runs backwards, whatever this member's clock says (KvStore.clockMs).
-    const atMs = Math.max(this.#ctx.env.clock.nowMs(), this.#fsm.store.clockMs);
-    const stamped = { ...command, atMs } as Command;
+    const stamped = { ...command, atMs: this.#groupClock.nowMs() } as Command;
     const outcome = await this.#raft.apply(encodeCommand(stamped), this.#limits.requestTimeoutMs);
     if (outcome === null) throw new TypeError(`the command ${command.type} gave no outcome`);
     return unwrap(outcome);
   }
 
+  #freeLeaseId(): LeaseId {
+    for (;;) {
+      const id = leaseId(1 + this.#ctx.env.random.integer(0x7fff_ffff));
+      if (!this.#fsm.store.hasLease(id)) return id;
+    }
+  }
+
+  /** Of the leader only: the others' clocks are guesses. */
+  async #timeToLive(id: LeaseId, withKeys: boolean): Promise<LeaseTimeToLive> {
+    await this.#raft.readIndex(this.#limits.requestTimeoutMs);
+    if (!this.#raft.isLeader()) {
+      const leader = this.#raft.leader();
+      throw new RaftError('NotLeader', 'only a leader knows how late it is', { definite: true, leader });
+    }
+    const { grantedTtlMs, deadlineMs, keys } = unwrap(this.#fsm.store.leaseStatus(id));
+    const ttlMs = Math.max(0, deadlineMs - this.#groupClock.nowMs());
+    return { revision: this.#fsm.store.revision, grantedTtlMs, ttlMs, keys: withKeys ? keys : [] };
+  }
+
   #status(): StoreStatus {
+    const { store } = this.#fsm;
     const stats = this.#raft.stats();
     return {
       member: this.#options.name,
@@ -278,6 +337,14 @@ class StoreMember {
       revision: this.#fsm.store.revision,
       compactRevision: this.#fsm.store.compactRevision,
       members: this.#options.members.map(({ name }) => ({ name, voter: true })),
+      dbSizeBytes: store.sizeBytes,
+      dbSizeInUseBytes: store.sizeBytes,
+      quotaBytes: this.#limits.quotaBytes,
+      alarms: store.alarms(),
+      errors: [
+        ...(stats.leader === null ? ['etcdserver: no leader'] : []),
+        ...store.alarms().map(({ type, member }) => `alarm ${type} of ${member || 'the group'}`),
+      ],
     };
   }
 
@@ -286,19 +353,12 @@ class StoreMember {
     this.#watchers.progress();
     this.#fsm.store.compactStep(this.#limits.compactStepRecords);
     if (this.#raft.stats().role !== 'leader') {
-      this.#revoking.clear();
+      this.#leases.rest();
       this.#compactAt = undefined;
       return;
     }
-    const nowMs = this.#ctx.env.clock.nowMs();
-    for (const id of this.#fsm.store.leaseExpired(nowMs)) {
-      if (this.#revoking.has(id)) continue;
-      this.#revoking.add(id);
-      void this.#inBackground({ type: 'lease-revoke', id, reason: 'expired' }, () =>
-        this.#revoking.delete(id),
-      );
-    }
-    this.#compactIfDue(nowMs);
+    this.#leases.check((command) => this.#inBackground(command));
+    this.#compactIfDue(this.#ctx.env.clock.monotonicMs());
   }
 
   /** Keeps `compactionRetentionMs` of history, less if it is large: what was the newest then may be compacted now. */
@@ -316,18 +376,16 @@ class StoreMember {
     }
     this.#compactAt = { revision, atMs: nowMs, bytes: sizeBytes, isUrgent: hasGrown };
     if (due && due.revision > compactRevision) {
-      void this.#inBackground({ type: 'compact', revision: due.revision }, () => {});
+      void this.#inBackground({ type: 'compact', revision: due.revision });
     }
   }
 
-  async #inBackground(command: Unstamped, done: () => void): Promise<void> {
+  async #inBackground(command: Unstamped): Promise<void> {
     try {
       await this.#propose(command);
     } catch (error) {
       // Level-triggered: the next tick sees what is still due.
       this.#ctx.note('store background command failed', { command: command.type, error: String(error) });
-    } finally {
-      done();
     }
   }
 
@@ -356,8 +414,6 @@ interface CompactionMark {
   /** History has become large before it: it need not grow old. */
   readonly isUrgent: boolean;
 }
-
-type Unstamped = Command extends infer C ? (C extends Command ? Omit<C, 'atMs'> : never) : never;
 
 function storeCode(error: RaftError): StoreErrorCode {
   switch (error.code) {

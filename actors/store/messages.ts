@@ -3,6 +3,7 @@
  * One reply per request, on the ref that the request names.
  */
 import type {
+  Alarm,
   LeaseId,
   RangeOp,
   RangeResult,
@@ -14,7 +15,7 @@ import type {
   WatchRequest,
 } from 'raft-consensus';
 import type { ActorRef } from '../runtime/index.js';
-import type { StoreErrorCode, StoreStatus } from './client.js';
+import type { HashOfMember, LeaseKeptAlive, LeaseTimeToLive, StoreErrorCode, StoreStatus } from './client.js';
 
 type Reply = { readonly replyTo: ActorRef<StoreReply> };
 
@@ -23,8 +24,14 @@ export type StoreRequest =
   | ({ readonly type: 'StoreRange'; readonly op: RangeOp; readonly serializable: boolean } & Reply)
   | ({ readonly type: 'StoreCurrentRevision' } & Reply)
   | ({ readonly type: 'StoreCompact'; readonly revision: Revision } & Reply)
-  | ({ readonly type: 'StoreLeaseGrant'; readonly ttlMs: number } & Reply)
+  | ({ readonly type: 'StoreLeaseGrant'; readonly ttlMs: number; readonly id: LeaseId } & Reply)
+  | ({ readonly type: 'StoreLeaseKeepAlive'; readonly id: LeaseId } & Reply)
+  | ({ readonly type: 'StoreLeaseTimeToLive'; readonly id: LeaseId; readonly keys: boolean } & Reply)
+  | ({ readonly type: 'StoreLeases' } & Reply)
   | ({ readonly type: 'StoreLeaseRevoke'; readonly id: LeaseId } & Reply)
+  | ({ readonly type: 'StoreHashKv'; readonly revision: Revision } & Reply)
+  | ({ readonly type: 'StoreAlarms' } & Reply)
+  | ({ readonly type: 'StoreAlarm'; readonly action: 'raise' | 'disarm'; readonly alarm: Alarm } & Reply)
   /** Hands leadership to the named member, or to the one whose log is most complete. */
   | ({ readonly type: 'StoreTransfer'; readonly to?: string } & Reply)
   | ({ readonly type: 'StoreStatus' } & Reply);
@@ -61,6 +68,11 @@ export type StoreReply =
   | { readonly type: 'StoreRangeDone'; readonly revision: Revision; readonly result: RangeResult }
   | { readonly type: 'StoreRevision'; readonly revision: Revision }
   | { readonly type: 'StoreLeaseGranted'; readonly id: LeaseId }
+  | { readonly type: 'StoreLeaseKept'; readonly kept: LeaseKeptAlive }
+  | { readonly type: 'StoreLeaseTime'; readonly time: LeaseTimeToLive }
+  | { readonly type: 'StoreLeaseIds'; readonly revision: Revision; readonly ids: readonly LeaseId[] }
+  | { readonly type: 'StoreHash'; readonly hash: HashOfMember }
+  | { readonly type: 'StoreAlarmList'; readonly alarms: readonly Alarm[] }
   | { readonly type: 'StoreDone'; readonly revision: Revision }
   | { readonly type: 'StoreStatusIs'; readonly status: StoreStatus }
   | {

@@ -12,7 +12,9 @@ import type { Command, Compare, Key, KeyRange, Op, RangeOp, TxnOp } from './type
 import { leaseId, revision } from './types.js';
 
 const FORMAT_VERSION = 1;
-const COMMANDS = ['txn', 'compact', 'lease-grant', 'lease-renew', 'lease-revoke'] as const;
+const COMMANDS = ['txn', 'compact', 'lease-grant', 'lease-renew', 'lease-revoke', 'alarm', 'clock'] as const;
+const ALARM_ACTIONS = ['raise', 'disarm'] as const;
+export const ALARM_TYPES = ['NoSpace', 'Corrupt'] as const;
 const OPS = ['range', 'put', 'delete', 'txn'] as const;
 const TARGETS = ['version', 'create', 'mod', 'value', 'lease'] as const;
 const RESULTS = ['=', '!=', '<', '>'] as const;
@@ -49,6 +51,13 @@ export function encodeCommand(command: Command): Uint8Array {
     case 'lease-revoke':
       out.varint(whole('id', command.id));
       out.u8(command.reason === 'expired' ? 1 : 0);
+      break;
+    case 'alarm':
+      out.u8(codeOf(ALARM_ACTIONS, command.action));
+      out.u8(codeOf(ALARM_TYPES, command.alarm.type));
+      out.utf8(command.alarm.member);
+      break;
+    case 'clock':
       break;
     default:
       command satisfies never;
@@ -98,6 +107,13 @@ function readCommand(reader: ByteReader): Command {
       const id = leaseId(reader.varint());
       return reader.u8() === 1 ? { ...head, type, id, reason: 'expired' } : { ...head, type, id };
     }
+    case 'alarm': {
+      const action = readCode(reader, ALARM_ACTIONS, 'alarm action');
+      const alarm = { type: readCode(reader, ALARM_TYPES, 'alarm'), member: reader.utf8() };
+      return { ...head, type, action, alarm };
+    }
+    case 'clock':
+      return { ...head, type };
     default:
       return type satisfies never;
   }

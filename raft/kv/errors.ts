@@ -10,6 +10,8 @@ export type KvErrorCode =
   | 'DuplicateKey'
   | 'TooManyOps'
   | 'RequestTooLarge'
+  | 'NoSpace'
+  | 'Corrupt'
   | 'InvalidArgument';
 
 export class KvError extends Error {

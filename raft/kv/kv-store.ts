@@ -5,13 +5,15 @@
  * with it (etcd-io/etcd #13766).
  */
 import { strict as assert } from 'node:assert';
+import { Alarms, noSpace } from './alarms.js';
 import { KvError } from './errors.js';
 import { Leases } from './leases.js';
 import { readRange } from './range.js';
 import { KvSnapshot, hashOf, restoreInto } from './snapshot.js';
-import { checkReadable, compacted, deleteKey, futureRevision, isReadOnly, runTxn } from './txn.js';
+import { checkReadable, compacted, deleteKey, futureRevision, hasPut, isReadOnly, runTxn } from './txn.js';
 import { checkRange, checkTxn } from './txn-check.js';
 import type {
+  Alarm,
   Command,
   LeaseId,
   LeaseStatus,
@@ -30,14 +32,19 @@ export type CommandResult =
   | { readonly type: 'compact'; readonly compactRevision: Revision }
   | { readonly type: 'lease'; readonly id: LeaseId; readonly ttlMs: number; readonly deadlineMs: number }
   /** `revoked` is false when a revocation for expiry came too late: the lease had been renewed. */
-  | { readonly type: 'lease-revoke'; readonly revoked: boolean; readonly deleted: number };
+  | { readonly type: 'lease-revoke'; readonly revoked: boolean; readonly deleted: number }
+  /** `changed`: the alarm, if the command raised or disarmed it. */
+  | { readonly type: 'alarm'; readonly changed: readonly Alarm[] }
+  | { readonly type: 'clock' };
 
 export type Applied = WithRevision<CommandResult> | KvError;
 
 /** Told of every revision right after it took effect, and of a restore. It must not change the store. */
 export interface KvListener {
-  changed(at: Revision, changes: readonly Change[], context: string | undefined): void;
-  restored(): void;
+  changed?(at: Revision, changes: readonly Change[], context: string | undefined): void;
+  /** After a command that carried a later time than any before. */
+  clockMoved?(): void;
+  restored?(): void;
 }
 
 export interface StateHash {
@@ -49,6 +56,7 @@ export interface StateHash {
 export class KvStore {
   #versions = new Versions();
   #leases = new Leases();
+  #alarms = new Alarms();
   #appliedIndex = 0;
   readonly #listeners: KvListener[] = [];
 
@@ -70,13 +78,13 @@ export class KvStore {
     return this.#versions.index.liveCount;
   }
 
-  /** Bytes of keys and values, versions that compaction has not freed yet included. */
+  /** Bytes that keys and values take, versions that compaction has not freed yet included. */
   get sizeBytes(): number {
     return this.#versions.bytes;
   }
 
   /**
-   * The latest `atMs` applied. A new leader proposes no lower one: lease time then goes on where it stood.
+   * The clock of the group: the latest `atMs` applied. A new leader goes on from here.
    */
   get clockMs(): number {
     return this.#leases.clockMs;
@@ -95,12 +103,15 @@ export class KvStore {
   apply(command: Command, index: number): Applied {
     assert(index > this.#appliedIndex, `entry ${index} was applied already (up to ${this.#appliedIndex})`);
     this.#appliedIndex = index;
-    this.#leases.advanceClock(command.atMs);
+    if (command.atMs > this.#leases.clockMs) {
+      this.#leases.advanceClock(command.atMs);
+      for (const listener of this.#listeners) listener.clockMoved?.();
+    }
     const changes: Change[] = [];
     const result = this.#run(command, index, changes);
     if (changes.length > 0) {
       this.#versions.revision = revision(this.#versions.revision + 1);
-      for (const listener of this.#listeners) listener.changed(this.revision, changes, command.context);
+      for (const listener of this.#listeners) listener.changed?.(this.revision, changes, command.context);
     }
     return result instanceof KvError ? result : { revision: this.revision, result };
   }
@@ -112,14 +123,14 @@ export class KvStore {
   }
 
   range(op: RangeOp): WithRevision<RangeResult> | KvError {
-    const problem = checkRange(op) ?? checkReadable(this.#versions, op);
+    const problem = this.#alarms.corrupt ?? checkRange(op) ?? checkReadable(this.#versions, op);
     return problem ?? { revision: this.revision, result: readRange(this.#versions, op) };
   }
 
   /** A transaction without a write, outside the log. */
   readTxn(txn: TxnOp): WithRevision<TxnResult> | KvError {
     assert(isReadOnly(txn), 'a transaction that writes goes through the log');
-    const result = checkTxn(txn) ?? runTxn(this.#versions, this.#leases, txn, []);
+    const result = this.#alarms.corrupt ?? checkTxn(txn) ?? runTxn(this.#versions, this.#leases, txn, []);
     return result instanceof KvError ? result : { revision: this.revision, result };
   }
 
@@ -134,6 +145,23 @@ export class KvStore {
 
   leases(): readonly LeaseId[] {
     return this.#leases.all().map((lease) => lease.id);
+  }
+
+  alarms(): readonly Alarm[] {
+    return this.#alarms.all();
+  }
+
+  /** What makes the store larger is refused. */
+  get isOutOfSpace(): boolean {
+    return this.#alarms.isOutOfSpace;
+  }
+
+  get leaseCount(): number {
+    return this.#leases.size;
+  }
+
+  hasLease(id: LeaseId): boolean {
+    return this.#leases.has(id);
   }
 
   /**
@@ -161,7 +189,7 @@ export class KvStore {
 
   /** Captured at once; encoding may go on while commands are applied. */
   snapshot(): KvSnapshot {
-    return new KvSnapshot(this.#versions, this.#leases, this.#appliedIndex);
+    return new KvSnapshot(this.#versions, this.#leases, this.#alarms, this.#appliedIndex);
   }
 
   /**
@@ -171,15 +199,19 @@ export class KvStore {
   restore(bytes: Uint8Array): void {
     const versions = new Versions();
     const leases = new Leases();
-    const appliedIndex = restoreInto(versions, leases, bytes);
+    const alarms = new Alarms();
+    const appliedIndex = restoreInto(versions, leases, alarms, bytes);
     assert(appliedIndex >= this.#appliedIndex, 'a snapshot never takes the state back');
     this.#versions = versions;
     this.#leases = leases;
+    this.#alarms = alarms;
     this.#appliedIndex = appliedIndex;
-    for (const listener of this.#listeners) listener.restored();
+    for (const listener of this.#listeners) listener.restored?.();
   }
 
   #run(command: Command, index: number, changes: Change[]): CommandResult | KvError {
+    const problem = this.#refusal(command);
+    if (problem !== undefined) return problem;
     switch (command.type) {
       case 'txn':
         return checkTxn(command.txn) ?? runTxn(this.#versions, this.#leases, command.txn, changes);
@@ -191,9 +223,25 @@ export class KvStore {
         return leaseResult(this.#leases.renew(command.id));
       case 'lease-revoke':
         return this.#revoke(command.id, command.reason === 'expired', changes);
+      case 'alarm': {
+        const { action, alarm } = command;
+        const isChanged = action === 'raise' ? this.#alarms.raise(alarm) : this.#alarms.disarm(alarm);
+        return { type: 'alarm', changed: isChanged ? [alarm] : [] };
+      }
+      case 'clock':
+        return { type: 'clock' };
       default:
         return command satisfies never;
     }
+  }
+
+  /** By an alarm: out of space, deletes, compaction and the end of leases go on; corrupt, only alarms do. */
+  #refusal(command: Command): KvError | undefined {
+    if (command.type === 'alarm' || command.type === 'clock') return undefined;
+    const { corrupt } = this.#alarms;
+    if (corrupt !== undefined) return corrupt;
+    const isGrowing = command.type === 'lease-grant' || (command.type === 'txn' && hasPut(command.txn));
+    return isGrowing && this.#alarms.isOutOfSpace ? noSpace() : undefined;
   }
 
   #compact(at: Revision): CommandResult | KvError {

@@ -1,7 +1,7 @@
 /**
- * Leases: their deadlines are part of the replicated state, computed from the proposing leader's clock as
- * the log carries it. So a new leader neither restarts nor shortens them (etcd-io/etcd #9395, #13294,
- * #15247); time in the log never goes back: a leader whose clock is behind cannot make a lease end early.
+ * Leases: their deadlines are part of the replicated state, computed from the clock of the group as the log
+ * carries it. So a new leader neither restarts nor shortens them (etcd-io/etcd #9395, #13294, #15247); time in
+ * the log never goes back: a leader whose clock is behind cannot make a lease end early.
  */
 import { KvError } from './errors.js';
 import { KV_LIMITS } from './limits.js';
@@ -28,6 +28,10 @@ export class Leases {
 
   advanceClock(atMs: number): void {
     this.#clockMs = Math.max(this.#clockMs, atMs);
+  }
+
+  get size(): number {
+    return this.#leases.size;
   }
 
   get(id: LeaseId): Lease | undefined {

@@ -6,6 +6,8 @@
  *   payload length u32 | CRC-32C of the payload u32, continued from the frame before | payload
  */
 import { ByteReader, ByteWriter, MalformedBytes, crc32c } from '../disk/index.js';
+import type { Alarms } from './alarms.js';
+import { ALARM_TYPES } from './command-codec.js';
 import { KvError } from './errors.js';
 import type { Leases } from './leases.js';
 import { KV_LIMITS } from './limits.js';
@@ -14,7 +16,9 @@ import { leaseId, revision } from './types.js';
 import type { Versions } from './versions.js';
 
 const MAGIC = 0x4b42_4b56;
-const FORMAT_VERSION = 1;
+/** 2 added alarms. */
+const FORMAT_VERSION = 2;
+const FORMAT_VERSION_MIN = 1;
 const FRAME_HEADER_BYTES = 8;
 
 export class KvSnapshot {
@@ -22,10 +26,10 @@ export class KvSnapshot {
   readonly #kvs: readonly KeyValue[];
 
   /** Takes references only: versions never change once written. */
-  constructor(versions: Versions, leases: Leases, appliedIndex: number) {
+  constructor(versions: Versions, leases: Leases, alarms: Alarms, appliedIndex: number) {
     const base = baseOf(versions);
     const changes = changesOf(versions, versions.revision);
-    this.#head = encodeHead(versions, leases, appliedIndex, base.length, changes.length);
+    this.#head = encodeHead(versions, leases, alarms, appliedIndex, base.length, changes.length);
     this.#kvs = base.concat(changes);
   }
 
@@ -65,9 +69,9 @@ export class KvSnapshot {
 /**
  * Fills empty versions and leases; returns the applied index. Throws `KvError` when the bytes are damaged.
  */
-export function restoreInto(versions: Versions, leases: Leases, bytes: Uint8Array): number {
+export function restoreInto(versions: Versions, leases: Leases, alarms: Alarms, bytes: Uint8Array): number {
   try {
-    return decodeInto(versions, leases, new ByteReader(unframe(bytes)));
+    return decodeInto(versions, leases, alarms, new ByteReader(unframe(bytes)));
   } catch (cause) {
     if (!(cause instanceof MalformedBytes)) throw cause;
     throw new KvError('InvalidArgument', `the snapshot is damaged: ${cause.message}`);
@@ -118,6 +122,7 @@ function begin(frame: ByteWriter): void {
 function encodeHead(
   versions: Versions,
   leases: Leases,
+  alarms: Alarms,
   appliedIndex: number,
   baseCount: number,
   changeCount: number,
@@ -136,16 +141,24 @@ function encodeHead(
     out.f64(lease.ttlMs);
     out.f64(lease.deadlineMs);
   }
+  const raised = alarms.all();
+  out.varint(raised.length);
+  for (const alarm of raised) {
+    out.u8(ALARM_TYPES.indexOf(alarm.type));
+    out.utf8(alarm.member);
+  }
   out.varint(baseCount);
   out.varint(changeCount);
   return out.toBytes();
 }
 
-function decodeInto(versions: Versions, leases: Leases, reader: ByteReader): number {
+function decodeInto(versions: Versions, leases: Leases, alarms: Alarms, reader: ByteReader): number {
   if (reader.u32() !== MAGIC) reader.fail('not a snapshot of the key-value store');
   const version = reader.varint();
-  if (version !== FORMAT_VERSION)
-    reader.fail(`format version ${version}, this program reads ${FORMAT_VERSION}`);
+  if (version < FORMAT_VERSION_MIN || version > FORMAT_VERSION) {
+    const read = `${FORMAT_VERSION_MIN} to ${FORMAT_VERSION}`;
+    reader.fail(`format version ${version}, this program reads ${read}`);
+  }
   const appliedIndex = reader.varint();
   versions.revision = revision(reader.varint());
   versions.compactRevision = revision(reader.varint());
@@ -158,6 +171,7 @@ function decodeInto(versions: Versions, leases: Leases, reader: ByteReader): num
       keys: new Set(),
     });
   }
+  if (version >= 2) readAlarms(reader, alarms);
   const baseCount = reader.varint();
   const changeCount = reader.varint();
   for (let left = baseCount; left > 0; left--) versions.restoreBase(readKeyValue(reader));
@@ -168,6 +182,14 @@ function decodeInto(versions: Versions, leases: Leases, reader: ByteReader): num
     return true;
   });
   return appliedIndex;
+}
+
+function readAlarms(reader: ByteReader, alarms: Alarms): void {
+  for (let left = reader.varint(); left > 0; left--) {
+    const code = reader.u8();
+    const type = ALARM_TYPES[code] ?? reader.fail(`unknown alarm ${code}`);
+    alarms.raise({ type, member: reader.utf8() });
+  }
 }
 
 /** The payloads joined, every frame checked. */

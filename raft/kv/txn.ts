@@ -55,6 +55,12 @@ export function isReadOnly(txn: TxnOp): boolean {
   return txn.success.every(reads) && txn.failure.every(reads);
 }
 
+/** Whether any branch of it puts. */
+export function hasPut(txn: TxnOp): boolean {
+  const puts = (op: Op) => op.type === 'put' || (op.type === 'txn' && hasPut(op));
+  return txn.success.some(puts) || txn.failure.some(puts);
+}
+
 /** Undefined when the store can be read at the revision that the operation asks for. */
 export function checkReadable(versions: Versions, op: RangeOp): KvError | undefined {
   const at = op.revision ?? 0;

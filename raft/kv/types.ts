@@ -110,8 +110,9 @@ export interface WithRevision<T> {
 
 /**
  * What the Raft log carries. `context` is opaque to the store and comes back on the live watch events that the
- * command caused (it carries the trace of the request). `atMs` is the proposing leader's wall clock: lease
- * deadlines are computed from it inside the replicated state, never from a member's own clock.
+ * command caused (it carries the trace of the request). `atMs` is the clock of the group as the proposing leader
+ * counts it (it has no relation to the time of day): lease deadlines are computed from it inside the replicated
+ * state, never from a member's own clock.
  */
 export type Command = { readonly context?: string; readonly atMs: number } & (
   | { readonly type: 'txn'; readonly txn: TxnOp }
@@ -124,7 +125,18 @@ export type Command = { readonly context?: string; readonly atMs: number } & (
       /** `expired`: has no effect when the lease was renewed before the command took its place in the log. */
       readonly reason?: 'expired';
     }
+  | { readonly type: 'alarm'; readonly action: 'raise' | 'disarm'; readonly alarm: Alarm }
+  /** Changes nothing but the clock of the group: how far it is must not be forgotten while nothing else happens. */
+  | { readonly type: 'clock' }
 );
+
+export type AlarmType = 'NoSpace' | 'Corrupt';
+
+export interface Alarm {
+  readonly type: AlarmType;
+  /** The name of the member that it is about; empty: the whole group. */
+  readonly member: string;
+}
 
 export interface WatchRequest extends KeyRange {
   /** Inclusive; 0 or absent: from the next change on. */

@@ -3,6 +3,7 @@
  * a store does; can be told to fail, and to hold back what its watches should hear.
  */
 import {
+  type Alarm,
   type Command,
   type CommandResult,
   KvError,
@@ -19,6 +20,9 @@ import {
   type WithRevision,
 } from 'raft-consensus';
 import {
+  type HashOfMember,
+  type LeaseKeptAlive,
+  type LeaseTimeToLive,
   type StoreClient,
   StoreError,
   type StoreStatus,
@@ -114,19 +118,64 @@ export class MemoryStore implements StoreClient {
     return open;
   }
 
-  async compact(revision: Revision): Promise<void> {
-    await this.#apply({ type: 'compact', revision }, undefined);
+  async compact(revision: Revision): Promise<Revision> {
+    return (await this.#apply({ type: 'compact', revision }, undefined)).revision;
   }
 
-  async leaseGrant(ttlMs: number): Promise<LeaseId> {
+  async leaseGrant(ttlMs: number, options?: { readonly id?: LeaseId }): Promise<LeaseId> {
     this.#leases += 1;
-    const id = leaseId(this.#leases);
+    const id = options?.id ?? leaseId(this.#leases);
     await this.#apply({ type: 'lease-grant', id, ttlMs }, undefined);
     return id;
   }
 
-  async leaseRevoke(id: LeaseId): Promise<void> {
-    await this.#apply({ type: 'lease-revoke', id }, undefined);
+  async leaseRevoke(id: LeaseId): Promise<Revision> {
+    return (await this.#apply({ type: 'lease-revoke', id }, undefined)).revision;
+  }
+
+  async leaseKeepAlive(id: LeaseId): Promise<LeaseKeptAlive> {
+    const { revision, result } = await this.#apply<Extract<CommandResult, { type: 'lease' }>>(
+      { type: 'lease-renew', id },
+      undefined,
+    );
+    return { revision, ttlMs: result.ttlMs };
+  }
+
+  async leaseTimeToLive(id: LeaseId, options?: { readonly keys?: boolean }): Promise<LeaseTimeToLive> {
+    await this.#turn();
+    const { grantedTtlMs, deadlineMs, keys } = refusedOr(this.#kv.leaseStatus(id));
+    const ttlMs = Math.max(0, deadlineMs - this.#clock.nowMs());
+    return { revision: this.#kv.revision, grantedTtlMs, ttlMs, keys: options?.keys ? keys : [] };
+  }
+
+  async leases(): Promise<WithRevision<readonly LeaseId[]>> {
+    await this.#turn();
+    return { revision: this.#kv.revision, result: this.#kv.leases() };
+  }
+
+  async hashKv(at?: Revision): Promise<HashOfMember> {
+    await this.#turn();
+    const { hash, revision: hashRevision, compactRevision } = refusedOr(this.#kv.hash(at));
+    return { hash, hashRevision, compactRevision };
+  }
+
+  async alarms(): Promise<readonly Alarm[]> {
+    await this.#turn();
+    return this.#kv.alarms();
+  }
+
+  alarmActivate(alarm: Alarm): Promise<readonly Alarm[]> {
+    return this.#alarm('raise', alarm);
+  }
+
+  alarmDisarm(alarm: Alarm): Promise<readonly Alarm[]> {
+    return this.#alarm('disarm', alarm);
+  }
+
+  async #alarm(action: 'raise' | 'disarm', alarm: Alarm): Promise<readonly Alarm[]> {
+    const command = { type: 'alarm', action, alarm } as const;
+    const { result } = await this.#apply<Extract<CommandResult, { type: 'alarm' }>>(command, undefined);
+    return result.changed;
   }
 
   status(): Promise<StoreStatus> {
@@ -141,6 +190,11 @@ export class MemoryStore implements StoreClient {
       revision,
       compactRevision,
       members: [{ name: 'memory', voter: true }],
+      dbSizeBytes: this.#kv.sizeBytes,
+      dbSizeInUseBytes: this.#kv.sizeBytes,
+      quotaBytes: Number.MAX_SAFE_INTEGER,
+      alarms: this.#kv.alarms(),
+      errors: [],
     });
   }
 

@@ -1,8 +1,9 @@
 import { strict as assert } from 'node:assert';
-import { leaseId, revision as revisionOf, type TxnOp, type WatchBatch } from 'raft-consensus';
+import { KvError, leaseId, revision as revisionOf, type TxnOp, type WatchBatch } from 'raft-consensus';
 import { actorRef } from '../../../actors/runtime/index.js';
 import {
   createStoreClient,
+  type LeaseTimeToLive,
   openDiskStorage,
   type StoreClient,
   StoreError,
@@ -187,6 +188,74 @@ describe('store over actors', () => {
     assert.equal(await compacted(), small, 'what is left is small');
   });
 
+  it('a lease is granted by id once, kept alive, looked at from any member, and gone when it is revoked', async () => {
+    const { world, client, system } = cluster('lease-face');
+    const id = await world.settled(client.leaseGrant(6_000, { id: leaseId(77) }));
+    assert.equal(id, 77);
+    assert.equal(await refusal(world, client.leaseGrant(6_000, { id })), 'LeaseExists');
+    await world.settled(client.txn(put('/b', 'x', id)));
+    await world.settled(client.txn(put('/a', 'x', id)));
+    await world.run(world.simulation.nowMs + 4_000);
+    for (const member of members) {
+      const others = members.filter((other) => other !== member);
+      const own = createStoreClient({ system, members: [member, ...others] });
+      const time: LeaseTimeToLive = await world.settled(own.leaseTimeToLive(id, { keys: true }));
+      assert.equal(time.grantedTtlMs, 6_000);
+      assert.deepEqual(time.keys, ['/a', '/b']);
+      assert.ok(time.ttlMs > 1_500 && time.ttlMs < 2_100, `${time.ttlMs} ms left`);
+    }
+    assert.equal((await world.settled(client.leaseKeepAlive(id))).ttlMs, 6_000);
+    const { ttlMs, keys } = await world.settled(client.leaseTimeToLive(id));
+    assert.ok(ttlMs > 5_500, `${ttlMs} ms left`);
+    assert.deepEqual(keys, []);
+    assert.deepEqual((await world.settled(client.leases())).result, [77]);
+    await world.settled(client.leaseRevoke(id));
+    assert.equal(await refusal(world, client.leaseKeepAlive(id)), 'LeaseNotFound');
+    assert.equal(await refusal(world, client.leaseTimeToLive(id)), 'LeaseNotFound');
+    assert.equal(await refusal(world, client.leaseRevoke(id)), 'LeaseNotFound');
+    assert.deepEqual((await world.settled(client.leases())).result, []);
+  });
+
+  it('members give the same hash of the same revision, and say how large they are', async () => {
+    const { world, client, system } = cluster('hash');
+    await world.settled(client.txn(put('/a', 'one')));
+    const { revision } = await world.settled(client.txn(put('/b', 'two')));
+    await world.run(world.simulation.nowMs + 2_000);
+    const hashes = new Set<number>();
+    for (const member of members) {
+      const own = createStoreClient({ system, members: [member] });
+      const { hash, hashRevision, compactRevision } = await world.settled(own.hashKv(revision));
+      assert.deepEqual([hashRevision, compactRevision], [revision, 0]);
+      hashes.add(hash);
+      const { dbSizeBytes, quotaBytes, errors } = await world.settled(own.status());
+      assert.ok(dbSizeBytes > 0 && dbSizeBytes < quotaBytes);
+      assert.deepEqual(errors, []);
+    }
+    assert.equal(hashes.size, 1);
+    assert.equal(await refusal(world, client.hashKv(revisionOf(99))), 'FutureRevision');
+  });
+
+  it('an alarm is raised once, listed everywhere, stops what grows the store, and is disarmed', async () => {
+    const { world, client } = cluster('alarm');
+    const lease = await world.settled(client.leaseGrant(60_000));
+    await world.settled(client.txn(put('/a', 'one', lease)));
+    const alarm = { type: 'NoSpace', member: 'm1' } as const;
+    assert.deepEqual(await world.settled(client.alarmActivate(alarm)), [alarm]);
+    assert.deepEqual(await world.settled(client.alarmActivate(alarm)), []);
+    assert.deepEqual(await world.settled(client.alarms()), [alarm]);
+    assert.equal(await refusal(world, client.txn(put('/b', 'two'))), 'NoSpace');
+    assert.equal(await refusal(world, client.leaseGrant(6_000)), 'NoSpace');
+    assert.equal((await world.settled(client.range({ type: 'range', key: '/a' }))).result.count, 1);
+    await world.settled(client.leaseKeepAlive(lease));
+    const { revision } = await world.settled(client.leaseRevoke(lease).then(() => client.status()));
+    await world.settled(client.compact(revision));
+    assert.deepEqual(await world.settled(client.alarmDisarm(alarm)), [alarm]);
+    await world.settled(client.txn(put('/b', 'two')));
+    await world.settled(client.alarmActivate({ type: 'Corrupt', member: '' }));
+    assert.equal(await refusal(world, client.range({ type: 'range', key: '/b' })), 'Corrupt');
+    assert.equal(await refusal(world, client.txn(put('/b', 'two'))), 'Corrupt');
+  });
+
   it('the same seed gives the same journal byte for byte, and another seed another one', async () => {
     const play = async (seed: string) => {
       const { world, client, kill } = cluster(seed);
@@ -200,6 +269,13 @@ describe('store over actors', () => {
     assert.notEqual(await play('two'), first);
   });
 });
+
+async function refusal(world: SimWorld, request: Promise<unknown>): Promise<string> {
+  const error = await world.settled(request.then(unexpected, (e: unknown) => e));
+  assert(error instanceof StoreError && error.code === 'Refused' && error.definite, String(error));
+  assert(error.cause instanceof KvError);
+  return error.cause.code;
+}
 
 function cluster(seed: string, store: Partial<StoreLimits> = {}) {
   const world = new SimWorld(seed);
