@@ -3,6 +3,7 @@ import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { output } from '../harness/program.js';
 
+/** On top of what is in the folder already. */
 const diskMiB = 96;
 
 export const canMount = process.getuid?.() === 0;
@@ -18,9 +19,17 @@ export class SmallDisk {
   static async over(folder: string): Promise<SmallDisk> {
     const aside = mkdtempSync(`${folder}-aside-`);
     cpSync(folder, aside, { recursive: true });
-    await output('mount', ['-t', 'tmpfs', '-o', `size=${diskMiB}m,mode=700`, 'tmpfs', folder]);
-    cpSync(aside, folder, { recursive: true });
-    rmSync(aside, { recursive: true });
+    const held = Number((await output('du', ['--summarize', '--block-size=1M', folder])).split('\t')[0]);
+    await output('mount', ['-t', 'tmpfs', '-o', `size=${held + diskMiB}m,mode=700`, 'tmpfs', folder]);
+    try {
+      cpSync(aside, folder, { recursive: true });
+    } catch (error) {
+      // What it had lies below, untouched.
+      await output('umount', [folder]);
+      throw error;
+    } finally {
+      rmSync(aside, { recursive: true });
+    }
     return new SmallDisk(folder);
   }
 
