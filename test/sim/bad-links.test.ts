@@ -19,6 +19,9 @@ import { mainNode, masters } from '../../deploy/cluster-spec.js';
 import { SimCluster } from './cluster.js';
 
 const badMs = 15_000;
+const writers = 12;
+/** Of one writer. */
+const writesMax = 10;
 /** A lost letter shows within seconds; what waits for a lost answer gives up after 10 s. */
 const mendedWithinMs = 25_000;
 
@@ -51,17 +54,9 @@ async function play(seed: string, action: FaultRule['action']): Promise<void> {
   await cluster.eventually(async () => (await client.create(deployments, web())) !== undefined);
   await rolledOut(cluster, client, 2, 60_000);
   world.network.faults.add({ id: 'bad', from: ['*'], to: ['*'], action });
-  const acknowledged: string[] = [];
-  const until = world.simulation.nowMs + badMs;
-  for (let i = 0; world.simulation.nowMs < until; i += 1) {
-    const metadata = { name: `c${i}`, namespace: 'default' };
-    try {
-      await world.settled(client.create(configMaps, { metadata }));
-      acknowledged.push(metadata.name);
-    } catch (error) {
-      assert(error instanceof ApiError, String(error));
-    }
-  }
+  const untilMs = world.simulation.nowMs + badMs;
+  const acknowledged = await world.settled(writeMeanwhile(cluster, untilMs));
+  await world.run(() => world.simulation.nowMs >= untilMs);
   world.heal();
   const healedAtMs = world.simulation.nowMs;
   assert.ok(acknowledged.length > 0, 'something was written on the bad links');
@@ -87,6 +82,24 @@ async function play(seed: string, action: FaultRule['action']): Promise<void> {
   }
   const tookMs = world.simulation.nowMs - healedAtMs;
   assert.ok(tookMs < mendedWithinMs + 15_000, `three rollouts after the heal took ${tookMs} ms`);
+}
+
+/** Names of what was acknowledged. Many write at once: a lost letter holds its writer up for most of the time there is. */
+async function writeMeanwhile({ world, client }: SimCluster, untilMs: number): Promise<string[]> {
+  const acknowledged: string[] = [];
+  const write = async (writer: number) => {
+    for (let i = 0; i < writesMax && world.simulation.nowMs < untilMs; i += 1) {
+      const metadata = { name: `c${writer}-${i}`, namespace: 'default' };
+      try {
+        await client.create(configMaps, { metadata });
+        acknowledged.push(metadata.name);
+      } catch (error) {
+        assert(error instanceof ApiError, String(error));
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: writers }, (_, writer) => write(writer)));
+  return acknowledged;
 }
 
 async function rolledOut(cluster: SimCluster, client: ApiClient, replicas: number, maxMs: number) {
