@@ -64,6 +64,13 @@ interface Life {
   held: (() => void)[] | undefined;
 }
 
+/** A clock that has run at `rate` since `sinceMs` of the world's time, when it showed `fromMs`. */
+interface Drift {
+  readonly rate: number;
+  readonly sinceMs: number;
+  readonly fromMs: number;
+}
+
 interface NodeLife extends Life {
   readonly env: Env;
 }
@@ -79,6 +86,7 @@ export class Simulation {
   readonly #nodes = new Map<NodeId, NodeLife>();
   readonly #starts = new Map<NodeId, number>();
   readonly #wallOffsetsMs = new Map<NodeId, number>();
+  readonly #drifts = new Map<NodeId, Drift>();
   #nowMs = 0;
   #events = 0;
   #running = false;
@@ -168,6 +176,18 @@ export class Simulation {
     this.#wallOffsetsMs.set(node, offsetMs);
   }
 
+  /** From now on the node's monotonic clock and its timers run `rate` times as fast as real time. */
+  setClockRate(node: NodeId, rate: number): void {
+    assert(rate > 0, `a clock cannot run at a rate of ${rate}`);
+    this.#drifts.set(node, { rate, sinceMs: this.#nowMs, fromMs: this.#monotonicMs(node) });
+  }
+
+  #monotonicMs(node: NodeId | undefined): number {
+    const drift = node === undefined ? undefined : this.#drifts.get(node);
+    if (drift === undefined) return this.#nowMs;
+    return drift.fromMs + (this.#nowMs - drift.sinceMs) * drift.rate;
+  }
+
   /**
    * Runs events until virtual time `until`, or until the predicate holds (looked at after every event).
    * @throws SimulationError when the predicate does not come to hold within the limits.
@@ -229,10 +249,11 @@ export class Simulation {
     };
     return {
       nowMs: () => startWallMs + Math.floor(this.#nowMs) + offsetMs(),
-      monotonicMs: () => this.#nowMs,
+      monotonicMs: () => this.#monotonicMs(node),
       setTimer: (delayMs, callback) => {
         assert(Number.isFinite(delayMs), `a timer needs a finite delay, not ${delayMs}`);
-        const event = plan(delayMs, callback);
+        const rate = node === undefined ? 1 : (this.#drifts.get(node)?.rate ?? 1);
+        const event = plan(delayMs / rate, callback);
         return {
           cancel: () => {
             event.cancelled = true;

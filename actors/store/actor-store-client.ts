@@ -87,12 +87,12 @@ class ActorStoreClient implements StoreClient {
 
   async leaseKeepAlive(id: LeaseId, options?: Timeout) {
     const request = { type: 'StoreLeaseKeepAlive' as const, id };
-    return (await this.#toLeader(request, 'StoreLeaseKept', options?.timeoutMs)).kept;
+    return (await this.#repeatable(request, 'StoreLeaseKept', options?.timeoutMs)).kept;
   }
 
   async leaseTimeToLive(id: LeaseId, options?: { readonly keys?: boolean } & Timeout) {
     const request = { type: 'StoreLeaseTimeToLive' as const, id, keys: options?.keys ?? false };
-    return (await this.#toLeader(request, 'StoreLeaseTime', options?.timeoutMs)).time;
+    return (await this.#repeatable(request, 'StoreLeaseTime', options?.timeoutMs)).time;
   }
 
   async leases(options?: Timeout) {
@@ -135,38 +135,45 @@ class ActorStoreClient implements StoreClient {
   }
 
   #toLeader<T extends StoreReply['type']>(request: Omitted<StoreRequest>, wanted: T, timeoutMs?: number) {
-    return this.#request(request, wanted, true, timeoutMs);
+    return this.#request(request, wanted, 'write', timeoutMs);
+  }
+
+  /** To the leader, and soon to the next one if it does not answer: once more does no harm. */
+  #repeatable<T extends StoreReply['type']>(request: Omitted<StoreRequest>, wanted: T, timeoutMs?: number) {
+    return this.#request(request, wanted, 'repeatable', timeoutMs);
   }
 
   #toNearest<T extends StoreReply['type']>(request: Omitted<StoreRequest>, wanted: T, timeoutMs?: number) {
-    return this.#request(request, wanted, false, timeoutMs);
+    return this.#request(request, wanted, 'read', timeoutMs);
   }
 
   async #request<T extends StoreReply['type']>(
     request: Omitted<StoreRequest>,
     wanted: T,
-    write: boolean,
+    kind: 'read' | 'write' | 'repeatable',
     timeoutMs: number = storeLimits.requestTimeoutMs,
   ): Promise<Extract<StoreReply, { type: T }>> {
     const { clock } = this.#system.env;
     const deadline = clock.monotonicMs() + timeoutMs;
-    let target = write ? this.#leader : 0;
+    const isForLeader = kind !== 'read';
+    let target = isForLeader ? this.#leader : 0;
     for (;;) {
       const left = deadline - clock.monotonicMs();
-      const outcome = await this.#askMember(target, request, Math.max(1, left));
+      const waitMs = kind === 'repeatable' ? Math.min(left, storeLimits.repeatAfterMs) : left;
+      const outcome = await this.#askMember(target, request, Math.max(1, waitMs));
       if (outcome.type === wanted) {
-        if (write) this.#leader = target;
+        if (isForLeader) this.#leader = target;
         return outcome as Extract<StoreReply, { type: T }>;
       }
       if (outcome.type !== 'StoreFailed')
         throw new TypeError(`store answered ${outcome.type} to ${request.type}`);
       // Whoever did not answer well is not asked first the next time.
-      if (write && outcome.code !== 'Refused') this.#leader = (target + 1) % this.#members.length;
-      const retry = outcome.code === 'NoLeader' || (!write && outcome.code !== 'Refused');
+      if (isForLeader && outcome.code !== 'Refused') this.#leader = (target + 1) % this.#members.length;
+      const retry = outcome.code === 'NoLeader' || (kind !== 'write' && outcome.code !== 'Refused');
       if (!retry || deadline - clock.monotonicMs() <= storeLimits.retryDelayMs) throw toError(outcome);
       const hinted = this.#members.findIndex((member) => member.name === outcome.leader);
       const known = hinted !== -1 && hinted !== target;
-      target = known && write ? hinted : (target + 1) % this.#members.length;
+      target = known && isForLeader ? hinted : (target + 1) % this.#members.length;
       if (!known) await sleep(this.#system, storeLimits.retryDelayMs);
     }
   }

@@ -62,9 +62,9 @@ export interface StoreStatus {
   readonly revision: Revision;
   readonly compactRevision: Revision;
   readonly members: readonly { readonly name: string; readonly voter: boolean }[];
-  /** What the quota is compared with: keys and values of all versions held. Compaction alone frees it. */
+  /** What the quota is compared with: all versions held, history too. Compaction alone frees it. */
   readonly dbSizeBytes: number;
-  /** Without versions that are compacted and not freed yet. */
+  /** The same: nothing is held that is not in use, so there is nothing to defragment. */
   readonly dbSizeInUseBytes: number;
   readonly quotaBytes: number;
   readonly alarms: readonly Alarm[];

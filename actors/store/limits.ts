@@ -1,6 +1,8 @@
 /** Bounds of the store's actors. */
 export const storeLimits = {
   requestTimeoutMs: 5_000,
+  /** How long one member is waited for with a request that may be made again. */
+  repeatAfterMs: 1_000,
   /** Between two tries of a request that certainly did nothing. */
   retryDelayMs: 50,
   /** Batches a member may send a watcher before it is credited again. */
@@ -19,7 +21,9 @@ export const storeLimits = {
   leaseGraceMs: 1_000,
   /** The replicated clock lags behind the leader's by no more while there are leases. */
   clockRecordIntervalMs: 10_000,
-  /** Bytes of keys and values, all versions (etcd --quota-backend-bytes). */
+  /** How often the leader compares the state of the members with its own. */
+  hashCheckIntervalMs: 5_000,
+  /** Of `dbSizeBytes`: beyond it the alarm NoSpace is raised (etcd --quota-backend-bytes). */
   quotaBytes: 2 * 1024 * 1024 * 1024,
   /** History kept for watches and reads of old revisions. */
   compactionRetentionMs: 300_000,

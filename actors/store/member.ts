@@ -4,10 +4,12 @@
  * Requests do not wait for each other: the mailbox only starts them.
  */
 import {
+  type Alarm,
   type Applied,
   type Command,
   type CommandResult,
   encodeCommand,
+  hasPut,
   isReadOnly,
   KvError,
   KvFsm,
@@ -15,6 +17,7 @@ import {
   leaseId,
   type LogStorage,
   memberId,
+  noSpace,
   type MemberId,
   type Letter,
   Raft,
@@ -37,9 +40,10 @@ import {
 } from '../runtime/index.js';
 import type { LeaseTimeToLive, StoreErrorCode, StoreStatus } from './client.js';
 import { GroupClock } from './group-clock.js';
+import { HashCheck } from './hash-check.js';
 import { LeaseWatch, type Unstamped } from './lease-watch.js';
 import { type StoreLimits, storeLimits } from './limits.js';
-import type { RaftLetter, StoreMessage, StoreReply, StoreRequest } from './messages.js';
+import type { RaftLetter, StoreDigestLetter, StoreMessage, StoreReply, StoreRequest } from './messages.js';
 import { Watchers } from './watchers.js';
 
 export interface StoreMemberOptions {
@@ -99,6 +103,8 @@ class StoreMember {
   readonly #seen: RecentlySeen;
   readonly #groupClock: GroupClock;
   readonly #leases: LeaseWatch;
+  readonly #hashes: HashCheck;
+  #hashesAskedAtMs = 0;
   #compactAt: CompactionMark | undefined;
 
   static async open(options: StoreMemberOptions, ctx: ActorContext<StoreMessage>): Promise<StoreMember> {
@@ -151,6 +157,7 @@ class StoreMember {
     this.#fsm = fsm;
     this.#groupClock = groupClock;
     this.#leases = new LeaseWatch(fsm.store, groupClock, ctx.env.clock, limits);
+    this.#hashes = new HashCheck(options.name, fsm.store);
     this.#watchers = watchers;
     this.#raft = raft;
     this.#closeStorage = closeStorage;
@@ -173,6 +180,14 @@ class StoreMember {
       case 'StoreTransfer':
       case 'StoreStatus':
         void this.#answer(message);
+        return;
+      case 'StoreDigestAsk': {
+        const { name } = this.#options;
+        this.#tellMember(message.from, { type: 'StoreDigests', from: name, points: this.#hashes.points() });
+        return;
+      }
+      case 'StoreDigests':
+        this.#hashes.hear(message.from, message.points);
         return;
       case 'StoreWatch':
         this.#watchers.open(message);
@@ -300,9 +315,31 @@ class StoreMember {
 
   async #propose(command: Unstamped): Promise<WithRevision<CommandResult>> {
     const stamped = { ...command, atMs: this.#groupClock.nowMs() } as Command;
-    const outcome = await this.#raft.apply(encodeCommand(stamped), this.#limits.requestTimeoutMs);
+    const bytes = encodeCommand(stamped);
+    if (isGrowing(command) && !this.#hasRoom(bytes.length)) await this.#refuseAsFull();
+    const outcome = await this.#raft.apply(bytes, this.#limits.requestTimeoutMs);
     if (outcome === null) throw new TypeError(`the command ${command.type} gave no outcome`);
     return unwrap(outcome);
+  }
+
+  #hasRoom(bytes: number): boolean {
+    const { store } = this.#fsm;
+    return !store.isOutOfSpace && store.footprintBytes + bytes <= this.#limits.quotaBytes;
+  }
+
+  /** The first write that the quota has no room for raises the alarm that refuses all others. */
+  async #refuseAsFull(): Promise<void> {
+    if (!this.#raft.isLeader()) return;
+    if (!this.#fsm.store.isOutOfSpace) await this.#raise({ type: 'NoSpace', member: this.#options.name });
+    throw noSpace();
+  }
+
+  async #raise(alarm: Alarm): Promise<void> {
+    const { store } = this.#fsm;
+    const isRaised = store
+      .alarms()
+      .some(({ type, member }) => type === alarm.type && member === alarm.member);
+    if (!isRaised) await this.#inBackground({ type: 'alarm', action: 'raise', alarm });
   }
 
   #freeLeaseId(): LeaseId {
@@ -337,8 +374,8 @@ class StoreMember {
       revision: this.#fsm.store.revision,
       compactRevision: this.#fsm.store.compactRevision,
       members: this.#options.members.map(({ name }) => ({ name, voter: true })),
-      dbSizeBytes: store.sizeBytes,
-      dbSizeInUseBytes: store.sizeBytes,
+      dbSizeBytes: store.footprintBytes,
+      dbSizeInUseBytes: store.footprintBytes,
       quotaBytes: this.#limits.quotaBytes,
       alarms: store.alarms(),
       errors: [
@@ -352,13 +389,47 @@ class StoreMember {
     this.#ctx.setTimer('tick', this.#limits.leaseCheckIntervalMs, { type: 'StoreTick' });
     this.#watchers.progress();
     this.#fsm.store.compactStep(this.#limits.compactStepRecords);
-    if (this.#raft.stats().role !== 'leader') {
+    this.#endIfCorrupt();
+    if (!this.#raft.isLeader()) {
       this.#leases.rest();
+      this.#hashes.rest();
       this.#compactAt = undefined;
       return;
     }
     this.#leases.check((command) => this.#inBackground(command));
-    this.#compactIfDue(this.#ctx.env.clock.monotonicMs());
+    const nowMs = this.#ctx.env.clock.monotonicMs();
+    this.#compactIfDue(nowMs);
+    this.#compareHashesIfDue(nowMs);
+  }
+
+  #compareHashesIfDue(nowMs: number): void {
+    if (nowMs - this.#hashesAskedAtMs < this.#limits.hashCheckIntervalMs) return;
+    this.#hashesAskedAtMs = nowMs;
+    const names = this.#options.members.map(({ name }) => name);
+    for (const alarm of this.#hashes.round(names)) {
+      this.#ctx.note('store members differ', { member: alarm.member });
+      void this.#raise(alarm);
+    }
+    for (const name of names) {
+      if (name !== this.#options.name)
+        this.#tellMember(name, { type: 'StoreDigestAsk', from: this.#options.name });
+    }
+  }
+
+  #tellMember(name: string, letter: StoreDigestLetter): void {
+    const member = this.#options.members.find((one) => one.name === name);
+    if (member) this.#ctx.tell<StoreMessage>(member.ref, letter);
+  }
+
+  /** Not while it catches up: the alarm may have been disarmed since. */
+  #endIfCorrupt(): void {
+    const { name } = this.#options;
+    const { commitIndex, appliedIndex } = this.#raft.stats();
+    if (appliedIndex < commitIndex) return;
+    if (!this.#fsm.store.alarms().some((alarm) => alarm.type === 'Corrupt' && alarm.member === name)) return;
+    const remedy = 'remove it and add it anew with an empty data directory, then disarm the alarm';
+    const message = `the data of store member ${name} differs from the majority's: ${remedy}`;
+    this.#options.onFatal(new KvError('Corrupt', message));
   }
 
   /** Keeps `compactionRetentionMs` of history, less if it is large: what was the newest then may be compacted now. */
@@ -413,6 +484,10 @@ interface CompactionMark {
   bytes: number;
   /** History has become large before it: it need not grow old. */
   readonly isUrgent: boolean;
+}
+
+function isGrowing(command: Unstamped): boolean {
+  return command.type === 'lease-grant' || (command.type === 'txn' && hasPut(command.txn));
 }
 
 function storeCode(error: RaftError): StoreErrorCode {

@@ -15,6 +15,7 @@ import type {
   WatchRequest,
 } from 'raft-consensus';
 import type { ActorRef } from '../runtime/index.js';
+import type { DigestPoint } from './hash-check.js';
 import type { HashOfMember, LeaseKeptAlive, LeaseTimeToLive, StoreErrorCode, StoreStatus } from './client.js';
 
 type Reply = { readonly replyTo: ActorRef<StoreReply> };
@@ -56,12 +57,17 @@ export interface RaftLetter {
   readonly raft: Letter;
 }
 
+/** Between members: the leader collects digests of the state (hash-check.ts). */
+export type StoreDigestLetter =
+  | { readonly type: 'StoreDigestAsk'; readonly from: string }
+  | { readonly type: 'StoreDigests'; readonly from: string; readonly points: readonly DigestPoint[] };
+
 /** Sent by the member to itself. */
 export interface StoreTick {
   readonly type: 'StoreTick';
 }
 
-export type StoreMessage = StoreRequest | StoreWatchMessage | RaftLetter | StoreTick;
+export type StoreMessage = StoreRequest | StoreWatchMessage | RaftLetter | StoreDigestLetter | StoreTick;
 
 export type StoreReply =
   | { readonly type: 'StoreTxnDone'; readonly revision: Revision; readonly result: TxnResult }

@@ -3,6 +3,7 @@
  * what makes the store larger. Corrupt names the member whose state differs from the others'; without a name nobody knows who
  * is right, and every request is refused.
  */
+import { digestOfAll } from './digest.js';
 import { KvError } from './errors.js';
 import type { Alarm, AlarmType } from './types.js';
 
@@ -29,6 +30,10 @@ export class Alarms {
   /** False: it was not raised. */
   disarm({ type, member }: Alarm): boolean {
     return this.#raised.delete(keyOf(type, member));
+  }
+
+  get digest(): number {
+    return digestOfAll(this.all().flatMap(({ type, member }) => [type, member]));
   }
 
   /** Why nothing may be read or written, if so. */

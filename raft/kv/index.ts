@@ -1,3 +1,4 @@
+export { noSpace } from './alarms.js';
 export { decodeCommand, encodeCommand } from './command-codec.js';
 export { KvError, type KvErrorCode } from './errors.js';
 export { KvFsm } from './kv-fsm.js';
@@ -5,5 +6,5 @@ export { KvStore, type Applied, type CommandResult, type KvListener, type StateH
 export type { Change } from './versions.js';
 export { KV_LIMITS } from './limits.js';
 export { KvSnapshot } from './snapshot.js';
-export { isReadOnly } from './txn.js';
+export { hasPut, isReadOnly } from './txn.js';
 export { WatchHub, type Watcher, type WatchBudget, type WatcherLimits, type WatchStep } from './watch.js';

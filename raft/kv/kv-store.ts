@@ -6,8 +6,10 @@
  */
 import { strict as assert } from 'node:assert';
 import { Alarms, noSpace } from './alarms.js';
+import { digestOfAll } from './digest.js';
 import { KvError } from './errors.js';
 import { Leases } from './leases.js';
+import { KV_LIMITS } from './limits.js';
 import { readRange } from './range.js';
 import { KvSnapshot, hashOf, restoreInto } from './snapshot.js';
 import { checkReadable, compacted, deleteKey, futureRevision, hasPut, isReadOnly, runTxn } from './txn.js';
@@ -42,6 +44,8 @@ export type Applied = WithRevision<CommandResult> | KvError;
 /** Told of every revision right after it took effect, and of a restore. It must not change the store. */
 export interface KvListener {
   changed?(at: Revision, changes: readonly Change[], context: string | undefined): void;
+  /** After every entry, whatever came of it. */
+  applied?(index: number): void;
   /** After a command that carried a later time than any before. */
   clockMoved?(): void;
   restored?(): void;
@@ -83,6 +87,13 @@ export class KvStore {
     return this.#versions.bytes;
   }
 
+  /** What the state takes: `sizeBytes`, and what every key, version and lease costs besides. Compaction frees it. */
+  get footprintBytes(): number {
+    const { bytes, index, log } = this.#versions;
+    const records = index.size + (log.tail - log.head) + this.#leases.size;
+    return bytes + records * KV_LIMITS.recordOverheadBytes;
+  }
+
   /**
    * The clock of the group: the latest `atMs` applied. A new leader goes on from here.
    */
@@ -113,6 +124,7 @@ export class KvStore {
       this.#versions.revision = revision(this.#versions.revision + 1);
       for (const listener of this.#listeners) listener.changed?.(this.revision, changes, command.context);
     }
+    for (const listener of this.#listeners) listener.applied?.(index);
     return result instanceof KvError ? result : { revision: this.revision, result };
   }
 
@@ -120,6 +132,7 @@ export class KvStore {
   skip(index: number): void {
     assert(index > this.#appliedIndex);
     this.#appliedIndex = index;
+    for (const listener of this.#listeners) listener.applied?.(index);
   }
 
   range(op: RangeOp): WithRevision<RangeResult> | KvError {
@@ -185,6 +198,15 @@ export class KvStore {
     if (upTo > this.revision) return futureRevision();
     if (upTo < this.compactRevision) return compacted();
     return { hash: hashOf(this.#versions, upTo), revision: upTo, compactRevision: this.compactRevision };
+  }
+
+  /**
+   * Equal on members that have applied the same entries, at any time and however far their compaction is: 32
+   * bits, kept up to date by every command.
+   */
+  get digest(): number {
+    const { revision: at, compactRevision, digest } = this.#versions;
+    return digestOfAll([at, compactRevision, digest, this.#leases.digest, this.#alarms.digest]);
   }
 
   /** Captured at once; encoding may go on while commands are applied. */

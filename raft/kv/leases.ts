@@ -3,6 +3,7 @@
  * carries it. So a new leader neither restarts nor shortens them (etcd-io/etcd #9395, #13294, #15247); time in
  * the log never goes back: a leader whose clock is behind cannot make a lease end early.
  */
+import { digestOfAll } from './digest.js';
 import { KvError } from './errors.js';
 import { KV_LIMITS } from './limits.js';
 import type { Key, LeaseId, LeaseStatus } from './types.js';
@@ -18,6 +19,7 @@ export interface Lease {
 export class Leases {
   readonly #leases = new Map<LeaseId, Lease>();
   #clockMs = 0;
+  #digest = 0;
   /** No lease ends before this; it may be too low, never too high. */
   #earliestDeadlineMs = Infinity;
 
@@ -28,6 +30,11 @@ export class Leases {
 
   advanceClock(atMs: number): void {
     this.#clockMs = Math.max(this.#clockMs, atMs);
+  }
+
+  /** Over the leases and the clock (digest.ts); which keys they hold, the keys say. */
+  get digest(): number {
+    return digestOfAll([this.#digest, this.#clockMs]);
   }
 
   get size(): number {
@@ -62,6 +69,7 @@ export class Leases {
 
   restore(lease: Lease): Lease {
     this.#leases.set(lease.id, lease);
+    this.#count(lease, 1);
     this.#earliestDeadlineMs = Math.min(this.#earliestDeadlineMs, lease.deadlineMs);
     return lease;
   }
@@ -70,12 +78,20 @@ export class Leases {
   renew(id: LeaseId): Lease | KvError {
     const lease = this.#leases.get(id);
     if (lease === undefined) return leaseNotFound();
+    this.#count(lease, -1);
     lease.deadlineMs = this.#clockMs + lease.ttlMs;
+    this.#count(lease, 1);
     return lease;
+  }
+
+  #count({ id, ttlMs, deadlineMs }: Lease, sign: 1 | -1): void {
+    this.#digest = (this.#digest + sign * digestOfAll([id, ttlMs, deadlineMs])) >>> 0;
   }
 
   /** Forgets the lease; the caller deletes its keys. */
   remove(id: LeaseId): void {
+    const lease = this.#leases.get(id);
+    if (lease !== undefined) this.#count(lease, -1);
     this.#leases.delete(id);
   }
 

@@ -16,7 +16,7 @@ import { leaseId, revision } from './types.js';
 import type { Versions } from './versions.js';
 
 const MAGIC = 0x4b42_4b56;
-/** 2 added alarms. */
+/** 2 added alarms and the digest of the live keys. */
 const FORMAT_VERSION = 2;
 const FORMAT_VERSION_MIN = 1;
 const FRAME_HEADER_BYTES = 8;
@@ -147,6 +147,7 @@ function encodeHead(
     out.u8(ALARM_TYPES.indexOf(alarm.type));
     out.utf8(alarm.member);
   }
+  out.u32(versions.digest);
   out.varint(baseCount);
   out.varint(changeCount);
   return out.toBytes();
@@ -172,11 +173,13 @@ function decodeInto(versions: Versions, leases: Leases, alarms: Alarms, reader: 
     });
   }
   if (version >= 2) readAlarms(reader, alarms);
+  const digest = version >= 2 ? reader.u32() : null;
   const baseCount = reader.varint();
   const changeCount = reader.varint();
   for (let left = baseCount; left > 0; left--) versions.restoreBase(readKeyValue(reader));
   for (let left = changeCount; left > 0; left--) versions.restoreChange(readKeyValue(reader));
   reader.expectEnd();
+  if (digest !== null && digest !== versions.digest) reader.fail('the keys are not what their digest says');
   versions.index.scanLive('', null, (entry) => {
     leases.reattach(entry.key, leaseId(0), entry.newest.lease);
     return true;

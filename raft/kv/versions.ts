@@ -9,6 +9,7 @@
  * watch from C on must still see it). The memory is freed later, by `compactStep`, which walks the log and
  * not the tree.
  */
+import { digestOf } from './digest.js';
 import type { Key, KeyValue, LeaseId, Revision } from './types.js';
 import { leaseId, revision } from './types.js';
 import { type KeyEntry, KeyIndex, isLive } from './key-index.js';
@@ -32,6 +33,8 @@ export class Versions {
   compactRevision = revision(0);
   /** Keys and values held, old versions included; falls as compaction goes on. */
   bytes = 0;
+  /** Over the live keys (digest.ts). */
+  digest = 0;
   /** Up to where `compactStep` has come; -1: nothing to do. */
   #compactCursor = -1;
 
@@ -119,6 +122,7 @@ export class Versions {
   restoreBase(kv: KeyValue): void {
     this.index.insert({ key: kv.key, newest: kv, older: null });
     this.bytes += sizeOf(kv);
+    if (kv.version > 0) this.digest = (this.digest + digestOf(kv)) >>> 0;
   }
 
   /** Of a snapshot: the next change of the log. */
@@ -154,6 +158,7 @@ export class Versions {
   }
 
   #supersede(entry: KeyEntry, kv: KeyValue): void {
+    if (isLive(entry)) this.digest = (this.digest - digestOf(entry.newest)) >>> 0;
     if (entry.older === null) entry.older = [entry.newest];
     else entry.older.push(entry.newest);
     entry.newest = kv;
@@ -162,6 +167,7 @@ export class Versions {
   #record(kv: KeyValue): void {
     this.log.push(kv);
     this.bytes += sizeOf(kv);
+    if (kv.version > 0) this.digest = (this.digest + digestOf(kv)) >>> 0;
   }
 }
 

@@ -1,0 +1,128 @@
+/** Three store members in a simulated world, which tests look into, break, pause and give other clocks. */
+import { strict as assert } from 'node:assert';
+import { KvError, type Op, type TxnOp } from 'raft-consensus';
+import { actorRef } from '../../../actors/runtime/index.js';
+import {
+  createStoreClient,
+  type MemberParts,
+  openDiskStorage,
+  type StoreClient,
+  StoreError,
+  type StoreLimits,
+  storeMember,
+  type StoreMessage,
+} from '../../../actors/store/index.js';
+import { nodeId } from '../../../transport/index.js';
+import { SimWorld } from '../../sim/world.js';
+
+export interface SmallGroupOptions {
+  readonly members?: readonly string[];
+  readonly store?: Partial<StoreLimits>;
+  /** At each start of a member. */
+  inspect?(name: string, parts: MemberParts): void;
+}
+
+export class SmallGroup {
+  readonly world: SimWorld;
+  readonly names: readonly string[];
+  readonly refs: readonly { readonly name: string; readonly ref: ReturnType<typeof storeRef> }[];
+  readonly client: StoreClient;
+  readonly parts = new Map<string, MemberParts>();
+  /** Members that ended themselves, and why. */
+  readonly ended = new Map<string, unknown>();
+  readonly #options: SmallGroupOptions;
+
+  constructor(seed: string, options: SmallGroupOptions = {}) {
+    this.#options = options;
+    this.world = new SimWorld(seed);
+    this.names = options.members ?? ['m1', 'm2', 'm3'];
+    this.refs = this.names.map((name) => ({ name, ref: storeRef(name) }));
+    for (const name of this.names) this.start(name);
+    const system = this.world.system(nodeId('client'));
+    this.client = createStoreClient({ system, members: this.refs });
+  }
+
+  get nowMs(): number {
+    return this.world.simulation.nowMs;
+  }
+
+  start(name: string): void {
+    const system = this.world.system(nodeId(name));
+    system.spawn(
+      storeMember({
+        name,
+        members: this.refs,
+        openStorage: async () => openDiskStorage(await system.env.disk('raft'), 'test-group', name),
+        limits: { store: this.#options.store ?? {} },
+        onFatal: (error) => {
+          if (this.ended.has(name)) return;
+          this.ended.set(name, error);
+          this.kill(name);
+        },
+        inspect: (parts) => {
+          this.parts.set(name, parts);
+          this.#options.inspect?.(name, parts);
+        },
+      }),
+    );
+  }
+
+  kill(name: string): void {
+    this.parts.delete(name);
+    this.world.kill(nodeId(name));
+  }
+
+  /** A client that knows this member only. */
+  clientOf(name: string): StoreClient {
+    const system = this.world.system(nodeId(`client-${name}`));
+    return createStoreClient({ system, members: this.refs.filter((one) => one.name === name) });
+  }
+
+  async leader(): Promise<string> {
+    const find = () => [...this.parts].find(([, { raft }]) => raft.isLeader())?.[0];
+    await this.world.run(() => find() !== undefined);
+    return find()!;
+  }
+
+  do<T>(request: Promise<T>): Promise<T> {
+    return this.world.settled(request);
+  }
+
+  put(key: string, value = '', lease?: number) {
+    return this.do(this.client.txn(put(key, value, lease)));
+  }
+
+  async has(key: string): Promise<boolean> {
+    return (await this.do(this.client.range({ type: 'range', key }))).result.count === 1;
+  }
+
+  /** The code with which the state machine refuses. */
+  async refusal(request: Promise<unknown>): Promise<string> {
+    const error = await this.do(
+      request.then(
+        () => assert.fail('not refused'),
+        (e: unknown) => e,
+      ),
+    );
+    assert(error instanceof StoreError && error.code === 'Refused' && error.definite, String(error));
+    assert(error.cause instanceof KvError);
+    return error.cause.code;
+  }
+
+  wait(ms: number): Promise<void> {
+    return this.world.run(this.nowMs + ms);
+  }
+}
+
+export function txn(...success: readonly Op[]): TxnOp {
+  return { type: 'txn', compare: [], success, failure: [] };
+}
+
+export function put(key: string, value = '', lease?: number): TxnOp {
+  const op = { type: 'put', key, value: Buffer.from(value) } as const;
+  return txn(lease === undefined ? op : { ...op, lease: lease as never });
+}
+
+function storeRef(name: string) {
+  return actorRef<StoreMessage>(nodeId(name), '/store');
+}
