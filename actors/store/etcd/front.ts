@@ -4,12 +4,15 @@
  */
 import type { ActorSystem } from '../../runtime/index.js';
 import type { StoreClient } from '../client.js';
+import { authService } from './auth-service.js';
 import { clusterService } from './cluster-service.js';
 import { ClusterView, type EtcdMember } from './cluster-view.js';
 import { type EtcdDoor, type EtcdTls, openEtcdDoor } from './door.js';
+import { electionService } from './election-service.js';
 import type { CallHost } from './http2-call.js';
 import { kvService } from './kv-service.js';
 import { type EtcdLimits, etcdLimits } from './limits.js';
+import { lockService } from './lock-service.js';
 import { maintenanceService } from './maintenance-service.js';
 import type { StreamCall } from './method.js';
 import { page } from './pages.js';
@@ -49,6 +52,9 @@ export async function openEtcdFront(options: EtcdFrontOptions): Promise<EtcdFron
     ...watchService({ client, view, clock, limits }),
     ...clusterService(view, client),
     ...maintenanceService(view),
+    ...lockService(client, view),
+    ...electionService(client, view),
+    ...authService(view),
   ]);
   const leaderStreams = new Set<StreamCall<never>>();
   const calls: CallHost = {

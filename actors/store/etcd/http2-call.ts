@@ -185,7 +185,8 @@ class Http2Call implements StreamCall<object> {
     const trailers = error
       ? { 'grpc-status': String(error.code), 'grpc-message': percentEncoded(error.message) }
       : okTrailers;
-    if (this.#stream.headersSent) {
+    const trailersAlone = !this.#stream.headersSent;
+    if (!trailersAlone) {
       this.#trailers = trailers;
       this.#stream.end();
     } else {
@@ -193,10 +194,13 @@ class Http2Call implements StreamCall<object> {
     }
     // Whatever else the client says is not read by anybody.
     this.#stream.resume();
+    if (trailersAlone) this.#resetReader();
   }
 
   sendTrailers(): void {
-    if (!this.#stream.destroyed && !this.#stream.closed) this.#stream.sendTrailers(this.#trailers);
+    if (this.#stream.destroyed || this.#stream.closed) return;
+    this.#stream.sendTrailers(this.#trailers);
+    this.#resetReader();
   }
 
   drained(): void {
@@ -211,6 +215,13 @@ class Http2Call implements StreamCall<object> {
   /** The peer reset the stream or is gone: nothing can be said any more, and `close` follows or was there. */
   #isCut(): boolean {
     return this.isGone || this.#stream.destroyed || this.#stream.closed;
+  }
+
+  /** The answer is complete: a client that has not said all need not (RFC 9113 §8.1). */
+  #resetReader(): void {
+    if (this.#stream.readableEnded) return;
+    // In a later turn: a reset overtakes trailers of the same turn.
+    this.#host.clock.defer(() => this.#stream.close());
   }
 
   /** Nothing more comes of this call. */

@@ -147,10 +147,12 @@ export const CampaignResponse = message('CampaignResponse', {
   leader: embedded(2, () => LeaderKey),
 });
 export const LeaderRequest = message('LeaderRequest', { name: key(1) });
+export type LeaderRequest = MessageOf<typeof LeaderRequest>;
 export const LeaderResponse = message('LeaderResponse', {
   header: header(),
   kv: embedded(2, () => KeyValue),
 });
+export type LeaderResponse = MessageOf<typeof LeaderResponse>;
 export const ResignRequest = message('ResignRequest', { leader: embedded(1, () => LeaderKey) });
 export const ProclaimRequest = message('ProclaimRequest', {
   leader: embedded(1, () => LeaderKey),

@@ -1,0 +1,415 @@
+import { strict as assert } from 'node:assert';
+import { request as httpRequest } from 'node:http';
+import { connect } from 'node:net';
+import {
+  CompactionRequest,
+  CompactionResponse,
+  PutRequest,
+  PutResponse,
+  RangeRequest,
+  RangeResponse,
+  TxnRequest,
+  TxnResponse,
+} from '../../../../actors/store/etcd/kv-messages.js';
+import {
+  CampaignRequest,
+  CampaignResponse,
+  Empty,
+  HeaderOnly,
+  LeaderRequest,
+  LeaderResponse,
+  LockRequest,
+  LockResponse,
+  StatusResponse,
+  UnlockRequest,
+  WatchRequest,
+  WatchResponse,
+} from '../../../../actors/store/etcd/rpc-messages.js';
+import { code } from '../../../../actors/store/etcd/status.js';
+import { GrpcClient, type GrpcFailure } from '../../../harness/grpc-client.js';
+import { startStoreAlone, type StoreAlone } from '../../../harness/store-alone.js';
+
+const put = [PutRequest, PutResponse] as const;
+const range = [RangeRequest, RangeResponse] as const;
+const watch = [WatchRequest, WatchResponse] as const;
+const value = (text: string) => Buffer.from(text);
+
+describe("etcd's API", function () {
+  this.timeout(60_000);
+  let store: StoreAlone;
+  let client: GrpcClient;
+  before(async () => {
+    store = await startStoreAlone({ members: 1, args: ['--watch-progress-notify-interval=200ms'] });
+    client = new GrpcClient(`http://127.0.0.1:${store.ports[0]}`);
+  });
+  after(async () => {
+    client?.close();
+    await store?.remove();
+  });
+
+  const kv = (method: string) => `/etcdserverpb.KV/${method}`;
+  const doPut = (key: string, text: string) => client.unary(kv('Put'), put, { key, value: value(text) });
+  const failure = async (promise: Promise<unknown>) => {
+    const error = await promise.then(
+      () => assert.fail('it went well'),
+      (e: GrpcFailure) => e,
+    );
+    return [error.code, error.message];
+  };
+  const openWatch = () => client.stream('/etcdserverpb.Watch/Watch', watch);
+  const lastRevision = async () =>
+    (await client.unary(kv('Range'), range, { key: 'x' })).header?.revision ?? 0;
+
+  describe('refuses with the code and the words of etcd', () => {
+    const cases: readonly [string, () => Promise<unknown>, number, string][] = [
+      ['a put without a key', () => doPut('', 'v'), code.invalidArgument, 'key is not provided'],
+      [
+        'a read without a key',
+        () => client.unary(kv('Range'), range, {}),
+        code.invalidArgument,
+        'key is not provided',
+      ],
+      [
+        'an order that there is not',
+        () => client.unary(kv('Range'), range, { key: 'a', sortOrder: 7 }),
+        code.invalidArgument,
+        'invalid sort option',
+      ],
+      [
+        'a value where none is wanted',
+        () => client.unary(kv('Put'), put, { key: 'a', value: value('v'), ignoreValue: true }),
+        code.invalidArgument,
+        'value is provided',
+      ],
+      [
+        'a lease that there is not',
+        () => client.unary(kv('Put'), put, { key: 'a', lease: 12345 }),
+        code.notFound,
+        'requested lease not found',
+      ],
+      [
+        'a read of the future',
+        () => client.unary(kv('Range'), range, { key: 'a', revision: 1_000_000 }),
+        code.outOfRange,
+        'mvcc: required revision is a future revision',
+      ],
+      [
+        'a compaction of the future',
+        () => client.unary(kv('Compact'), [CompactionRequest, CompactionResponse], { revision: 1_000_000 }),
+        code.outOfRange,
+        'mvcc: required revision is a future revision',
+      ],
+      [
+        'more operations than allowed',
+        () =>
+          client.unary(kv('Txn'), [TxnRequest, TxnResponse], {
+            success: Array.from({ length: 129 }, (_, i) => ({
+              put: { ...PutRequest.decode(Buffer.alloc(0)), key: `${i}` },
+            })),
+          }),
+        code.invalidArgument,
+        'too many operations in txn request',
+      ],
+      [
+        'an operation that is none',
+        () => client.unary(kv('Txn'), [TxnRequest, TxnResponse], { success: [{}] }),
+        code.invalidArgument,
+        'key not found',
+      ],
+      [
+        'a request that is too large',
+        () => doPut('a', 'x'.repeat(1700 * 1024)),
+        code.invalidArgument,
+        'request is too large',
+      ],
+    ];
+    for (const [what, act, wanted, text] of cases) {
+      it(what, async () => {
+        assert.deepEqual(await failure(act()), [wanted, `etcdserver: ${text}`]);
+      });
+    }
+  });
+
+  describe('speaks gRPC', () => {
+    it('an unknown method is UNIMPLEMENTED', async () => {
+      assert.equal((await client.raw('/etcdserverpb.KV/Nothing', Buffer.alloc(5))).code, code.unimplemented);
+    });
+    it('compressed messages are UNIMPLEMENTED, announced or not', async () => {
+      const gzip = { 'grpc-encoding': 'gzip' };
+      assert.equal((await client.raw(kv('Put'), Buffer.alloc(5), gzip)).code, code.unimplemented);
+      assert.equal((await client.raw(kv('Put'), Buffer.from('0100000000', 'hex'))).code, code.unimplemented);
+    });
+    it('garbage, no message, half a message and two messages are INTERNAL', async () => {
+      for (const bytes of ['0000000001ff', '', '00000000', '0000000000' + '0000000000']) {
+        assert.equal((await client.raw(kv('Range'), Buffer.from(bytes, 'hex'))).code, code.internal, bytes);
+      }
+    });
+    it('a message that is larger than the limit ends the call before it has arrived', async () => {
+      const call = client.stream(kv('Put'), put);
+      call.stream.write(Buffer.from('00ffffffff', 'hex'));
+      assert.equal((await call.status).code, code.resourceExhausted);
+    });
+    it('a deadline ends a stream, and a malformed one is refused', async () => {
+      const headers = { 'grpc-timeout': '50m' };
+      const call = client.stream('/etcdserverpb.Watch/Watch', watch, headers);
+      assert.equal((await call.status).code, code.deadlineExceeded);
+      assert.equal(
+        (await client.raw(kv('Put'), Buffer.alloc(5), { 'grpc-timeout': 'soon' })).code,
+        code.internal,
+      );
+    });
+    it('a connection that sends rubbish is closed, and others go on', async () => {
+      const ended = await new Promise<string>((resolve) => {
+        const socket = connect(store.ports[0] as number, '127.0.0.1');
+        let text = '';
+        socket.on('data', (chunk) => (text += chunk.toString()));
+        socket.on('close', () => resolve(text));
+        socket.end('PRX rubbish\r\n\r\n');
+      });
+      assert.match(ended, /400 Bad Request/);
+      await doPut('after rubbish', '');
+    });
+    it('calls that are cancelled in every state hurt nobody', async () => {
+      for (let i = 0; i < 20; i += 1) {
+        const call = client.stream(kv('Put'), put);
+        if (i % 4 > 0) call.stream.write(Buffer.from('00000000', 'hex'));
+        if (i % 4 > 1) call.send({ key: 'x' });
+        if (i % 4 > 2) call.finish();
+        call.cancel();
+      }
+      await doPut('after cancels', '');
+    });
+  });
+
+  it('serves health, version and metrics over HTTP/1.1 on the same port', async () => {
+    const get = (path: string) =>
+      new Promise<{ status: number | undefined; body: string }>((resolve, reject) => {
+        httpRequest({ port: store.ports[0], host: '127.0.0.1', path }, (response) => {
+          let body = '';
+          response.on('data', (chunk: Buffer) => (body += chunk.toString()));
+          response.on('end', () => resolve({ status: response.statusCode, body }));
+        })
+          .on('error', reject)
+          .end();
+      });
+    assert.deepEqual(JSON.parse((await get('/health')).body), { health: 'true', reason: '' });
+    assert.match(JSON.parse((await get('/version')).body).etcdserver, /^3\.6\.\d+$/);
+    assert.match((await get('/metrics')).body, /^etcd_server_has_leader 1$/m);
+    assert.equal((await get('/nothing')).status, 404);
+  });
+
+  it('says what it is: a version that a kube-apiserver takes for able to request progress', async () => {
+    const status = await client.unary('/etcdserverpb.Maintenance/Status', [Empty, StatusResponse], {});
+    assert.match(status.version, /^3\.6\.\d+$/);
+    assert.equal(status.leader, status.header?.memberId);
+    assert.deepEqual(status.errors, []);
+  });
+
+  it('each answer in a transaction says the revision of its moment', async () => {
+    const before = await lastRevision();
+    const read = { ...RangeRequest.decode(Buffer.alloc(0)), key: 'tx' };
+    const write = { ...PutRequest.decode(Buffer.alloc(0)), key: 'tx' };
+    const txn = await client.unary(kv('Txn'), [TxnRequest, TxnResponse], {
+      success: [{ range: read }, { put: write }, { range: read }],
+    });
+    assert.deepEqual(
+      txn.responses.map((one) => (one.range ?? one.put)?.header?.revision),
+      [before, before + 1, before + 1],
+    );
+    assert.equal(txn.header?.revision, before + 1);
+  });
+
+  describe('watches', () => {
+    it('many on one stream, with ids of the server and of the client, are told apart', async () => {
+      const call = openWatch();
+      call.send({ create: { key: 'm/a' } });
+      call.send({ create: { key: 'm/b', watchId: 7 } });
+      call.send({ create: { key: 'm/c', watchId: 7 } });
+      call.send({ create: { key: 'm/', rangeEnd: 'm0' } });
+      await call.until('four answers', (all) => all.length === 4);
+      assert.deepEqual(
+        call.received.map((answer) => [answer.watchId, answer.created, answer.canceled]),
+        [
+          [0, true, false],
+          [7, true, false],
+          [-1, true, true],
+          [1, true, false],
+        ],
+      );
+      assert.match(call.received[2]?.cancelReason ?? '', /duplicate watch ID/);
+      await doPut('m/b', '1');
+      await call.until('both events', (all) => all.length === 6);
+      const ids = call.received.slice(4).map((answer) => [answer.watchId, answer.events[0]?.kv?.key]);
+      assert.deepEqual(ids.toSorted(), [
+        [1, 'm/b'],
+        [7, 'm/b'],
+      ]);
+      call.send({ cancel: { watchId: 7 } });
+      call.send({ cancel: { watchId: 99 } });
+      await call.until('the cancellation', (all) => all.length === 7);
+      assert.deepEqual([call.received[6]?.watchId, call.received[6]?.canceled], [7, true]);
+      call.cancel();
+    });
+
+    it('filters and previous values', async () => {
+      const call = openWatch();
+      call.send({ create: { key: 'f', filters: [0], prevKv: true } });
+      await call.until('the watch', (all) => all.length === 1);
+      await doPut('f', 'old');
+      await client.unary(kv('Txn'), [TxnRequest, TxnResponse], {
+        success: [{ deleteRange: { key: 'f', rangeEnd: '', prevKv: false } }],
+      });
+      await call.until('the delete', (all) => all.length === 2);
+      const [event] = call.received[1]?.events ?? [];
+      assert.equal(event?.type, 1);
+      assert.equal(Buffer.from(event?.prevKv?.value ?? []).toString(), 'old');
+      assert.equal(event?.kv?.modRevision, (event?.prevKv?.modRevision ?? 0) + 1);
+      call.cancel();
+    });
+
+    it('progress is reported when all watchers have everything, and never for one that begins in the future', async () => {
+      const call = openWatch();
+      call.send({ create: { key: 'p' } });
+      await doPut('p', '1');
+      const { header } = await doPut('elsewhere', '1');
+      call.send({ progress: {} });
+      await call.until('progress', (all) => all.some(({ watchId }) => watchId === -1));
+      const progress = call.received.at(-1);
+      assert.ok((progress?.header?.revision ?? 0) >= (header?.revision ?? Infinity));
+      assert.equal(
+        call.received.findIndex(({ events }) => events.length > 0),
+        1,
+      );
+      const future = (await lastRevision()) + 3;
+      call.send({ create: { key: 'future', startRevision: future } });
+      call.send({ progress: {} });
+      await doPut('p', '2');
+      await call.until('the event', (all) => all.at(-1)?.events.length === 1);
+      assert.equal(call.received.filter(({ watchId }) => watchId === -1).length, 1);
+      for (let i = 0; i < 3; i += 1) await doPut('more', '');
+      await call.until(
+        'progress after all',
+        (all) => all.filter(({ watchId }) => watchId === -1).length === 2,
+      );
+      assert.ok((call.received.at(-1)?.header?.revision ?? 0) >= future);
+      call.cancel();
+    });
+
+    it('those who asked for it hear of progress when nothing happens', async () => {
+      const call = openWatch();
+      call.send({ create: { key: 'n', progressNotify: true } });
+      call.send({ create: { key: 'n' } });
+      const { header } = await doPut('elsewhere', '2');
+      await call.until(
+        'progress',
+        (all) => (all.at(-1)?.header?.revision ?? 0) >= (header?.revision ?? Infinity),
+      );
+      const told = call.received.slice(2);
+      assert.deepEqual(new Set(told.map(({ watchId }) => watchId)), new Set([0]));
+      assert.ok(told.every(({ events, created, canceled }) => events.length === 0 && !created && !canceled));
+      call.cancel();
+    });
+
+    it('a reader that is too slow gets every event once, when it reads again', async () => {
+      const big = 'x'.repeat(512 * 1024);
+      const call = openWatch();
+      call.send({ create: { key: 'slow' } });
+      await call.until('the watch', (all) => all.length === 1);
+      call.stream.pause();
+      for (let i = 0; i < 40; i += 1) await doPut('slow', big);
+      call.stream.resume();
+      await call.until(
+        'forty events',
+        (all) => all.reduce((sum, { events }) => sum + events.length, 0) >= 40,
+      );
+      const revisions = call.received.flatMap(({ events }) => events.map(({ kv }) => kv?.version));
+      assert.deepEqual(
+        revisions,
+        Array.from({ length: 40 }, (_, i) => i + 1),
+      );
+      call.cancel();
+    });
+
+    it('an answer that would be too large comes in fragments to those who asked', async () => {
+      const from = (await lastRevision()) + 1;
+      await client.unary(kv('Txn'), [TxnRequest, TxnResponse], {
+        success: ['a', 'b', 'c'].map((key) => ({
+          put: {
+            ...PutRequest.decode(Buffer.alloc(0)),
+            key: `frag/${key}`,
+            value: value('x'.repeat(400 * 1024)),
+          },
+        })),
+      });
+      await client.unary(kv('Txn'), [TxnRequest, TxnResponse], {
+        success: ['a', 'b', 'c'].map((key) => ({
+          put: {
+            ...PutRequest.decode(Buffer.alloc(0)),
+            key: `frag/${key}`,
+            value: value('y'.repeat(400 * 1024)),
+          },
+        })),
+      });
+      const call = openWatch();
+      call.send({
+        create: { key: 'frag/', rangeEnd: 'frag0', startRevision: from, prevKv: true, fragment: true },
+      });
+      await call.until('six events', (all) => all.reduce((sum, { events }) => sum + events.length, 0) === 6);
+      const parts = call.received.filter(({ events }) => events.length > 0);
+      assert.ok(parts.some(({ fragment }) => fragment));
+      assert.equal(parts.at(-1)?.fragment, false);
+      call.cancel();
+    });
+  });
+
+  describe('locks and elections', () => {
+    const lock = (name: string) => {
+      const call = client.stream('/v3lockpb.Lock/Lock', [LockRequest, LockResponse]);
+      call.send({ name });
+      call.finish();
+      return call;
+    };
+    const unlock = (key: string) =>
+      client.unary('/v3lockpb.Lock/Unlock', [UnlockRequest, HeaderOnly], { key });
+
+    it('the second waits until the first unlocks, and the third that gave up is not waited for', async () => {
+      const first = lock('l');
+      await first.until('the first lock', (all) => all.length === 1);
+      const third = lock('l');
+      const second = lock('l');
+      const waiting = async () =>
+        (await client.unary(kv('Range'), range, { key: 'l/', rangeEnd: 'l0', countOnly: true })).count;
+      while ((await waiting()) < 3) await doPut('tick', '');
+      third.cancel();
+      while ((await waiting()) > 2) await doPut('tick', '');
+      assert.equal(second.received.length, 0);
+      await unlock(first.received[0]?.key ?? '');
+      await second.until('the second lock', (all) => all.length === 1);
+      await unlock(second.received[0]?.key ?? '');
+    });
+
+    it('a leader is elected, seen, and replaced when he resigns', async () => {
+      const campaign = (text: string) =>
+        client.unary('/v3electionpb.Election/Campaign', [CampaignRequest, CampaignResponse], {
+          name: 'e',
+          value: value(text),
+        });
+      const observer = client.stream('/v3electionpb.Election/Observe', [LeaderRequest, LeaderResponse]);
+      observer.send({ name: 'e' });
+      const one = await campaign('one');
+      await observer.until('the first leader', (all) => all.length >= 1);
+      const two = campaign('two');
+      const leader = await client.unary('/v3electionpb.Election/Leader', [LeaderRequest, LeaderResponse], {
+        name: 'e',
+      });
+      assert.equal(Buffer.from(leader.kv?.value ?? []).toString(), 'one');
+      await unlock(one.leader?.key ?? '');
+      assert.equal((await two).leader?.name, 'e');
+      await observer.until(
+        'the second leader',
+        (all) => Buffer.from(all.at(-1)?.kv?.value ?? []).toString() === 'two',
+      );
+      observer.cancel();
+    });
+  });
+});
