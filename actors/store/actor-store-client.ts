@@ -123,6 +123,10 @@ class ActorStoreClient implements StoreClient {
     return (await this.#toNearest({ type: 'StoreStatus' }, 'StoreStatusIs', options?.timeoutMs)).status;
   }
 
+  async transfer(to: string, options?: Timeout): Promise<void> {
+    await this.#toLeader({ type: 'StoreTransfer', to }, 'StoreDone', options?.timeoutMs);
+  }
+
   watch(request: WatchRequest, handler: WatchHandler): StoreWatch {
     this.#watchSeq += 1;
     return new ResumingWatch(
@@ -217,6 +221,8 @@ class ResumingWatch implements StoreWatch {
   #next: Revision;
   #attempt = 0;
   #closed = false;
+  /** Who serves the watch, and under which name. */
+  #serving: { readonly member?: ActorRef<StoreMessage>; readonly watchId: string } = { watchId: '' };
   #detach: () => void = () => {};
 
   constructor(
@@ -241,11 +247,17 @@ class ResumingWatch implements StoreWatch {
     this.#detach();
   }
 
+  requestProgress(): void {
+    const { member, watchId } = this.#serving;
+    if (member) this.#system.tell<StoreMessage>(member, { type: 'StoreWatchProgress', watchId });
+  }
+
   #open(): void {
     const member = this.#members[this.#attempt % this.#members.length];
     if (!member) throw new TypeError('the store has no members');
     this.#attempt += 1;
     const watchId = `${this.#id}.${this.#attempt}`;
+    this.#serving = { member: member.ref, watchId };
     let expected = 0;
     let told = 0;
     let open = true;

@@ -39,6 +39,8 @@ export class StoreError extends Error {
 
 export interface StoreWatch {
   close(): void;
+  /** Asks the member to say now how far it is, with a batch without events; it does so by itself only now and then. */
+  requestProgress(): void;
 }
 
 export interface WatchHandler {
@@ -132,6 +134,8 @@ export interface StoreClient {
   /** Both resolve with the alarms that changed by it. */
   alarmActivate(alarm: Alarm, options?: Timeout): Promise<readonly Alarm[]>;
   alarmDisarm(alarm: Alarm, options?: Timeout): Promise<readonly Alarm[]>;
+  /** Hands leadership to the member of this name; resolves when it is on its way. */
+  transfer(to: string, options?: Timeout): Promise<void>;
   /** Of the nearest member; for health endpoints and `kabuki status`. */
   status(options?: { readonly timeoutMs?: number }): Promise<StoreStatus>;
 }

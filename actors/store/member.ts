@@ -195,6 +195,9 @@ class StoreMember {
       case 'StoreWatchCredit':
         this.#watchers.credit(message.watchId, message.batches);
         return;
+      case 'StoreWatchProgress':
+        this.#watchers.progressOf(message.watchId);
+        return;
       case 'StoreWatchCancel':
         this.#watchers.cancel(message.watchId);
         return;

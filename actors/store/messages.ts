@@ -49,6 +49,8 @@ export type StoreWatchMessage =
     }
   /** Batches taken since the watch began: a sum, so that one that is lost is made good by the next. */
   | { readonly type: 'StoreWatchCredit'; readonly watchId: string; readonly batches: number }
+  /** A batch without events is wanted, if all up to now was sent. */
+  | { readonly type: 'StoreWatchProgress'; readonly watchId: string }
   | { readonly type: 'StoreWatchCancel'; readonly watchId: string };
 
 /** The message kind is visible to traces and fault rules: `RaftAppend`, `RaftVote` ... */

@@ -73,6 +73,12 @@ export class Watchers {
     subscription.watcher.close();
   }
 
+  /** Says how far the store is to one who asked. One that is behind hears of it with the events that it lacks. */
+  progressOf(watchId: string): void {
+    const subscription = this.#subscriptions.get(watchId);
+    if (subscription) this.#sendProgress(subscription);
+  }
+
   /** Says how far the store is to those who have heard nothing for a while. */
   progress(): void {
     const nowMs = this.#ctx.env.clock.monotonicMs();

@@ -12,6 +12,7 @@ import { electionService } from './election-service.js';
 import type { CallHost } from './http2-call.js';
 import { kvService } from './kv-service.js';
 import { type EtcdLimits, etcdLimits } from './limits.js';
+import { leaseService } from './lease-service.js';
 import { lockService } from './lock-service.js';
 import { maintenanceService } from './maintenance-service.js';
 import type { StreamCall } from './method.js';
@@ -51,7 +52,8 @@ export async function openEtcdFront(options: EtcdFrontOptions): Promise<EtcdFron
     ...kvService({ client, local, view }),
     ...watchService({ client, view, clock, limits }),
     ...clusterService(view, client),
-    ...maintenanceService(view),
+    ...maintenanceService(options.local, client, view),
+    ...leaseService(client, view),
     ...lockService(client, view),
     ...electionService(client, view),
     ...authService(view),

@@ -53,10 +53,9 @@ export function kvService(options: KvServiceOptions) {
       const done = await client.txn(txnOp(request), { timeoutMs: call.timeoutMs() });
       return { header: view.header(done.revision), ...txnResponse(done.result, done.revision) };
     }),
-    Compact: unary(CompactionRequest, CompactionResponse, async (request) => {
-      await client.compact(revision(Math.max(0, request.revision)));
-      const { revision: now } = await view.status();
-      return { header: view.header(now) };
+    Compact: unary(CompactionRequest, CompactionResponse, async (request, call) => {
+      const at = revision(Math.max(0, request.revision));
+      return { header: view.header(await client.compact(at, { timeoutMs: call.timeoutMs() })) };
     }),
   });
 }

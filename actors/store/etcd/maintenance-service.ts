@@ -1,25 +1,101 @@
-/** etcd's Maintenance service. */
+/** etcd's Maintenance service: of the member beside this front, but for alarms and leadership, which are the group's. */
+import { type Alarm, type AlarmType, revision } from 'raft-consensus';
+import type { StoreClient } from '../client.js';
 import type { ClusterView } from './cluster-view.js';
-import { service, unary } from './method.js';
-import { Empty, HeaderOnly, StatusResponse } from './rpc-messages.js';
+import { type Call, service, unary } from './method.js';
+import {
+  AlarmRequest,
+  AlarmResponse,
+  Empty,
+  HashKvRequest,
+  HashKvResponse,
+  HashResponse,
+  HeaderOnly,
+  MoveLeaderRequest,
+  StatusResponse,
+} from './rpc-messages.js';
+import { code, errors, GrpcError } from './status.js';
 import { etcdVersion, storageVersion } from './version.js';
 
-export function maintenanceService(view: ClusterView) {
+const alarmTypes: readonly (AlarmType | undefined)[] = [undefined, 'NoSpace', 'Corrupt'];
+
+export function maintenanceService(local: StoreClient, client: StoreClient, view: ClusterView) {
   return service('etcdserverpb.Maintenance', {
-    Status: unary(Empty, StatusResponse, async () => {
-      const status = await view.status();
-      return {
-        header: view.header(status.revision),
-        version: etcdVersion,
-        storageVersion,
-        leader: status.leader === null ? 0 : view.idOf(status.leader),
-        raftIndex: status.commitIndex,
-        raftTerm: status.term,
-        raftAppliedIndex: status.appliedIndex,
-        errors: status.leader === null ? ['etcdserver: no leader'] : [],
-      };
-    }),
+    Status: unary(Empty, StatusResponse, () => statusOf(view)),
     // Nothing is ever fragmented: space is used again as it becomes free.
     Defragment: unary(Empty, HeaderOnly, async () => ({ header: view.header() })),
+    Hash: unary(Empty, HashResponse, async (_request, call) => {
+      const { hash, hashRevision } = await local.hashKv(revision(0), { timeoutMs: call.timeoutMs() });
+      return { header: view.header(hashRevision), hash };
+    }),
+    HashKV: unary(HashKvRequest, HashKvResponse, async (request, call) => {
+      const wanted = revision(Math.max(0, request.revision));
+      const found = await local.hashKv(wanted, { timeoutMs: call.timeoutMs() });
+      const { hash, compactRevision, hashRevision } = found;
+      return { header: view.header(), hash, compactRevision, hashRevision };
+    }),
+    Alarm: unary(AlarmRequest, AlarmResponse, async (request, call) => {
+      const alarms = await alarmsAfter(client, view, request, call);
+      return {
+        header: view.header(),
+        alarms: alarms.map(({ type, member }) => ({
+          memberId: member === '' ? 0 : view.idOf(member),
+          alarm: alarmTypes.indexOf(type),
+        })),
+      };
+    }),
+    MoveLeader: unary(MoveLeaderRequest, HeaderOnly, async ({ targetId }, call) => {
+      const { leader, member } = await view.status();
+      if (leader !== member) throw errors.notLeader();
+      const target = view.named(targetId);
+      if (!target) throw errors.badTransferee();
+      await client.transfer(target.name, { timeoutMs: call.timeoutMs() });
+      return { header: view.header() };
+    }),
+    Snapshot: unary(Empty, Empty, () => unsupported('a snapshot over this API')),
+    Downgrade: unary(Empty, Empty, () => unsupported('a downgrade')),
   });
+}
+
+function unsupported(what: string): Promise<never> {
+  return Promise.reject(new GrpcError(code.unimplemented, `etcdserver: ${what} is not supported`));
+}
+
+async function statusOf(view: ClusterView) {
+  const status = await view.status();
+  return {
+    header: view.header(status.revision),
+    version: etcdVersion,
+    storageVersion,
+    dbSize: status.dbSizeBytes,
+    dbSizeInUse: status.dbSizeInUseBytes,
+    dbSizeQuota: status.quotaBytes,
+    leader: status.leader === null ? 0 : view.idOf(status.leader),
+    raftIndex: status.commitIndex,
+    raftTerm: status.term,
+    raftAppliedIndex: status.appliedIndex,
+    errors: status.errors,
+    isLearner: status.members.some(({ name, voter }) => name === status.member && !voter),
+  };
+}
+
+/** What there is, or what changed by the request. */
+async function alarmsAfter(
+  client: StoreClient,
+  view: ClusterView,
+  { action, memberId, alarm }: { readonly action: number; readonly memberId: number; readonly alarm: number },
+  call: Call,
+): Promise<readonly Alarm[]> {
+  const options = { timeoutMs: call.timeoutMs() };
+  const member = memberId === 0 ? '' : view.named(memberId)?.name;
+  if (member === undefined) throw errors.memberNotFound();
+  const type = alarmTypes[alarm];
+  if (action === 0) {
+    const all = await client.alarms(options);
+    return all.filter((one) => type === undefined || one.type === type);
+  }
+  if (type === undefined) throw new GrpcError(code.invalidArgument, `etcdserver: there is no alarm ${alarm}`);
+  if (action === 1) return client.alarmActivate({ type, member }, options);
+  if (action === 2) return client.alarmDisarm({ type, member }, options);
+  throw new GrpcError(code.invalidArgument, `etcdserver: there is no alarm action ${action}`);
 }

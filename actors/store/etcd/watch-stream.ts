@@ -214,6 +214,7 @@ export class WatchStream implements StreamHandler<WatchRequest> {
   async #askProgress(): Promise<void> {
     const { revision: now } = await this.#options.view.status();
     this.#progressAt.push(now);
+    for (const { watch, delivered } of this.#watchers.values()) if (delivered < now) watch?.requestProgress();
     this.#reportProgress();
   }
 

@@ -35,6 +35,7 @@ interface OpenWatch {
   readonly handler: WatchHandler;
   pump(): void;
   close(): void;
+  requestProgress(): void;
 }
 
 type Unstamped = Command extends infer C ? (C extends unknown ? Omit<C, 'atMs' | 'context'> : never) : never;
@@ -112,6 +113,10 @@ export class MemoryStore implements StoreClient {
         this.#watches.delete(open);
         watcher.close();
       },
+      requestProgress: () => {
+        const batch = watcher.progress();
+        if (batch) handler.onBatch(batch);
+      },
     };
     this.#watches.add(open);
     ready();
@@ -157,6 +162,10 @@ export class MemoryStore implements StoreClient {
     await this.#turn();
     const { hash, revision: hashRevision, compactRevision } = refusedOr(this.#kv.hash(at));
     return { hash, hashRevision, compactRevision };
+  }
+
+  transfer(to: string): Promise<void> {
+    return Promise.reject(new TypeError(`a store in memory has no member ${to}`));
   }
 
   async alarms(): Promise<readonly Alarm[]> {

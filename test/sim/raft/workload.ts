@@ -276,6 +276,7 @@ export class Watching {
         isOpen = false;
         watch.close();
       },
+      requestProgress: () => watch.requestProgress(),
     };
   }
 
