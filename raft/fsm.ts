@@ -8,14 +8,30 @@ export interface Fsm<Result> {
   /** Committed entries, in order, each exactly once per life of the state; one result per entry. */
   apply(entries: readonly Entry[]): readonly Result[];
   /**
-   * The state as of the last applied entry, captured at once and cheaply: `apply` goes on while `persist`
-   * runs, and what `persist` yields must not change with it.
+   * The state as of the last applied entry, captured at once and cheaply: `apply` goes on between any two
+   * chunks, and what they hold must not change with it.
    */
   snapshot(): FsmSnapshot;
-  /** Replaces the whole state. */
-  restore(data: Uint8Array): void | Promise<void>;
+  /**
+   * Replaces the whole state by the bytes that `chunks` bring, cut up in whatever way. Until all are there,
+   * the old one stays. `apply` is not called meanwhile.
+   */
+  restore(chunks: AsyncIterable<Uint8Array>): Promise<void>;
 }
 
 export interface FsmSnapshot {
-  persist(): Uint8Array | Promise<Uint8Array>;
+  /**
+   * The state as bytes, asked for one chunk at a time, each in a turn of its own: so much work as one chunk is
+   * may be done at once. An empty chunk says that it takes longer.
+   */
+  chunks(): Iterable<Uint8Array>;
+  /** Called once, when the chunks are written or not wanted any more. */
+  release?(): void;
+}
+
+/** For a state machine that is small: all of `chunks` in one. */
+export async function joined(chunks: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
+  const all: Uint8Array[] = [];
+  for await (const chunk of chunks) all.push(chunk);
+  return new Uint8Array(Buffer.concat(all));
 }

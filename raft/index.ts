@@ -31,9 +31,17 @@ export { RaftError, type MembershipRefusal, type RaftErrorCode } from './errors.
 export { MemorySnapshots, MemoryStorage } from './memory.js';
 export type { CoreView, Observation, Observer, PeerStats, RaftStats } from './observer.js';
 export { Raft, defaultRaftLimits, noMembers, type RaftLimits, type RaftOptions } from './raft.js';
-export type { Fsm, FsmSnapshot } from './fsm.js';
-export type { LogStorage, SaveBatch, SavedLog, SnapshotStore, StoredSnapshot } from './storage.js';
-export type { Letter } from './snapshot-pieces.js';
+export { joined, type Fsm, type FsmSnapshot } from './fsm.js';
+export type {
+  LogStorage,
+  SaveBatch,
+  SavedLog,
+  SnapshotInfo,
+  SnapshotSink,
+  SnapshotSource,
+  SnapshotStore,
+} from './storage.js';
+export type { Letter, SnapshotPiece, SnapshotPieceAccepted } from './snapshot-pieces.js';
 export type { Clock, Transport } from './transport.js';
 export {
   ByteReader,

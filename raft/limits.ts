@@ -30,13 +30,17 @@ export const snapshotEveryBytes = 64 * 1024 * 1024;
 /** Entries kept in the log behind a snapshot for peers that lag a little. */
 export const trailingEntriesMax = 5_000;
 export const trailingBytesMax = 16 * 1024 * 1024;
-/** A snapshot larger than this travels in pieces, each a letter. */
-export const snapshotPieceBytes = 1024 * 1024;
+/** As `trailingBytesMax`, while a snapshot is on its way to a peer that will need what follows it. */
+export const transferTrailingBytesMax = 128 * 1024 * 1024;
+/** A snapshot travels in pieces, each a letter. */
+export const snapshotPieceBytes = 256 * 1024;
 export const snapshotPiecesInFlightMax = 8;
 /** Pieces that nobody confirmed are sent again after this. */
 export const snapshotPieceRetryTicks = 5;
-/** A larger snapshot is not sent: it is held in memory, and so is its copy at the receiver. */
-export const snapshotBytesMax = 256 * 1024 * 1024;
+/** A larger snapshot is neither sent nor received. */
+export const snapshotBytesMax = 16 * 1024 * 1024 * 1024;
+/** The state machine is given a snapshot in chunks of this, each in a turn of its own. */
+export const snapshotReadBytes = 256 * 1024;
 
 /** Calls (apply, barrier) of one member that wait for their result. */
 export const pendingProposalsMax = 65_536;

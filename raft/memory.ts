@@ -4,7 +4,16 @@
  */
 import { strict as assert } from 'node:assert';
 import type { Entry, HardState, LogIndex, SnapshotMeta } from './core/types.js';
-import type { LogStorage, SaveBatch, SavedLog, SnapshotStore, StoredSnapshot } from './storage.js';
+import { BlockCutter, ContentSum, blockSum } from './disk/content-sum.js';
+import type {
+  LogStorage,
+  SaveBatch,
+  SavedLog,
+  SnapshotInfo,
+  SnapshotSink,
+  SnapshotSource,
+  SnapshotStore,
+} from './storage.js';
 
 export class MemoryStorage implements LogStorage {
   #hardState: HardState | null = null;
@@ -43,18 +52,76 @@ export class MemoryStorage implements LogStorage {
   }
 }
 
+/** Keeps the newest. */
 export class MemorySnapshots implements SnapshotStore {
-  #newest: StoredSnapshot | null = null;
+  #newest: MemorySource | null = null;
 
-  async save(meta: SnapshotMeta, data: Uint8Array): Promise<void> {
-    this.#newest = { meta, data };
+  async create(meta: SnapshotMeta): Promise<SnapshotSink> {
+    return new MemorySink(meta, (source) => (this.#newest = source));
   }
 
-  async latest(): Promise<SnapshotMeta | null> {
-    return this.#newest?.meta ?? null;
-  }
-
-  async load(): Promise<StoredSnapshot | null> {
+  async open(): Promise<SnapshotSource | null> {
     return this.#newest;
   }
+}
+
+class MemorySink implements SnapshotSink {
+  readonly #meta: SnapshotMeta;
+  readonly #keep: (source: MemorySource) => void;
+  readonly #chunks: Uint8Array[] = [];
+  readonly #cutter = new BlockCutter();
+  readonly #sum = new ContentSum();
+  #bytes = 0;
+
+  constructor(meta: SnapshotMeta, keep: (source: MemorySource) => void) {
+    this.#meta = meta;
+    this.#keep = keep;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get checksum(): number {
+    const rest = this.#cutter.rest();
+    return rest.length === 0 ? this.#sum.value : this.#sum.with(blockSum(rest, this.#sum.blocks));
+  }
+
+  async write(chunk: Uint8Array): Promise<void> {
+    this.#chunks.push(new Uint8Array(chunk));
+    this.#bytes += chunk.length;
+    for (const block of this.#cutter.add(chunk)) this.#sum.add(blockSum(block, this.#sum.blocks));
+  }
+
+  async commit(): Promise<SnapshotInfo> {
+    const source = new MemorySource(this.#meta, this.checksum, new Uint8Array(Buffer.concat(this.#chunks)));
+    this.#keep(source);
+    return source;
+  }
+
+  async abort(): Promise<void> {
+    this.#chunks.length = 0;
+  }
+}
+
+class MemorySource implements SnapshotSource {
+  readonly meta: SnapshotMeta;
+  readonly checksum: number;
+  readonly #data: Uint8Array;
+
+  constructor(meta: SnapshotMeta, checksum: number, data: Uint8Array) {
+    this.meta = meta;
+    this.checksum = checksum;
+    this.#data = data;
+  }
+
+  get bytes(): number {
+    return this.#data.length;
+  }
+
+  async read(offset: number, length: number): Promise<Uint8Array> {
+    return this.#data.subarray(offset, offset + length);
+  }
+
+  async close(): Promise<void> {}
 }

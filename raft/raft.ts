@@ -22,7 +22,7 @@ import {
 import { checkMessage } from './message-check.js';
 import { ProposalQueue, type Proposal } from './proposals.js';
 import { ReadWaiters } from './read-waiters.js';
-import { Snapshotter } from './snapshotter.js';
+import { Snapshotter, chunksOf } from './snapshotter.js';
 import { PeerWatch } from './peer-watch.js';
 import type { Message } from './core/messages.js';
 import type { Persist, Ready, Role, SoftState } from './core/ready.js';
@@ -39,7 +39,9 @@ export interface RaftLimits extends CoreLimits {
   readonly snapshotEveryBytes: number;
   readonly trailingEntriesMax: number;
   readonly trailingBytesMax: number;
+  readonly transferTrailingBytesMax: number;
   readonly snapshotBytesMax: number;
+  readonly snapshotReadBytes: number;
   readonly snapshotPieceBytes: number;
   readonly snapshotPiecesInFlightMax: number;
   readonly snapshotPieceRetryTicks: number;
@@ -94,7 +96,9 @@ export const defaultRaftLimits: RaftLimits = {
   snapshotEveryBytes: limits.snapshotEveryBytes,
   trailingEntriesMax: limits.trailingEntriesMax,
   trailingBytesMax: limits.trailingBytesMax,
+  transferTrailingBytesMax: limits.transferTrailingBytesMax,
   snapshotBytesMax: limits.snapshotBytesMax,
+  snapshotReadBytes: limits.snapshotReadBytes,
   snapshotPieceBytes: limits.snapshotPieceBytes,
   snapshotPiecesInFlightMax: limits.snapshotPiecesInFlightMax,
   snapshotPieceRetryTicks: limits.snapshotPieceRetryTicks,
@@ -133,16 +137,19 @@ export class Raft<Result> {
 
   /** Loads what the member had, restores its state machine and starts its clock. */
   static async start<Result>(options: RaftOptions<Result>): Promise<Raft<Result>> {
-    const { storage, snapshots, fsm, configuration } = options;
-    const snapshot = await snapshots.load();
+    const { storage, snapshots, fsm, configuration, clock } = options;
+    const limitsOfGroup = { ...defaultRaftLimits, ...options.limits };
+    const snapshot = await snapshots.open();
     const saved = await storage.load();
     const from = snapshot?.meta.index ?? 0;
-    if ((saved.snapshotMeta?.index ?? 0) > from) {
+    // An older snapshot than the log was told of will do, as long as the log reaches back to it.
+    const reaches = saved.entries.length > 0 && saved.entries[0]!.index <= from + 1;
+    if ((saved.snapshotMeta?.index ?? 0) > from && !reaches) {
       throw corrupt(`the log begins behind a snapshot at ${saved.snapshotMeta!.index}, which is missing`);
     }
     const log = MemoryLog.load(snapshot?.meta ?? null, saved.entries);
     if (snapshot !== null) {
-      await fsm.restore(snapshot.data);
+      await fsm.restore(chunksOf(snapshot, limitsOfGroup.snapshotReadBytes, clock));
       const savedEnd = saved.entries.at(-1)?.index ?? saved.snapshotMeta?.index ?? 0;
       // A crash between the snapshot's save and the log's left a log that does not reach it, or
       // contradicts it.
@@ -150,15 +157,19 @@ export class Raft<Result> {
         await storage.save({ snapshot: snapshot.meta, entries: [], mustSync: true });
       }
     }
-    const limitsOfGroup = { ...defaultRaftLimits, ...options.limits };
     const core = new RaftCore(
       { ...limitsOfGroup, id: options.id, configuration, random: options.random },
       { hardState: saved.hardState, log, applied: from as LogIndex },
     );
-    return new Raft(options, limitsOfGroup, core);
+    return new Raft(options, limitsOfGroup, core, snapshot?.bytes ?? 0);
   }
 
-  private constructor(options: RaftOptions<Result>, raftLimits: RaftLimits, core: RaftCore) {
+  private constructor(
+    options: RaftOptions<Result>,
+    raftLimits: RaftLimits,
+    core: RaftCore,
+    snapshotBytes: number,
+  ) {
     this.id = options.id;
     this.#options = options;
     this.#limits = raftLimits;
@@ -170,8 +181,17 @@ export class Raft<Result> {
       core,
       fsm: options.fsm,
       store: options.snapshots,
+      clock: options.clock,
+      bytes: snapshotBytes,
       limits: raftLimits,
-      send: (letter) => options.transport.send(letter.to, letter),
+      send: (letter) => {
+        if (this.#state !== 'ended') options.transport.send(letter.to, letter);
+      },
+      arrived: (message) => {
+        if (this.#state === 'ended') return;
+        this.#guard(() => this.#core.step(message));
+        this.#schedule();
+      },
       observe: (observation) => this.#observe(observation),
       fail: (error) => this.#fail(error),
     });
@@ -405,8 +425,8 @@ export class Raft<Result> {
 
   #take(letter: Letter): void {
     if (letter.type === 'snapshot-piece-accepted') return this.#snapshotter.pieceAccepted(letter);
-    const message = letter.type === 'snapshot-piece' ? this.#snapshotter.receivePiece(letter) : letter;
-    if (message !== undefined) this.#core.step(message);
+    if (letter.type === 'snapshot-piece') return this.#snapshotter.receivePiece(letter);
+    this.#core.step(letter);
   }
 
   /** The transport lost letters to this peer: the leader goes on carefully. */
@@ -550,12 +570,12 @@ export class Raft<Result> {
       ...(persist.snapshot !== null && { snapshot: persist.snapshot.meta }),
     };
     const due = this.#snapshotter.takeCompaction();
-    if (due === null && persist.snapshot === null) return storage.save(batch);
-    return (async () => {
-      if (due !== null) await storage.compact(due.toIndex, due.snapshot);
-      if (persist.snapshot !== null) await this.#snapshotter.install(persist.snapshot);
-      await storage.save(batch);
-    })();
+    // The log begins anew behind an installed snapshot: nothing is left to compact.
+    if (persist.snapshot !== null) {
+      return this.#snapshotter.install(persist.snapshot).then(() => storage.save(batch));
+    }
+    if (due === null) return storage.save(batch);
+    return storage.compact(due.toIndex, due.snapshot).then(() => storage.save(batch));
   }
 
   #restore(snapshot: NonNullable<Persist['snapshot']>): void {
@@ -725,6 +745,7 @@ export class Raft<Result> {
   #end(cause?: unknown): void {
     this.#state = 'ended';
     this.#timer?.cancel();
+    this.#snapshotter.stop();
     if (this.#transfer !== null) this.#endTransfer(this.#stoppedError(cause));
     this.#draining?.resolve();
     this.#proposals.rejectAll(

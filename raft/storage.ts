@@ -50,16 +50,37 @@ export interface LogStorage {
   compact(toIndex: LogIndex, snapshot: SnapshotMeta): Promise<void>;
 }
 
-export interface StoredSnapshot {
+export interface SnapshotInfo {
   readonly meta: SnapshotMeta;
-  readonly data: Uint8Array;
+  /** Of the content. */
+  readonly bytes: number;
+  /** Of the content, the same wherever the same bytes are stored: `ContentSum`. */
+  readonly checksum: number;
+}
+
+/** A snapshot that is being written. One call at a time; after `commit` or `abort` none. */
+export interface SnapshotSink {
+  /** Bytes of content so far. */
+  readonly bytes: number;
+  /** Of the content so far, as `SnapshotInfo.checksum`. */
+  readonly checksum: number;
+  /** The chunk may be used again as soon as this resolves. Not durable before `commit`. */
+  write(chunk: Uint8Array): Promise<void>;
+  /** Resolves when the snapshot is durable under its final name; older ones may go then. */
+  commit(): Promise<SnapshotInfo>;
+  /** Leaves nothing behind. */
+  abort(): Promise<void>;
+}
+
+/** A stored snapshot, open for reading; it stays readable when newer ones replace it, until `close`. */
+export interface SnapshotSource extends SnapshotInfo {
+  /** Content from `offset` on, `length` bytes or what there is; rejects when it does not match its checksum. */
+  read(offset: number, length: number): Promise<Uint8Array>;
+  close(): Promise<void>;
 }
 
 export interface SnapshotStore {
-  /** Resolves when the snapshot is durable under its final name; may then drop older ones. */
-  save(meta: SnapshotMeta, data: Uint8Array): Promise<void>;
-  /** The newest intact one; null when there is none. */
-  latest(): Promise<SnapshotMeta | null>;
-  /** The newest intact one with its bytes (checksummed); null when there is none. */
-  load(): Promise<StoredSnapshot | null>;
+  create(meta: SnapshotMeta): Promise<SnapshotSink>;
+  /** The newest intact one; null when there is none. Rejects when there are some and all are damaged. */
+  open(): Promise<SnapshotSource | null>;
 }

@@ -130,6 +130,7 @@ class StoreMember {
     options.inspect?.({ raft, store: fsm.store, watches: hub });
     raft.observe((observation) => {
       if (observation.type === 'snapshot-refused') ctx.note('snapshot not sent', { ...observation });
+      if (observation.type === 'snapshot-damaged') ctx.note('snapshot damaged', { ...observation });
       if (observation.type === 'role-changed') groupClock.lead(observation.role === 'leader');
       if (observation.type !== 'leader-changed') return;
       ctx.note('store leader', { leader: observation.leader ?? 'none', term: observation.term });
@@ -529,7 +530,6 @@ const letterTypes: Readonly<Record<Letter['type'], RaftLetter['type']>> = {
   'append-rejected': 'RaftAppendRejected',
   heartbeat: 'RaftHeartbeat',
   'heartbeat-reply': 'RaftHeartbeatReply',
-  snapshot: 'RaftSnapshot',
   'snapshot-piece': 'RaftSnapshotPiece',
   'snapshot-piece-accepted': 'RaftSnapshotPieceAccepted',
   'read-index': 'RaftReadIndex',

@@ -161,6 +161,11 @@ export class RaftCore implements LeaderContext {
     return this.#leader;
   }
 
+  /** From a leader, accepted, and not handed out in a `Ready` yet. */
+  get pendingSnapshot(): SnapshotMeta | null {
+    return this.#snapshot?.meta ?? null;
+  }
+
   // ---- inputs
 
   tick(): void {

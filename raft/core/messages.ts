@@ -66,7 +66,10 @@ export interface HeartbeatReply extends Letter {
   readonly readRound: number;
 }
 
-/** The core leaves `data` empty; the host fills in the bytes from its snapshot store before it sends. */
+/**
+ * From a core: a snapshot is to be sent. To a core: one has arrived. `data` is the host's; `Raft` leaves it empty
+ * and moves the content beside the core, in pieces (snapshot-pieces.ts).
+ */
 export interface SnapshotMessage extends Letter {
   readonly type: 'snapshot';
   readonly meta: SnapshotMeta;

@@ -36,6 +36,11 @@ export class ByteReader {
     return this.#at >= this.#buffer.length;
   }
 
+  /** Whether a zero byte comes next, which stays to be read. */
+  peekIsZero(): boolean {
+    return this.#buffer[this.#at] === 0;
+  }
+
   u8(): number {
     return this.#buffer[this.#take(1)]!;
   }

@@ -7,6 +7,9 @@ export const DISK_LIMITS = {
   /** A record that claims more than this is not a record: its length field is damaged. */
   recordBytesMax: 1024 * 1024 * 1024,
   snapshotsKept: 2,
+  /** A snapshot that is being written is synced each time that so much of it is not. */
+  snapshotSyncBytes: 4 * 1024 * 1024,
+  snapshotHeaderBytesMax: 1024 * 1024,
   /** What a disk may lose or keep on its own: the unit of torn writes. */
   sectorBytes: 512,
 } as const;

@@ -1,37 +1,42 @@
 /**
- * Snapshots on disk: `snapshot-<index>-<term>.snap`, written under a temporary name, synced, renamed, and
- * the folder synced, so that a name that counts always holds a whole snapshot. The newest two are kept.
- * Header and data are each guarded by a CRC-32C; a snapshot that does not check is passed over for an older
- * one and named in `damaged`.
+ * Snapshots on disk: `snapshot-<index>-<term>.snap`, written block by block under a temporary name, synced,
+ * renamed, and the folder synced, so that a name that counts always holds a whole snapshot (snapshot-file.ts).
+ * The newest two are kept. One that does not check is passed over for an older one, named in `damaged`, and
+ * removed once a newer one is durable. No call holds more than a block in memory.
  */
 import type { SnapshotMeta } from '../core/types.js';
-import type { SnapshotStore, StoredSnapshot } from '../storage.js';
-import { ByteReader, MalformedBytes } from './byte-reader.js';
-import { ByteWriter } from './byte-writer.js';
-import { crc32c } from './crc32c.js';
-import type { Disk } from './disk.js';
+import type { SnapshotInfo, SnapshotSink, SnapshotSource, SnapshotStore } from '../storage.js';
+import { CONTENT_BLOCK_BYTES, BlockCutter, ContentSum, blockSum } from './content-sum.js';
+import type { Disk, DiskFile } from './disk.js';
 import { StorageError } from './errors.js';
 import { DISK_LIMITS } from './limits.js';
-import { readSnapshotMeta, writeSnapshotMeta } from './wal-record.js';
+import {
+  BLOCK_HEADER_BYTES,
+  type SnapshotLayout,
+  type SnapshotOwner,
+  encodeBlockHeader,
+  encodeSnapshotHeader,
+  encodeSnapshotTrailer,
+  readBlock,
+  readSnapshotLayout,
+  verifyContent,
+} from './snapshot-file.js';
 
-export interface SnapshotStoreOptions {
+export interface SnapshotStoreOptions extends SnapshotOwner {
   readonly disk: Disk;
-  /** A snapshot of another cluster or member is refused. */
-  readonly cluster: string;
-  readonly member: string;
 }
 
-const MAGIC = 0x4b53_4e50;
-const FORMAT_VERSION = 1;
 const NAME = /^snapshot-\d{16}-\d{16}\.snap$/;
-/** magic u32 | header length u32 | header crc u32, then the header, then the data. */
-const PREFIX_BYTES = 12;
+const TEMPORARY = /^snapshot-.*\.tmp$/;
 
 export class DiskSnapshots implements SnapshotStore {
   readonly #options: SnapshotStoreOptions;
-  readonly #damaged: StorageError[] = [];
-  /** What `latest` has checked already, by name. */
-  readonly #checked = new Map<string, SnapshotMeta>();
+  readonly #damaged = new Map<string, StorageError>();
+  /** What this process has written or read through already. */
+  readonly #verified = new Set<string>();
+  /** Temporary files that are being written. */
+  readonly #unfinished = new Set<string>();
+  #created = 0;
 
   constructor(options: SnapshotStoreOptions) {
     this.#options = options;
@@ -39,43 +44,44 @@ export class DiskSnapshots implements SnapshotStore {
 
   /** Snapshots found damaged so far, for the member's log and its health report. */
   get damaged(): readonly StorageError[] {
-    return this.#damaged;
+    return [...this.#damaged.values()];
   }
 
-  async save(meta: SnapshotMeta, data: Uint8Array): Promise<void> {
+  async create(meta: SnapshotMeta): Promise<SnapshotSink> {
     const { disk } = this.#options;
     const name = snapshotName(meta);
-    const temporary = `${name}.tmp`;
+    const temporary = `${name}.${++this.#created}.tmp`;
+    this.#unfinished.add(temporary);
     const file = await disk.open(temporary, 'create');
     await file.truncate(0);
-    await file.write(0, [this.#header(meta, data), data]);
-    await file.sync();
-    await file.close();
-    await disk.rename(temporary, name);
-    await disk.syncDirectory();
-    this.#checked.set(name, meta);
-    await this.#removeOld();
+    const header = encodeSnapshotHeader(this.#options, meta);
+    await file.write(0, [header]);
+    return new DiskSink(meta, file, header, {
+      keep: async () => {
+        await disk.rename(temporary, name);
+        await disk.syncDirectory();
+        this.#unfinished.delete(temporary);
+        this.#verified.add(name);
+        this.#damaged.delete(name);
+        await this.#tidy();
+      },
+      discard: async () => {
+        this.#unfinished.delete(temporary);
+        await disk.remove(temporary);
+      },
+    });
   }
 
-  async latest(): Promise<SnapshotMeta | null> {
-    const newest = (await this.#names()).at(-1);
-    const checked = newest === undefined ? undefined : this.#checked.get(newest);
-    return checked ?? (await this.load())?.meta ?? null;
-  }
-
-  async load(): Promise<StoredSnapshot | null> {
+  async open(): Promise<SnapshotSource | null> {
     // The rename of a process that was killed right after it may not be durable yet; what is found must be.
     await this.#options.disk.syncDirectory();
-    const names = await this.#names();
     let damage: StorageError | undefined;
-    for (const name of names.toReversed()) {
+    for (const name of (await this.#names()).toReversed()) {
       try {
-        const snapshot = await this.#read(name);
-        this.#checked.set(name, snapshot.meta);
-        return snapshot;
+        return await this.#open(name);
       } catch (error) {
         if (!(error instanceof StorageError) || error.code !== 'SnapshotCorrupt') throw error;
-        this.#damaged.push(error);
+        this.#noteDamage(name, error);
         damage ??= error;
       }
     }
@@ -83,88 +89,160 @@ export class DiskSnapshots implements SnapshotStore {
     return null;
   }
 
+  async #open(name: string): Promise<SnapshotSource> {
+    const known = this.#damaged.get(name);
+    if (known !== undefined) throw known;
+    const file = await this.#options.disk.open(name, 'existing');
+    try {
+      const layout = await readSnapshotLayout(file, this.#options);
+      if (!this.#verified.has(name)) await verifyContent(file, layout);
+      this.#verified.add(name);
+      return new DiskSource(file, layout, (error) => this.#noteDamage(name, error));
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
+  }
+
+  #noteDamage(name: string, error: StorageError): void {
+    this.#verified.delete(name);
+    this.#damaged.set(name, error);
+  }
+
   /** Oldest first. Names sort as their indexes do. */
   async #names(): Promise<string[]> {
     return (await this.#options.disk.list()).filter((name) => NAME.test(name)).sort();
   }
 
-  #header(meta: SnapshotMeta, data: Uint8Array): Uint8Array {
-    const header = new ByteWriter();
-    header.varint(FORMAT_VERSION);
-    header.utf8(this.#options.cluster);
-    header.utf8(this.#options.member);
-    writeSnapshotMeta(header, meta);
-    header.varint(data.length);
-    header.u32(crc32c(data));
-    const out = new ByteWriter(PREFIX_BYTES + header.length);
-    out.u32(MAGIC);
-    out.u32(header.length);
-    out.u32(crc32c(header.view()));
-    out.raw(header.view());
-    return out.toBytes();
-  }
-
-  async #read(name: string): Promise<StoredSnapshot> {
-    const file = await this.#options.disk.open(name, 'existing');
-    const bytes = await file.read(0, await file.size());
-    await file.close();
-    try {
-      return this.#decode(name, bytes);
-    } catch (cause) {
-      if (!(cause instanceof MalformedBytes)) throw cause;
-      throw new StorageError(
-        'SnapshotCorrupt',
-        cause.message,
-        { file: name, offset: cause.offset },
-        { cause },
-      );
-    }
-  }
-
-  #decode(name: string, bytes: Uint8Array): StoredSnapshot {
-    const reader = new ByteReader(bytes);
-    if (reader.u32() !== MAGIC) reader.fail('not a snapshot');
-    const headerLength = reader.u32();
-    const headerCrc = reader.u32();
-    const header = new ByteReader(reader.raw(headerLength));
-    if (crc32c(bytes.subarray(PREFIX_BYTES, PREFIX_BYTES + headerLength)) !== headerCrc) {
-      reader.fail('the header does not match its checksum');
-    }
-    const version = header.varint();
-    if (version !== FORMAT_VERSION)
-      this.#refuse(name, `it has format version ${version}, this program reads another`);
-    const cluster = header.utf8();
-    if (cluster !== this.#options.cluster) {
-      this.#refuse(name, `it belongs to cluster "${cluster}", this member to "${this.#options.cluster}"`);
-    }
-    const member = header.utf8();
-    if (member !== this.#options.member) {
-      this.#refuse(name, `it belongs to member "${member}", this member is "${this.#options.member}"`);
-    }
-    const meta = readSnapshotMeta(header);
-    const length = header.varint();
-    const dataCrc = header.u32();
-    const from = reader.offset;
-    const data = reader.raw(length);
-    reader.expectEnd();
-    if (crc32c(data) !== dataCrc) reader.fail(`the data from byte ${from} on do not match their checksum`);
-    return { meta, data: new Uint8Array(data.buffer, data.byteOffset, data.byteLength) };
-  }
-
-  #refuse(name: string, reason: string): never {
-    throw new StorageError('ForeignDirectory', reason, { file: name });
-  }
-
-  async #removeOld(): Promise<void> {
+  async #tidy(): Promise<void> {
     const { disk } = this.#options;
-    const names = await this.#names();
-    const unfinished = (await disk.list()).filter((name) => /^snapshot-.*\.tmp$/.test(name));
-    const old = names.slice(0, Math.max(0, names.length - DISK_LIMITS.snapshotsKept));
-    for (const name of [...old, ...unfinished]) {
+    const all = await disk.list();
+    const intact = all.filter((name) => NAME.test(name) && !this.#damaged.has(name)).sort();
+    const old = new Set(intact.slice(0, Math.max(0, intact.length - DISK_LIMITS.snapshotsKept)));
+    const newest = intact.at(-1)!;
+    const goes = (name: string): boolean =>
+      old.has(name) ||
+      (this.#damaged.has(name) && name < newest) ||
+      (TEMPORARY.test(name) && !this.#unfinished.has(name));
+    const gone = all.filter(goes);
+    for (const name of gone) {
       await disk.remove(name);
-      this.#checked.delete(name);
+      this.#verified.delete(name);
+      this.#damaged.delete(name);
     }
-    if (old.length + unfinished.length > 0) await disk.syncDirectory();
+    if (gone.length > 0) await disk.syncDirectory();
+  }
+}
+
+interface Ending {
+  keep(): Promise<void>;
+  discard(): Promise<void>;
+}
+
+class DiskSink implements SnapshotSink {
+  readonly #meta: SnapshotMeta;
+  readonly #file: DiskFile;
+  readonly #header: Uint8Array;
+  readonly #ending: Ending;
+  readonly #cutter = new BlockCutter();
+  readonly #sum = new ContentSum();
+  #offset: number;
+  #bytes = 0;
+  #unsynced = 0;
+
+  constructor(meta: SnapshotMeta, file: DiskFile, header: Uint8Array, ending: Ending) {
+    this.#meta = meta;
+    this.#file = file;
+    this.#header = header;
+    this.#ending = ending;
+    this.#offset = header.length;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get checksum(): number {
+    const rest = this.#cutter.rest();
+    return rest.length === 0 ? this.#sum.value : this.#sum.with(blockSum(rest, this.#sum.blocks));
+  }
+
+  async write(chunk: Uint8Array): Promise<void> {
+    this.#bytes += chunk.length;
+    for (const block of this.#cutter.add(chunk)) await this.#put(block);
+  }
+
+  async commit(): Promise<SnapshotInfo> {
+    const rest = this.#cutter.rest();
+    if (rest.length > 0) await this.#put(rest);
+    const file = this.#file;
+    await file.write(this.#offset, [encodeSnapshotTrailer(this.#header, this.#bytes, this.#sum)]);
+    await file.sync();
+    await file.close();
+    await this.#ending.keep();
+    return { meta: this.#meta, bytes: this.#bytes, checksum: this.#sum.value };
+  }
+
+  async abort(): Promise<void> {
+    await this.#file.close();
+    await this.#ending.discard();
+  }
+
+  async #put(block: Uint8Array): Promise<void> {
+    const sum = blockSum(block, this.#sum.blocks);
+    this.#sum.add(sum);
+    await this.#file.write(this.#offset, [encodeBlockHeader(block.length, sum), block]);
+    this.#offset += BLOCK_HEADER_BYTES + block.length;
+    this.#unsynced += block.length;
+    // A little at a time, so that the log's next fsync does not wait for the whole of it.
+    if (this.#unsynced < DISK_LIMITS.snapshotSyncBytes) return;
+    this.#unsynced = 0;
+    await this.#file.sync();
+  }
+}
+
+class DiskSource implements SnapshotSource {
+  readonly meta: SnapshotMeta;
+  readonly bytes: number;
+  readonly checksum: number;
+  readonly #file: DiskFile;
+  readonly #layout: SnapshotLayout;
+  readonly #onDamage: (error: StorageError) => void;
+
+  constructor(file: DiskFile, layout: SnapshotLayout, onDamage: (error: StorageError) => void) {
+    this.meta = layout.meta;
+    this.bytes = layout.bytes;
+    this.checksum = layout.checksum;
+    this.#file = file;
+    this.#layout = layout;
+    this.#onDamage = onDamage;
+  }
+
+  async read(offset: number, length: number): Promise<Uint8Array> {
+    const end = Math.min(this.bytes, offset + length);
+    const parts: Uint8Array[] = [];
+    for (let at = offset; at < end;) {
+      const number = Math.floor(at / CONTENT_BLOCK_BYTES);
+      const block = await this.#block(number);
+      const from = at - number * CONTENT_BLOCK_BYTES;
+      const part = block.subarray(from, Math.min(block.length, from + end - at));
+      parts.push(part);
+      at += part.length;
+    }
+    return parts.length === 1 ? parts[0]! : new Uint8Array(Buffer.concat(parts));
+  }
+
+  async close(): Promise<void> {
+    await this.#file.close();
+  }
+
+  async #block(number: number): Promise<Uint8Array> {
+    try {
+      return (await readBlock(this.#file, this.#layout, number)).block;
+    } catch (error) {
+      if (error instanceof StorageError && error.code === 'SnapshotCorrupt') this.#onDamage(error);
+      throw error;
+    }
   }
 }
 

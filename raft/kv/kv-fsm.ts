@@ -4,6 +4,7 @@ import type { Fsm, FsmSnapshot } from '../fsm.js';
 import { decodeCommand } from './command-codec.js';
 import { KvError } from './errors.js';
 import { type Applied, KvStore } from './kv-store.js';
+import { KvSnapshotReader } from './snapshot-reader.js';
 
 /** The result is null for entries that carry no command (a leader's no-op, a configuration). */
 export class KvFsm implements Fsm<Applied | null> {
@@ -18,12 +19,13 @@ export class KvFsm implements Fsm<Applied | null> {
   }
 
   snapshot(): FsmSnapshot {
-    const snapshot = this.store.snapshot();
-    return { persist: () => snapshot.toBytes() };
+    return this.store.snapshot();
   }
 
-  restore(data: Uint8Array): void {
-    this.store.restore(data);
+  async restore(chunks: AsyncIterable<Uint8Array>): Promise<void> {
+    const reader = new KvSnapshotReader();
+    for await (const chunk of chunks) reader.add(chunk);
+    this.store.adopt(reader);
   }
 
   /** Bytes that are no command are refused alike on every member. */

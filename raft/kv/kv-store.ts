@@ -11,7 +11,8 @@ import { KvError } from './errors.js';
 import { Leases } from './leases.js';
 import { KV_LIMITS } from './limits.js';
 import { readRange } from './range.js';
-import { KvSnapshot, hashOf, restoreInto } from './snapshot.js';
+import { KvSnapshot, hashOf } from './snapshot.js';
+import { KvSnapshotReader } from './snapshot-reader.js';
 import { checkReadable, compacted, deleteKey, futureRevision, hasPut, isReadOnly, runTxn } from './txn.js';
 import { checkRange, checkTxn } from './txn-check.js';
 import type {
@@ -219,10 +220,15 @@ export class KvStore {
    * unchanged.
    */
   restore(bytes: Uint8Array): void {
-    const versions = new Versions();
-    const leases = new Leases();
-    const alarms = new Alarms();
-    const appliedIndex = restoreInto(versions, leases, alarms, bytes);
+    const reader = new KvSnapshotReader();
+    reader.add(bytes);
+    this.adopt(reader);
+  }
+
+  /** As `restore`, of a snapshot that was read bit by bit. */
+  adopt(reader: KvSnapshotReader): void {
+    reader.finish();
+    const { versions, leases, alarms, appliedIndex } = reader;
     assert(appliedIndex >= this.#appliedIndex, 'a snapshot never takes the state back');
     this.#versions = versions;
     this.#leases = leases;

@@ -16,4 +16,8 @@ export const KV_LIMITS = {
   watchBatchEventsMax: 512,
   watchBatchBytesMax: 1024 * 1024,
   snapshotChunkBytes: 64 * 1024,
+  /** Keys that a snapshot looks at before it lets others have their turn. */
+  snapshotScanMax: 2048,
+  /** A chunk and the largest version after it, or all leases: more is not a frame. */
+  snapshotFrameBytesMax: 1024 * 1024 * 1024,
 } as const;

@@ -47,6 +47,14 @@ export class RevisionLog {
     }
   }
 
+  /** The records in [from, to) as they are now, whatever is pushed or dropped later. Costs a pointer per 4096. */
+  view(from: number, to: number): RevisionLogView {
+    assert(from >= this.#head && to <= this.#tail);
+    const first = Math.floor((from - this.#base) / CHUNK_LENGTH);
+    const chunks = this.#chunks.slice(first, Math.ceil((to - this.#base) / CHUNK_LENGTH));
+    return new RevisionLogView(chunks, (from - this.#base) % CHUNK_LENGTH, to - from);
+  }
+
   /** The position of the first record at or after `revision`; `tail` when there is none. */
   seek(revision: Revision): number {
     let low = this.#head;
@@ -57,5 +65,24 @@ export class RevisionLog {
       else high = middle;
     }
     return low;
+  }
+}
+
+/** Chunks are only ever appended to, so that sharing them is safe. */
+export class RevisionLogView implements Iterable<KeyValue> {
+  readonly length: number;
+  readonly #chunks: readonly (readonly KeyValue[])[];
+  readonly #offset: number;
+
+  constructor(chunks: readonly (readonly KeyValue[])[], offset: number, length: number) {
+    this.#chunks = chunks;
+    this.#offset = offset;
+    this.length = length;
+  }
+
+  *[Symbol.iterator](): Generator<KeyValue> {
+    for (let at = this.#offset; at < this.#offset + this.length; at++) {
+      yield this.#chunks[Math.floor(at / CHUNK_LENGTH)]![at % CHUNK_LENGTH]!;
+    }
   }
 }

@@ -1,80 +1,130 @@
 /**
- * The whole state as bytes, and its hash. First what compaction left behind (one version a key, in key
- * order), then every change since, in order: a reader rebuilds tree and log in one pass. Only what the
- * compaction revision leaves visible is written, so the bytes do not depend on how far `compactStep` has
- * come. Frames of about 64 KiB, each:
+ * The whole state as bytes, and its hash. First what compaction left behind (one version a key, in key order), then
+ * every change since, in order: a reader rebuilds tree and log in one pass. Only what the compaction revision leaves
+ * visible is written, so the bytes do not depend on how far `compactStep` has come. A snapshot is captured without a
+ * walk: versions never change once written and the log only grows, so it reads the state of its revision out of the
+ * living one while that goes on; all it asks is that compaction frees nothing meanwhile. Frames of about 64 KiB, each:
  *   payload length u32 | CRC-32C of the payload u32, continued from the frame before | payload
  */
-import { ByteReader, ByteWriter, MalformedBytes, crc32c } from '../disk/index.js';
+import { type ByteReader, ByteWriter, crc32c } from '../disk/index.js';
 import type { Alarms } from './alarms.js';
 import { ALARM_TYPES } from './command-codec.js';
-import { KvError } from './errors.js';
 import type { Leases } from './leases.js';
 import { KV_LIMITS } from './limits.js';
-import type { KeyValue, Revision } from './types.js';
+import type { RevisionLogView } from './revision-log.js';
+import type { Key, KeyValue, Revision } from './types.js';
 import { leaseId, revision } from './types.js';
 import type { Versions } from './versions.js';
 
-const MAGIC = 0x4b42_4b56;
-/** 2 added alarms and the digest of the live keys. */
-const FORMAT_VERSION = 2;
-const FORMAT_VERSION_MIN = 1;
-const FRAME_HEADER_BYTES = 8;
+export const MAGIC = 0x4b42_4b56;
+/**
+ * 2 added alarms and the digest of the live keys, 3 ends the first part with an empty key instead of counting
+ * it beforehand.
+ */
+export const FORMAT_VERSION = 3;
+export const FORMAT_VERSION_MIN = 1;
+export const FRAME_HEADER_BYTES = 8;
+export const END_OF_BASE = '';
 
 export class KvSnapshot {
   readonly #head: Uint8Array;
-  readonly #kvs: readonly KeyValue[];
+  readonly #compactRevision: Revision;
+  readonly #versions: Versions;
+  readonly #changes: RevisionLogView;
+  readonly #release: () => void;
 
-  /** Takes references only: versions never change once written. */
   constructor(versions: Versions, leases: Leases, alarms: Alarms, appliedIndex: number) {
-    const base = baseOf(versions);
-    const changes = changesOf(versions, versions.revision);
-    this.#head = encodeHead(versions, leases, alarms, appliedIndex, base.length, changes.length);
-    this.#kvs = base.concat(changes);
+    const { log, compactRevision } = versions;
+    this.#versions = versions;
+    this.#compactRevision = compactRevision;
+    this.#changes = log.view(log.seek(compactRevision), log.tail);
+    this.#head = encodeHead(versions, leases, alarms, appliedIndex);
+    this.#release = versions.hold();
   }
 
-  /** The encoded frames one after another; each is a buffer of its own. */
+  /**
+   * The encoded frames one after another, each a buffer of its own; an empty one only says that enough work was done at a
+   * time. Commands may be applied between any two.
+   */
   *chunks(): Generator<Uint8Array> {
-    let sum = 0;
-    const frame = new ByteWriter(KV_LIMITS.snapshotChunkBytes * 2);
-    const seal = (): Uint8Array => {
-      sum = crc32c(frame.view(FRAME_HEADER_BYTES), sum);
-      frame.patchU32(0, frame.length - FRAME_HEADER_BYTES);
-      frame.patchU32(4, sum);
-      const bytes = frame.toBytes();
-      begin(frame);
-      return bytes;
-    };
-    begin(frame);
-    frame.raw(this.#head);
-    for (const kv of this.#kvs) {
-      writeKeyValue(frame, kv);
-      if (frame.length >= KV_LIMITS.snapshotChunkBytes) yield seal();
+    try {
+      const frame = new FrameWriter();
+      frame.out.raw(this.#head);
+      yield* this.#base(frame);
+      frame.out.latin1(END_OF_BASE);
+      frame.out.varint(this.#changes.length);
+      for (const kv of this.#changes) {
+        writeKeyValue(frame.out, kv);
+        if (frame.isFull) yield frame.seal();
+      }
+      if (!frame.isEmpty) yield frame.seal();
+    } finally {
+      this.release();
     }
-    if (frame.length > FRAME_HEADER_BYTES) yield seal();
+  }
+
+  /** To be called when it is not wanted any more; the end of `chunks` does so, too. */
+  release(): void {
+    this.#release();
   }
 
   toBytes(): Uint8Array {
-    const chunks = [...this.chunks()];
-    const bytes = new Uint8Array(chunks.reduce((sum, chunk) => sum + chunk.length, 0));
-    let at = 0;
-    for (const chunk of chunks) {
-      bytes.set(chunk, at);
-      at += chunk.length;
+    return new Uint8Array(Buffer.concat([...this.chunks()]));
+  }
+
+  *#base(frame: FrameWriter): Generator<Uint8Array> {
+    const versions = this.#versions;
+    const at = this.#compactRevision;
+    for (let from: Key | null = ''; from !== null;) {
+      let left = KV_LIMITS.snapshotScanMax;
+      let next: Key | null = null;
+      versions.index.scan(from, null, (entry) => {
+        if (left-- === 0 || frame.isFull) {
+          next = entry.key;
+          return false;
+        }
+        const kv = versions.visible(entry, at);
+        if (kv !== undefined && kv.modRevision < at) writeKeyValue(frame.out, kv);
+        return true;
+      });
+      from = next;
+      yield frame.isFull ? frame.seal() : NO_BYTES;
     }
-    return bytes;
   }
 }
 
-/**
- * Fills empty versions and leases; returns the applied index. Throws `KvError` when the bytes are damaged.
- */
-export function restoreInto(versions: Versions, leases: Leases, alarms: Alarms, bytes: Uint8Array): number {
-  try {
-    return decodeInto(versions, leases, alarms, new ByteReader(unframe(bytes)));
-  } catch (cause) {
-    if (!(cause instanceof MalformedBytes)) throw cause;
-    throw new KvError('InvalidArgument', `the snapshot is damaged: ${cause.message}`);
+const NO_BYTES = new Uint8Array(0);
+
+class FrameWriter {
+  readonly out = new ByteWriter(4096);
+  #sum = 0;
+
+  constructor() {
+    this.#begin();
+  }
+
+  get isFull(): boolean {
+    return this.out.length >= KV_LIMITS.snapshotChunkBytes;
+  }
+
+  get isEmpty(): boolean {
+    return this.out.length === FRAME_HEADER_BYTES;
+  }
+
+  seal(): Uint8Array {
+    const { out } = this;
+    this.#sum = crc32c(out.view(FRAME_HEADER_BYTES), this.#sum);
+    out.patchU32(0, out.length - FRAME_HEADER_BYTES);
+    out.patchU32(4, this.#sum);
+    const bytes = out.toBytes();
+    this.#begin();
+    return bytes;
+  }
+
+  #begin(): void {
+    this.out.clear();
+    this.out.u32(0);
+    this.out.u32(0);
   }
 }
 
@@ -113,20 +163,7 @@ function changesOf(versions: Versions, upTo: Revision): KeyValue[] {
   return changes;
 }
 
-function begin(frame: ByteWriter): void {
-  frame.clear();
-  frame.u32(0);
-  frame.u32(0);
-}
-
-function encodeHead(
-  versions: Versions,
-  leases: Leases,
-  alarms: Alarms,
-  appliedIndex: number,
-  baseCount: number,
-  changeCount: number,
-): Uint8Array {
+function encodeHead(versions: Versions, leases: Leases, alarms: Alarms, appliedIndex: number): Uint8Array {
   const out = new ByteWriter();
   out.u32(MAGIC);
   out.varint(FORMAT_VERSION);
@@ -148,67 +185,7 @@ function encodeHead(
     out.utf8(alarm.member);
   }
   out.u32(versions.digest);
-  out.varint(baseCount);
-  out.varint(changeCount);
   return out.toBytes();
-}
-
-function decodeInto(versions: Versions, leases: Leases, alarms: Alarms, reader: ByteReader): number {
-  if (reader.u32() !== MAGIC) reader.fail('not a snapshot of the key-value store');
-  const version = reader.varint();
-  if (version < FORMAT_VERSION_MIN || version > FORMAT_VERSION) {
-    const read = `${FORMAT_VERSION_MIN} to ${FORMAT_VERSION}`;
-    reader.fail(`format version ${version}, this program reads ${read}`);
-  }
-  const appliedIndex = reader.varint();
-  versions.revision = revision(reader.varint());
-  versions.compactRevision = revision(reader.varint());
-  leases.advanceClock(reader.f64());
-  for (let left = reader.varint(); left > 0; left--) {
-    leases.restore({
-      id: leaseId(reader.varint()),
-      ttlMs: reader.f64(),
-      deadlineMs: reader.f64(),
-      keys: new Set(),
-    });
-  }
-  if (version >= 2) readAlarms(reader, alarms);
-  const digest = version >= 2 ? reader.u32() : null;
-  const baseCount = reader.varint();
-  const changeCount = reader.varint();
-  for (let left = baseCount; left > 0; left--) versions.restoreBase(readKeyValue(reader));
-  for (let left = changeCount; left > 0; left--) versions.restoreChange(readKeyValue(reader));
-  reader.expectEnd();
-  if (digest !== null && digest !== versions.digest) reader.fail('the keys are not what their digest says');
-  versions.index.scanLive('', null, (entry) => {
-    leases.reattach(entry.key, leaseId(0), entry.newest.lease);
-    return true;
-  });
-  return appliedIndex;
-}
-
-function readAlarms(reader: ByteReader, alarms: Alarms): void {
-  for (let left = reader.varint(); left > 0; left--) {
-    const code = reader.u8();
-    const type = ALARM_TYPES[code] ?? reader.fail(`unknown alarm ${code}`);
-    alarms.raise({ type, member: reader.utf8() });
-  }
-}
-
-/** The payloads joined, every frame checked. */
-function unframe(bytes: Uint8Array): Uint8Array {
-  const reader = new ByteReader(bytes);
-  const out = new ByteWriter(bytes.length);
-  let sum = 0;
-  while (!reader.done) {
-    const length = reader.u32();
-    const expected = reader.u32();
-    const payload = reader.raw(length);
-    sum = crc32c(payload, sum);
-    if (sum !== expected) reader.fail('a frame does not match its checksum');
-    out.raw(payload);
-  }
-  return out.view();
 }
 
 function writeKeyValue(out: ByteWriter, kv: KeyValue): void {
@@ -221,7 +198,7 @@ function writeKeyValue(out: ByteWriter, kv: KeyValue): void {
   out.bytes(kv.value);
 }
 
-function readKeyValue(reader: ByteReader): KeyValue {
+export function readKeyValue(reader: ByteReader): KeyValue {
   const key = reader.latin1();
   const version = reader.varint();
   const modRevision = revision(reader.varint());

@@ -37,6 +37,7 @@ export class Versions {
   digest = 0;
   /** Up to where `compactStep` has come; -1: nothing to do. */
   #compactCursor = -1;
+  #holds = 0;
 
   write(key: Key, value: Uint8Array, lease: LeaseId, at: Revision): Change {
     const entry = this.index.get(key);
@@ -101,10 +102,10 @@ export class Versions {
 
   /**
    * Frees what compaction made unreachable, looking at no more than `recordsMax` changes; true while there
-   * is more.
+   * is more that it could free now.
    */
   compactStep(recordsMax: number): boolean {
-    if (this.#compactCursor < 0) return false;
+    if (this.#compactCursor < 0 || this.#holds > 0) return false;
     for (let left = recordsMax; left > 0; left--) {
       if (this.#compactCursor === this.log.tail) break;
       const kv = this.log.at(this.#compactCursor);
@@ -116,6 +117,16 @@ export class Versions {
     }
     this.#compactCursor = -1;
     return false;
+  }
+
+  /** Nothing is freed until the function returned is called: whoever reads an old revision needs it all. */
+  hold(): () => void {
+    this.#holds++;
+    let isHeld = true;
+    return () => {
+      if (isHeld) this.#holds--;
+      isHeld = false;
+    };
   }
 
   /** Of a snapshot: a version that compaction left behind, older than everything in the log. */

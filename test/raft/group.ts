@@ -9,11 +9,13 @@ import {
   MemorySnapshots,
   MemoryStorage,
   Raft,
+  joined,
   noMembers,
   type Clock,
   type Configuration,
   type Entry,
   type Fsm,
+  type FsmSnapshot,
   type LogStorage,
   type MemberId,
   type Letter,
@@ -109,12 +111,13 @@ export class Counter implements Fsm<number> {
     });
   }
 
-  snapshot(): { persist(): Uint8Array } {
+  snapshot(): FsmSnapshot {
     const text = JSON.stringify({ total: this.total, lastIndex: this.lastIndex });
-    return { persist: () => Buffer.from(text) };
+    return { chunks: () => [Buffer.from(text)] };
   }
 
-  restore(data: Uint8Array): void {
+  async restore(chunks: AsyncIterable<Uint8Array>): Promise<void> {
+    const data = await joined(chunks);
     const state = JSON.parse(Buffer.from(data).toString()) as { total: number; lastIndex: number };
     this.total = state.total;
     this.lastIndex = state.lastIndex;

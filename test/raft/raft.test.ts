@@ -268,7 +268,9 @@ describe('raft member', () => {
     await group.settled(save);
     const configuration = { voters: [a, b, c], learners: [] };
     const meta = { index: logIndex(50), term: asTerm(3), configuration };
-    await seat.snapshots.save(meta, Buffer.from(JSON.stringify({ total: 7, lastIndex: 50 })));
+    const sink = await seat.snapshots.create(meta);
+    await sink.write(Buffer.from(JSON.stringify({ total: 7, lastIndex: 50 })));
+    await sink.commit();
     await group.settled(group.start(a));
     const stats = group.raft(a).stats();
     assert.deepEqual([stats.firstIndex, stats.lastIndex, stats.appliedIndex, stats.term], [51, 50, 50, 3]);
@@ -361,6 +363,16 @@ describe('raft member', () => {
     const entry = { term: 1, index: 1, data: Buffer.from('{') };
     const meta = { index: 1, term: 1 };
     const twice = { voters: ['a', 'a'], learners: [] };
+    const piece = {
+      ...good,
+      type: 'snapshot-piece',
+      meta: { ...meta, configuration: { voters: [a], learners: [] } },
+      offset: 0,
+      total: 9,
+      checksum: 0,
+      data: entry.data,
+      dataChecksum: 0,
+    };
     const garbage: unknown[] = [
       null,
       'x',
@@ -374,9 +386,17 @@ describe('raft member', () => {
       { ...good, type: 'append', prevIndex: 0, prevTerm: 0, entries: [{ term: 1, index: 5 }] },
       { ...good, type: 'append', prevIndex: 0, prevTerm: 0, entries: [null] },
       { ...good, type: 'append', prevIndex: 0, prevTerm: 0, entries: [{ ...entry, type: 'config' }] },
-      { ...good, type: 'snapshot', meta: { index: 1, term: 1 }, data: new Uint8Array(0) },
-      { ...good, type: 'snapshot', meta: { ...meta, configuration: { voters: ['a'] } }, data: entry.data },
-      { ...good, type: 'snapshot', meta: { ...meta, configuration: twice }, data: entry.data },
+      {
+        ...good,
+        type: 'snapshot',
+        meta: { ...meta, configuration: { voters: [a], learners: [] } },
+        data: entry.data,
+      },
+      { ...piece, meta: { index: 1, term: 1 } },
+      { ...piece, meta: { ...meta, configuration: { voters: ['a'] } } },
+      { ...piece, meta: { ...meta, configuration: twice } },
+      { ...piece, offset: 9 },
+      { ...piece, checksum: -1 },
     ];
     for (const letter of garbage) assert.throws(() => leader.receive(from, letter), code('BadMessage'));
     assert.equal(await group.settled(leader.apply(bytes(1))), 1);

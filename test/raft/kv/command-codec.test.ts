@@ -143,7 +143,7 @@ describe('key-value state machine of a Raft group', () => {
     const captured = fsm.snapshot();
     fsm.apply([entry(2, encodeCommand({ type: 'txn', atMs: 0, txn: txn([put('a', '2'), put('b')]) }))]);
     const other = new KvFsm();
-    other.restore(await captured.persist());
+    await other.restore(slowly(captured.chunks()));
     assert.equal((other.store.hash() as { hash: number }).hash, hash);
     assert.deepEqual([other.store.revision, other.store.appliedIndex], [2, 1]);
   });
@@ -188,3 +188,7 @@ describe('snapshot of the key-value state', () => {
     new KvStore().restore(old);
   });
 });
+
+async function* slowly(chunks: Iterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  for (const chunk of chunks) yield chunk;
+}

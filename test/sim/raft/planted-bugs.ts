@@ -3,7 +3,14 @@
  * could have got wrong, most after a bug that some store once had. They live here only, wrapped around the real parts of a
  * member. docs/store-bugs.md is their table.
  */
-import { type Command, type LogStorage, type RaftCore, revision } from 'raft-consensus';
+import {
+  type Command,
+  type LogStorage,
+  type RaftCore,
+  revision,
+  type SnapshotMeta,
+  type SnapshotSink,
+} from 'raft-consensus';
 import type { MemberParts, MemberStorage, StoreClient, StoreLimits } from '../../../actors/store/index.js';
 import { StoreError } from '../../../actors/store/index.js';
 import type { FaultKind } from './swarm.js';
@@ -138,21 +145,28 @@ export const plantedBugs: readonly PlantedBug[] = [
     seedsMax: 40,
     finds: /state machine safety|snapshot|skipped/,
     storage: (storage) => {
-      let before: Uint8Array | undefined;
+      let before: readonly Uint8Array[] | undefined;
       const { snapshots } = storage;
-      return {
-        log: storage.log,
-        close: storage.close,
-        snapshots: {
-          latest: () => snapshots.latest(),
-          load: () => snapshots.load(),
-          save: (meta, data) => {
-            const saved = snapshots.save(meta, before ?? data);
-            before = data;
-            return saved;
+      const create = async (meta: SnapshotMeta): Promise<SnapshotSink> => {
+        const sink = await snapshots.create(meta);
+        const chunks: Uint8Array[] = [];
+        return {
+          get bytes() {
+            return sink.bytes;
           },
-        },
+          get checksum() {
+            return sink.checksum;
+          },
+          write: async (chunk) => void chunks.push(new Uint8Array(chunk)),
+          abort: () => sink.abort(),
+          commit: async () => {
+            for (const chunk of before ?? chunks) await sink.write(chunk);
+            before = chunks;
+            return sink.commit();
+          },
+        };
       };
+      return { ...storage, snapshots: { open: () => snapshots.open(), create } };
     },
   },
   {
