@@ -30,8 +30,9 @@ export const storeLimits = {
   /** More than this and history is cut to the last `compactionRetentionMinMs`: it is in memory and in every snapshot. */
   compactionHistoryBytesMax: 64 * 1024 * 1024,
   compactionRetentionMinMs: 5_000,
-  /** Records that one tick of compaction looks at. */
-  compactStepRecords: 5_000,
+  /** Records that one step of compaction looks at (1-2 ms), and the rest for others between two steps. */
+  compactStepRecords: 1_000,
+  compactPauseMs: 10,
   watchesMax: 10_000,
   requestsInFlightMax: 4_096,
   /** Requests whose second arrival is noticed. */

@@ -187,6 +187,9 @@ class StoreMember {
         this.#tellMember(message.from, { type: 'StoreDigests', from: name, points: this.#hashes.points() });
         return;
       }
+      case 'StoreCompactStep':
+        this.#compactStep();
+        return;
       case 'StoreDigests':
         this.#hashes.hear(message.from, message.points);
         return;
@@ -392,8 +395,8 @@ class StoreMember {
   #tick(): void {
     this.#ctx.setTimer('tick', this.#limits.leaseCheckIntervalMs, { type: 'StoreTick' });
     this.#watchers.progress();
-    this.#fsm.store.compactStep(this.#limits.compactStepRecords);
     this.#endIfCorrupt();
+    this.#compactStep();
     if (!this.#raft.isLeader()) {
       this.#leases.rest();
       this.#hashes.rest();
@@ -404,6 +407,11 @@ class StoreMember {
     const nowMs = this.#ctx.env.clock.monotonicMs();
     this.#compactIfDue(nowMs);
     this.#compareHashesIfDue(nowMs);
+  }
+
+  #compactStep(): void {
+    if (!this.#fsm.store.compactStep(this.#limits.compactStepRecords)) return;
+    this.#ctx.setTimer('compact', this.#limits.compactPauseMs, { type: 'StoreCompactStep' });
   }
 
   #compareHashesIfDue(nowMs: number): void {

@@ -66,7 +66,7 @@ export type StoreDigestLetter =
 
 /** Sent by the member to itself. */
 export interface StoreTick {
-  readonly type: 'StoreTick';
+  readonly type: 'StoreTick' | 'StoreCompactStep';
 }
 
 export type StoreMessage = StoreRequest | StoreWatchMessage | RaftLetter | StoreDigestLetter | StoreTick;

@@ -5,6 +5,9 @@
  */
 import {
   type Command,
+  decodeCommand,
+  encodeCommand,
+  KvError,
   type LogStorage,
   type RaftCore,
   revision,
@@ -12,6 +15,7 @@ import {
   type SnapshotSink,
 } from 'raft-consensus';
 import type { MemberParts, MemberStorage, StoreClient, StoreLimits } from '../../../actors/store/index.js';
+import type { Clock } from '../../../transport/index.js';
 import { StoreError } from '../../../actors/store/index.js';
 import type { FaultKind } from './swarm.js';
 
@@ -30,8 +34,8 @@ export interface PlantedBug {
   readonly finds: RegExp;
   /** Wraps what a member keeps on disk. */
   storage?(storage: MemberStorage): MemberStorage;
-  /** At each start of a member. */
-  member?(parts: MemberParts): void;
+  /** At each start of a member, with its clock. */
+  member?(parts: MemberParts, clock: Clock): void;
   /** After every event, of each member that is up. */
   step?(parts: MemberParts): void;
   client?(client: StoreClient): StoreClient;
@@ -218,6 +222,116 @@ export const plantedBugs: readonly PlantedBug[] = [
       store.leaseExpired = (nowMs) => expired(nowMs + 500);
       const apply = store.apply.bind(store);
       store.apply = (command, index) => apply(withoutReason(command), index);
+    },
+  },
+  {
+    name: 'lease-by-wall-clock',
+    faults: ['clock-jump', 'coup', 'transfer'],
+    what: 'lease time is the wall clock of whoever leads',
+    after: 'etcd #9395, #13294; Jepsen: clock skew',
+    seed: 6,
+    seedsMax: 40,
+    finds: /before its lease ended/,
+    member: ({ raft, store }, clock) => {
+      const apply = raft.apply.bind(raft);
+      raft.apply = (bytes, timeoutMs) =>
+        apply(encodeCommand({ ...decodeCommand(bytes), atMs: clock.nowMs() }), timeoutMs);
+      const expired = store.leaseExpired.bind(store);
+      store.leaseExpired = () => expired(clock.nowMs());
+    },
+  },
+  {
+    name: 'lease-renewed-when-gone',
+    what: 'a renewal of a lease that was revoked is answered as done',
+    after: 'etcd #20813',
+    seed: 1,
+    seedsMax: 40,
+    finds: /renewed after it had been revoked/,
+    member: ({ store }) => {
+      const apply = store.apply.bind(store);
+      store.apply = (command, index) => {
+        const applied = apply(command, index);
+        if (command.type !== 'lease-renew' || !(applied instanceof KvError)) return applied;
+        const { id } = command;
+        return { revision: store.revision, result: { type: 'lease', id, ttlMs: 1_000, deadlineMs: 0 } };
+      };
+    },
+  },
+  {
+    name: 'member-strays',
+    what: 'the state of one member changes without a command: a bit that flips in memory',
+    after: 'etcd #13766, #14039, #18667',
+    seed: 3,
+    seedsMax: 40,
+    finds: /data of store member m2 differs|actor of m2 crashed.*snapshot/,
+    member: ({ raft, store }) => {
+      if (raft.id !== 'm2') return;
+      const apply = store.apply.bind(store);
+      store.apply = (command, index) => {
+        const applied = apply(command, index);
+        const { newest } = store.versions.index.get('/k0') ?? {};
+        if (index === 100 && newest && newest.version > 0) {
+          store.versions.digest = (store.versions.digest + 1) >>> 0;
+        }
+        return applied;
+      };
+    },
+  },
+  {
+    name: 'tombstone-compacted',
+    what: 'a watch from the compact revision misses a delete at exactly that revision',
+    after: 'etcd #18089, #19179',
+    seed: 12,
+    seedsMax: 100,
+    finds: /instead of|without delete/,
+    member: ({ watches, store }) => {
+      const original = watches.watch.bind(watches);
+      watches.watch = (request, onReady) => {
+        const watcher = original(request, onReady);
+        const next = watcher.next.bind(watcher);
+        watcher.next = (budget) => {
+          const step = next(budget);
+          if (step.type !== 'batch') return step;
+          const events = step.batch.events.filter(
+            ({ type, kv }) => type === 'put' || kv.modRevision !== store.compactRevision,
+          );
+          return { ...step, batch: { ...step.batch, events } };
+        };
+        return watcher;
+      };
+    },
+  },
+  {
+    name: 'future-watch-begins-now',
+    what: 'a watch from a revision that its member has not reached begins with the next change',
+    after: 'etcd #20221',
+    seed: 1,
+    seedsMax: 40,
+    finds: /late or twice|went back|too many|in a batch up to/,
+    member: ({ watches, store }) => {
+      const original = watches.watch.bind(watches);
+      watches.watch = (request, onReady) => {
+        const start = request.startRevision ?? 0;
+        const isAhead = start > store.revision;
+        return original(isAhead ? { ...request, startRevision: revision(0) } : request, onReady);
+      };
+    },
+  },
+  {
+    name: 'restore-not-told',
+    faults: ['isolate-one', 'split', 'crash', 'pause'],
+    what: 'watchers are not told that a snapshot replaced the state under them',
+    after: 'etcd #15271',
+    seed: 6,
+    seedsMax: 100,
+    finds: /instead of|without (put|delete)/,
+    member: ({ watches }) => {
+      const original = watches.watch.bind(watches);
+      watches.watch = (request, onReady) => {
+        const watcher = original(request, onReady);
+        watcher.restored = () => undefined;
+        return watcher;
+      };
     },
   },
   {

@@ -194,6 +194,8 @@ class Run {
   }
 
   #judgeHashes(): void {
+    const digests = this.#group.members.flatMap(({ parts }) => (parts ? [parts.store.digest] : []));
+    if (new Set(digests).size > 1) this.#group.fail(`members have the digests ${digests.join(', ')}`);
     const hashes = this.#group.members.flatMap(({ name, parts }) => {
       const hash = parts?.store.hash();
       return hash && !(hash instanceof KvError) ? [{ name, hash }] : [];

@@ -47,6 +47,7 @@ export class StoreGroup {
   readonly invariants: RaftInvariants;
   readonly bug: PlantedBug | undefined;
   readonly #diskRandom: Random;
+  readonly #clockRandom: Random;
   /** The first thing that went wrong. */
   violation: Violation | undefined;
   restarts = 0;
@@ -57,6 +58,7 @@ export class StoreGroup {
     this.swarm = swarm;
     this.bug = options.bug;
     this.#diskRandom = seededRandom(swarm.seed, 'disks');
+    this.#clockRandom = seededRandom(swarm.seed, 'clocks');
     this.recorder = new FlightRecorder(options.journalMax, (event) => this.#onEvent(event));
     this.world = new SimWorld(swarm.seed, {
       journal: this.recorder,
@@ -115,6 +117,11 @@ export class StoreGroup {
     member.isUp = true;
     member.starts++;
     const { starts } = member;
+    const { clockDriftMax } = this.swarm;
+    if (clockDriftMax > 0) {
+      const rate = 1 + clockDriftMax * (2 * this.#clockRandom.next() - 1);
+      this.world.simulation.setClockRate(member.node, rate);
+    }
     const isCurrent = () => member.isUp && member.starts === starts;
     const system = this.world.system(member.node);
     const { store, raft } = this.swarm;
@@ -166,7 +173,7 @@ export class StoreGroup {
 
   #inspect(member: Member, parts: MemberParts): void {
     member.parts = parts;
-    this.bug?.member?.(parts);
+    this.bug?.member?.(parts, this.world.simulation.env(member.node).clock);
     this.truth.follow(member.name, parts.store);
     this.invariants.started(parts.raft.core);
   }

@@ -58,6 +58,8 @@ export interface Swarm {
   readonly faultLengthMs: number;
   /** How far a wall clock may be off, either way. */
   readonly clockOffsetMs: number;
+  /** How much faster or slower than real time a member's monotonic clock may run. */
+  readonly clockDriftMax: number;
   readonly leaseTtlMs: number;
   readonly raft: Partial<RaftLimits>;
   readonly store: Partial<StoreLimits>;
@@ -84,6 +86,8 @@ export function swarmOf(seed: number, overrides: SwarmOverrides = {}): Swarm {
     const weight = between(0.2, 1) * weights[kind];
     if (overrides.faults?.includes(kind) ?? isDrawn) faults.set(kind, weight);
   }
+  // A stream of its own: what came before it is drawn as ever.
+  const late = seededRandom(seed, 'swarm, later');
   return {
     seed,
     members: chance(0.3) ? 5 : 3,
@@ -107,6 +111,7 @@ export function swarmOf(seed: number, overrides: SwarmOverrides = {}): Swarm {
     faultGapMs: between(6, 60) * tickMs,
     faultLengthMs: between(3, 30) * tickMs,
     clockOffsetMs: between(0, 1_500),
+    clockDriftMax: late.next() < 0.5 ? 0 : 0.02 * late.next(),
     leaseTtlMs: between(500, 3_000),
     raft: { tickMs, ...raftKnobs(random, slow) },
     store: {
@@ -115,6 +120,9 @@ export function swarmOf(seed: number, overrides: SwarmOverrides = {}): Swarm {
       watchProgressIntervalMs: 100 + random.integer(900),
       compactionRetentionMs: chance(0.5) ? 500 + random.integer(3_000) : 300_000,
       compactStepRecords: [1, 10, 5_000][random.integer(3)]!,
+      hashCheckIntervalMs: 200 + late.integer(800),
+      leaseGraceMs: late.integer(500),
+      clockRecordIntervalMs: 200 + late.integer(3_000),
     },
   };
 }

@@ -1,5 +1,6 @@
 /**
- * What watchers saw, judged by etcd's promises (ordered, unique, atomic, reliable, resumable, bookmarkable, prevKv) against
+ * What watchers saw, judged by etcd's promises (filter, ordered, unique, atomic, reliable, resumable, bookmarkable, isCreate,
+ * prevKv) against
  * the committed history. What can be judged at once is judged when a batch arrives.
  */
 import type { WatchBatch, WatchEvent, WatchRequest } from 'raft-consensus';
@@ -68,7 +69,10 @@ export class WatchLog {
       owed.key === kv.key &&
       owed.mod === kv.modRevision &&
       owed.deleted === (event.type === 'delete') &&
-      (owed.deleted || (owed.value === versionOf(kv).value && owed.create === kv.createRevision));
+      (owed.deleted ||
+        (owed.value === versionOf(kv).value &&
+          owed.create === kv.createRevision &&
+          owed.version === kv.version));
     if (!isRight) this.#fail(`${name}: ${what} instead of ${show(owed)}`);
     this.#previous(event, owed);
   }
@@ -81,7 +85,14 @@ export class WatchLog {
     if (prevKv === undefined) {
       return void this.#fail(`${this.name}: ${show(owed)} comes without its previous version`);
     }
-    if (this.request.prevKv !== true || owed.previous?.value !== versionOf(prevKv).value) {
+    const { previous } = owed;
+    const isRight =
+      previous !== null &&
+      prevKv.key === kv.key &&
+      previous.value === versionOf(prevKv).value &&
+      previous.mod === prevKv.modRevision &&
+      previous.version === prevKv.version;
+    if (this.request.prevKv !== true || !isRight) {
       this.#fail(`${this.name}: ${kv.key}@${kv.modRevision} comes with a wrong previous version`);
     }
   }

@@ -12,6 +12,7 @@ import {
   type StoreWatch,
 } from '../../../actors/store/index.js';
 import { nodeId, type Random } from '../../../transport/index.js';
+import { LeaseHolder } from './lease-holder.js';
 import { History, type Intent, type Outcome, type Version } from './history.js';
 import type { StoreGroup } from './store-group.js';
 import { versionOf } from './truth.js';
@@ -36,7 +37,7 @@ export class Workload {
   start(): void {
     for (const writer of this.writers) void writer.run();
     for (const watching of this.watchers) watching.open();
-    void this.leases.run();
+    this.leases.run();
   }
 
   /** No more requests; those under way end by their deadlines. */
@@ -213,6 +214,7 @@ export class Watching {
   readonly #client: StoreClient;
   readonly #group: StoreGroup;
   readonly #random: Random;
+  readonly #late: Random;
   readonly #name: string;
   readonly #system: ActorSystem;
   #watch: StoreWatch | undefined;
@@ -224,6 +226,7 @@ export class Watching {
     this.#group = group;
     this.#name = name;
     this.#random = seededRandom(group.swarm.seed, `watcher ${name}`);
+    this.#late = seededRandom(group.swarm.seed, `watcher ${name}, later`);
     this.#system = group.world.system(nodeId(name));
     const from = nearest % group.refs.length;
     const members = [...group.refs.slice(from), ...group.refs.slice(0, from)];
@@ -241,6 +244,7 @@ export class Watching {
       ...ranges[random.integer(ranges.length)]!,
       prevKv: random.next() < 0.5,
       noDelete: random.next() < 0.1,
+      noPut: this.#late.next() < 0.1,
     };
     const { head } = this.#group.truth;
     const start = random.next() < 0.2 ? 0 : Math.max(1, head - random.integer(10));
@@ -286,64 +290,6 @@ export class Watching {
     if (this.#random.next() < 0.3) return this.open();
     this.#follow({ ...log.request, startRevision: revision(log.reached + 1) });
     this.#system.env.clock.setTimer(500 + this.#random.next() * 4_000, () => this.#breakOff());
-  }
-}
-
-interface Leased {
-  readonly key: string;
-  /** Virtual time before which it must not go. */
-  readonly notBeforeMs: number;
-  revoked: boolean;
-}
-
-/** Grants a lease, puts a key under it, waits; the key must not go early, and must go in the end. */
-export class LeaseHolder {
-  readonly #group: StoreGroup;
-  readonly #client: StoreClient;
-  readonly #system: ActorSystem;
-  readonly #random: Random;
-  readonly #name: string;
-  readonly leased: Leased[] = [];
-  #stopped = false;
-  isIdle = false;
-
-  constructor(group: StoreGroup, name: string) {
-    this.#group = group;
-    this.#name = name;
-    this.#random = seededRandom(group.swarm.seed, `leases ${name}`);
-    this.#system = group.world.system(nodeId(name));
-    this.#client = createStoreClient({ system: this.#system, members: group.refs });
-  }
-
-  stop(): void {
-    this.#stopped = true;
-  }
-
-  async run(): Promise<void> {
-    const { leaseTtlMs, timeoutMs } = this.#group.swarm;
-    for (let at = 0; !this.#stopped; at++) {
-      const ttlMs = Math.ceil(leaseTtlMs * (0.5 + this.#random.next()));
-      const key = `/lease/${this.#name}/${at}`;
-      const leased: Leased = { key, notBeforeMs: this.#group.nowMs + ttlMs, revoked: false };
-      try {
-        const lease = await this.#client.leaseGrant(ttlMs);
-        this.leased.push(leased);
-        const put: Op = { type: 'put', key, value: bytes(key), lease };
-        await this.#client.txn(txn([put]), { timeoutMs });
-        if (this.#random.next() < 0.2) {
-          leased.revoked = true;
-          await this.#client.leaseRevoke(lease);
-        }
-      } catch (error) {
-        if (!(error instanceof StoreError)) throw error;
-      }
-      await this.#sleep(200 + this.#random.next() * 1_000);
-    }
-    this.isIdle = true;
-  }
-
-  #sleep(ms: number): Promise<void> {
-    return new Promise((resolve) => void this.#system.env.clock.setTimer(ms, resolve));
   }
 }
 
