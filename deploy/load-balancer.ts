@@ -1,7 +1,8 @@
 /**
  * One address in front of all apiservers: forwards TCP connections, round robin over the backends that are well. One that
- * refuses a connection is dropped at once; a health probe drops those that hang or have lost the store's quorum, and
- * takes them back in. Until then one that does not answer a client's first bytes is passed over, unseen by the client,
+ * refuses a connection is dropped at once; a health probe drops those that have lost the store's quorum, and those that
+ * hang: at the first silence they get no new connection, at the second the ones they have end too. It takes them back
+ * in. Until then one that does not answer a client's first bytes is passed over, unseen by the client,
  * whose bytes are kept for the next one. TLS passes through untouched.
  */
 import { createServer, connect, type Server, type Socket } from 'node:net';
@@ -20,12 +21,17 @@ export interface Backend {
 
 interface BackendState extends Backend {
   up: boolean;
+  /** The last probe got no answer in time. */
+  silent: boolean;
   readonly sockets: Set<Socket>;
 }
 
+/** `silent`: it took the question and did not answer in time; it may only be busy. */
+export type Health = 'ready' | 'unready' | 'silent';
+
 /** Asks a backend whether it is well; never rejects. */
 export interface HealthProbe {
-  isReady(backend: Backend): Promise<boolean>;
+  ask(backend: Backend): Promise<Health>;
   close(): void;
 }
 
@@ -40,7 +46,12 @@ export async function startLoadBalancer(
   backends: readonly Backend[],
   probe: HealthProbe,
 ): Promise<LoadBalancer> {
-  const states: BackendState[] = backends.map((backend) => ({ ...backend, up: true, sockets: new Set() }));
+  const states: BackendState[] = backends.map((backend) => ({
+    ...backend,
+    up: true,
+    silent: false,
+    sockets: new Set(),
+  }));
   let turn = 0;
   const clients = new Set<Socket>();
 
@@ -147,18 +158,19 @@ function join(client: Socket, upstream: Socket, first: Buffer, backend: BackendS
 
 /** Its connections are ended too, so that clients go elsewhere at once. */
 function markDown(backend: BackendState): void {
-  if (!backend.up) return;
   backend.up = false;
   for (const socket of backend.sockets) socket.destroy();
 }
 
 async function probeAll(states: readonly BackendState[], probe: HealthProbe): Promise<void> {
-  const verdicts = await Promise.all(states.map((backend) => probe.isReady(backend)));
+  const answers = await Promise.all(states.map((backend) => probe.ask(backend)));
   // When none is well, each may still answer something, and cutting everybody off would help nobody.
-  if (!verdicts.includes(true)) return;
+  if (!answers.includes('ready')) return;
   states.forEach((backend, i) => {
-    if (verdicts[i]) backend.up = true;
-    else markDown(backend);
+    const answer = answers[i];
+    if (answer === 'unready' || (answer === 'silent' && backend.silent)) markDown(backend);
+    else backend.up = answer === 'ready';
+    backend.silent = answer === 'silent';
   });
 }
 

@@ -1,7 +1,7 @@
 import { strict as assert } from 'node:assert';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { portIsFree } from '../../deploy/create-cluster.js';
-import { type Backend, startLoadBalancer } from '../../deploy/load-balancer.js';
+import { type Backend, type Health, startLoadBalancer } from '../../deploy/load-balancer.js';
 import { waitFor } from '../../deploy/wait.js';
 
 describe('load balancer', () => {
@@ -14,7 +14,7 @@ describe('load balancer', () => {
     const backends = [await backend('a'), await backend('b')];
     await balanced(
       backends,
-      async () => true,
+      async () => 'ready',
       async (port) => {
         const seen = new Set([await ask(port), await ask(port), await ask(port), await ask(port)]);
         assert.deepEqual([...seen].sort(), ['a', 'b']);
@@ -26,7 +26,7 @@ describe('load balancer', () => {
     const dead = { host: '127.0.0.1', port: await freePort() };
     await balanced(
       [dead, await backend('b')],
-      async () => true,
+      async () => 'ready',
       async (port) => {
         for (let i = 0; i < 4; i += 1) assert.equal(await ask(port), 'b');
       },
@@ -38,7 +38,7 @@ describe('load balancer', () => {
     const echo = await served((socket) => void socket.on('data', (bytes) => socket.write(bytes)));
     await balanced(
       [silent, echo],
-      async () => true,
+      async () => 'ready',
       async (port) => {
         for (let i = 0; i < 3; i += 1) assert.equal(await ask(port, `hello ${i}`), `hello ${i}`);
       },
@@ -50,7 +50,7 @@ describe('load balancer', () => {
     let sick = -1;
     await balanced(
       backends,
-      async ({ port }) => port !== backends[sick]?.port,
+      async ({ port }) => (port === backends[sick]?.port ? 'unready' : 'ready'),
       async (port, balancer) => {
         const held = await hold(port);
         sick = held.name === 'a' ? 0 : 1;
@@ -63,10 +63,28 @@ describe('load balancer', () => {
     );
   });
 
+  it('keeps the connections of a backend that is silent once, and ends them when it stays so', async () => {
+    const backends = [await backend('a'), await backend('b')];
+    let busy = -1;
+    let silences = 0;
+    const asked = async ({ port }: Backend): Promise<Health> => {
+      if (port !== backends[busy]?.port) return 'ready';
+      silences += 1;
+      // Silent once, well again, then silent for good.
+      return silences === 2 ? 'ready' : 'silent';
+    };
+    await balanced(backends, asked, async (port) => {
+      const held = await hold(port);
+      busy = held.name === 'a' ? 0 : 1;
+      await held.closed;
+      assert.equal(silences, 4);
+    });
+  }).timeout(15_000);
+
   it('opens all its addresses or none', async () => {
     const taken = await backend('taken');
     const port = await freePort();
-    const probe = { isReady: async () => true, close: () => {} };
+    const probe = { ask: async () => 'ready' as const, close: () => {} };
     const both = [{ host: '127.0.0.1', port }, taken];
     await assert.rejects(startLoadBalancer(both, [taken], probe), { code: 'EADDRINUSE' });
     await waitFor('the free port to be free again', 2_000, () => portIsFree(port));
@@ -75,7 +93,7 @@ describe('load balancer', () => {
   it('cuts nobody off when no backend is well', async () => {
     await balanced(
       [await backend('a')],
-      async () => false,
+      async () => 'unready',
       async (port) => {
         const held = await hold(port);
         await assert.rejects(
@@ -104,11 +122,11 @@ describe('load balancer', () => {
 
 async function balanced(
   backends: readonly Backend[],
-  isReady: (backend: Backend) => Promise<boolean>,
+  health: (backend: Backend) => Promise<Health>,
   play: (port: number, balancer: Awaited<ReturnType<typeof startLoadBalancer>>) => Promise<void>,
 ): Promise<void> {
   const port = await freePort();
-  const probe = { isReady, close: () => {} };
+  const probe = { ask: health, close: () => {} };
   const balancer = await startLoadBalancer([{ host: '127.0.0.1', port }], backends, probe);
   try {
     await play(port, balancer);
