@@ -1,0 +1,132 @@
+import { strict as assert } from 'node:assert';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { request } from 'node:https';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createAuthority } from '../../deploy/certificates.js';
+import { freePorts } from '../../deploy/create-cluster.js';
+import { kabukiPath } from '../harness/process-cluster.js';
+import { type Outcome, run } from '../harness/program.js';
+import { hasEtcdctl, startStoreAlone } from '../harness/store-alone.js';
+
+describe('kabuki store run', function () {
+  this.timeout(120_000);
+  let folder: string;
+  before(() => {
+    folder = mkdtempSync(join(tmpdir(), 'kabuki-store-run-'));
+  });
+  after(() => rmSync(folder, { recursive: true, force: true }));
+
+  const storeRun = (...args: readonly string[]): Promise<Outcome> =>
+    run(process.execPath, [kabukiPath, 'store', 'run', '--data-dir', join(folder, 'data'), ...args]);
+
+  for (const [what, args, text] of [
+    ['an even number of members', ['--members', '2'], /--members must be 1, 3 or 5 .* not 2/],
+    [
+      'fewer addresses than members',
+      ['--members', '3', '--etcd-listen', '127.0.0.1:1234,127.0.0.1:1235'],
+      /--etcd-listen names 2 addresses for 3 members: give one for each/,
+    ],
+    [
+      'one address for two members',
+      ['--members', '3', '--etcd-listen', '127.0.0.1:1234,127.0.0.1:1234,127.0.0.1:1235'],
+      /--etcd-listen names 127\.0\.0\.1:1234 twice/,
+    ],
+    [
+      'what is no address',
+      ['--members', '1', '--etcd-listen', '127.0.0.1:port'],
+      /--etcd-listen takes host:port, .* not "127\.0\.0\.1:port"/,
+    ],
+    [
+      'an address that others reach, without TLS',
+      ['--members', '1', '--etcd-listen', '0.0.0.0:12399'],
+      /can be reached from other machines: give --cert-file, --key-file and --trusted-ca-file/,
+    ],
+    ['a certificate without its key', ['--cert-file', 'x'], /--cert-file and --key-file belong together/],
+    [
+      'a certificate that is not there',
+      ['--members', '1', '--etcd-listen', '12399', '--cert-file', '/none', '--key-file', '/none'],
+      /--cert-file \/none cannot be read/,
+    ],
+  ] as const) {
+    it(`refuses ${what}, and says what to do`, async () => {
+      const outcome = await storeRun(...args);
+      assert.equal(outcome.code, 1);
+      assert.match(outcome.stderr, text);
+      assert.doesNotMatch(outcome.stderr, /\n {4}at /, 'a stack trace is no message');
+    });
+  }
+
+  it('refuses a port that is in use', async () => {
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as { port: number };
+    const outcome = await storeRun('--members', '1', '--etcd-listen', `127.0.0.1:${port}`);
+    server.close();
+    assert.equal(outcome.code, 1);
+    assert.match(outcome.stderr, new RegExp(`127\\.0\\.0\\.1:${port} cannot be listened at, it is in use`));
+  });
+
+  it('refuses a second start on the same data, another number of members, and a folder of the other kind', async () => {
+    const store = await startStoreAlone({ members: 1 });
+    const start = (...args: string[]) =>
+      run(process.execPath, [kabukiPath, ...args, '--data-dir', store.dataDir]);
+    try {
+      const [port] = await freePorts(1);
+      assert.match((await start('store', 'run', '--etcd-listen', String(port))).stderr, /already running/);
+      await store.stop();
+      assert.match(
+        (await start('store', 'run', '--members', '3')).stderr,
+        /holds a store of 1 members, not 3/,
+      );
+      assert.match((await start('up')).stderr, /holds a store that runs alone/);
+    } finally {
+      await store.remove();
+    }
+  });
+
+  it('serves clients with a certificate over TLS, and nobody else', async function () {
+    if (!hasEtcdctl()) return this.skip();
+    const authority = await createAuthority('store-ca');
+    const server = await authority.issueServer('store', ['127.0.0.1', 'localhost']);
+    const alice = await authority.issueClient('alice', []);
+    const file = (name: string, text: string) => {
+      writeFileSync(join(folder, name), text);
+      return join(folder, name);
+    };
+    const ca = file('ca.crt', authority.cert);
+    const store = await startStoreAlone({
+      members: 1,
+      args: [
+        `--cert-file=${file('server.crt', server.cert)}`,
+        `--key-file=${file('server.key', server.key)}`,
+        `--trusted-ca-file=${ca}`,
+      ],
+      clientArgs: [
+        `--cacert=${ca}`,
+        `--cert=${file('alice.crt', alice.cert)}`,
+        `--key=${file('alice.key', alice.key)}`,
+      ],
+    });
+    try {
+      assert.equal(await store.etcdctl('put', 'a', '1'), 'OK\n');
+      assert.match(await store.etcdctl('member', 'list'), /https:\/\/127\.0\.0\.1/);
+      const health = (credentials: object) =>
+        new Promise<string>((resolve, reject) => {
+          request(
+            { host: '127.0.0.1', port: store.ports[0], path: '/health', ca: authority.cert, ...credentials },
+            (response) => {
+              response.on('data', (chunk: Buffer) => resolve(chunk.toString()));
+            },
+          )
+            .on('error', reject)
+            .end();
+        });
+      assert.match(await health({ cert: alice.cert, key: alice.key }), /"health":"true"/);
+      await assert.rejects(health({}));
+    } finally {
+      await store.remove();
+    }
+  });
+});
