@@ -45,7 +45,8 @@ export function runTxn(
   changes: Change[],
 ): TxnResult | KvError {
   const path = choosePath(versions, txn);
-  const problem = checkPath(versions, leases, path);
+  // All puts before all reads, as etcd does: which of two reasons is named is part of its API.
+  const problem = checkPuts(versions, leases, path) ?? checkReads(versions, path);
   if (problem !== undefined) return problem;
   return new TxnRun(versions, leases, changes).run(path);
 }
@@ -127,15 +128,25 @@ function numberOf({ target }: Compare, kv: KeyValue | undefined): number {
   return target === 'mod' ? kv.modRevision : kv.lease;
 }
 
-function checkPath(versions: Versions, leases: Leases, path: Path): KvError | undefined {
+function checkPuts(versions: Versions, leases: Leases, path: Path): KvError | undefined {
   for (const op of path.ops) {
-    let problem: KvError | undefined;
-    if (op.type === 'range') problem = checkReadable(versions, op);
-    else if (op.type === 'put') problem = checkPut(versions, leases, op);
+    const problem = op.type === 'put' ? checkPut(versions, leases, op) : undefined;
     if (problem !== undefined) return problem;
   }
   for (const nested of path.nested) {
-    const problem = checkPath(versions, leases, nested);
+    const problem = checkPuts(versions, leases, nested);
+    if (problem !== undefined) return problem;
+  }
+  return undefined;
+}
+
+function checkReads(versions: Versions, path: Path): KvError | undefined {
+  for (const op of path.ops) {
+    const problem = op.type === 'range' ? checkReadable(versions, op) : undefined;
+    if (problem !== undefined) return problem;
+  }
+  for (const nested of path.nested) {
+    const problem = checkReads(versions, nested);
     if (problem !== undefined) return problem;
   }
   return undefined;

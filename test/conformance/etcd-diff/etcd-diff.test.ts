@@ -72,8 +72,9 @@ async function outcome(client: GrpcClient, { path, schemas, request }: Step): Pr
       ttl?: number;
     };
     const { header, ttl, ...rest } = plain(reply) as typeof reply;
-    // etcd lists leases in the order in which they end.
-    const { leases } = rest as { leases?: { id: number }[] };
+    // etcd lists leases in the order in which they end, and their keys in any.
+    const { leases, keys } = rest as { leases?: { id: number }[]; keys?: string[] };
+    keys?.sort();
     leases?.sort((a, b) => a.id - b.id);
     const isGranted = path.endsWith('LeaseGrant');
     const lives = ttl === undefined || isGranted ? ttl : Math.sign(ttl);
