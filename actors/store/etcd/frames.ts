@@ -15,11 +15,14 @@ export function sealFrame(frame: Buffer): Buffer {
 
 const nothing = Buffer.alloc(0);
 
-/** Cuts what arrives into messages. */
+/** Cuts what arrives into messages. What belongs to one message is joined once, when all of it is there. */
 export class FrameReader {
   readonly #bytesMax: number;
   #pending: Buffer = nothing;
   #position = 0;
+  /** What arrived behind `pending`. */
+  #later: Buffer[] = [];
+  #laterBytes = 0;
 
   /** `bytesMax`: of one message. */
   constructor(bytesMax: number) {
@@ -27,32 +30,52 @@ export class FrameReader {
   }
 
   push(chunk: Buffer): void {
-    if (this.#position >= this.#pending.length) this.#pending = chunk;
-    else this.#pending = Buffer.concat([this.#pending.subarray(this.#position), chunk]);
-    this.#position = 0;
+    if (this.hasRest) {
+      this.#later.push(chunk);
+      this.#laterBytes += chunk.length;
+    } else {
+      this.#pending = chunk;
+      this.#position = 0;
+    }
   }
 
   /** Undefined until the rest of a message arrives. Throws GrpcError for what cannot be read. */
   next(): Buffer | undefined {
-    const pending = this.#pending;
-    const at = this.#position;
-    if (pending.length - at < framePrefixBytes) return undefined;
-    if (pending[at] !== 0) {
+    if (!this.#gather(framePrefixBytes)) return undefined;
+    if (this.#pending[this.#position] !== 0) {
       throw new GrpcError(code.unimplemented, 'grpc: compressed messages are not supported by this server');
     }
-    const length = pending.readUInt32BE(at + 1);
+    const length = this.#pending.readUInt32BE(this.#position + 1);
     if (length > this.#bytesMax) {
       const text = `grpc: received message larger than max (${length} vs. ${this.#bytesMax})`;
       throw new GrpcError(code.resourceExhausted, text);
     }
-    const from = at + framePrefixBytes;
-    if (pending.length - from < length) return undefined;
+    if (!this.#gather(framePrefixBytes + length)) return undefined;
+    const from = this.#position + framePrefixBytes;
     this.#position = from + length;
-    return pending.subarray(from, from + length);
+    const message = this.#pending.subarray(from, from + length);
+    if (this.#position === this.#pending.length && this.#laterBytes > 0) this.#join();
+    return message;
   }
 
   /** Whether a message has begun to arrive. */
   get hasRest(): boolean {
     return this.#position < this.#pending.length;
+  }
+
+  /** Whether so many bytes are there; then they lie in `pending`. */
+  #gather(length: number): boolean {
+    const here = this.#pending.length - this.#position;
+    if (here >= length) return true;
+    if (here + this.#laterBytes < length) return false;
+    this.#join();
+    return true;
+  }
+
+  #join(): void {
+    this.#pending = Buffer.concat([this.#pending.subarray(this.#position), ...this.#later]);
+    this.#position = 0;
+    this.#later = [];
+    this.#laterBytes = 0;
   }
 }
