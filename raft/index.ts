@@ -31,6 +31,7 @@ export { RaftError, type MembershipRefusal, type RaftErrorCode } from './errors.
 export { MemorySnapshots, MemoryStorage } from './memory.js';
 export type { CoreView, Observation, Observer, PeerStats, RaftStats } from './observer.js';
 export { Raft, defaultRaftLimits, noMembers, type RaftLimits, type RaftOptions } from './raft.js';
+export { recoverLostQuorum, type Recovery, type RecoveryOptions } from './recovery.js';
 export { joined, type Fsm, type FsmSnapshot } from './fsm.js';
 export type {
   LogStorage,

@@ -9,6 +9,7 @@ import {
   type KvErrorCode,
   type LeaseId,
   leaseId,
+  RaftError,
   type Revision,
   revision,
 } from 'raft-consensus';
@@ -24,6 +25,7 @@ import {
 } from './client.js';
 import { encodeCause } from './context.js';
 import { storeLimits } from './limits.js';
+import { refOf } from './membership.js';
 import type { StoreMessage, StoreReply, StoreRequest, StoreWatchReply } from './messages.js';
 
 export interface StoreClientOptions {
@@ -34,6 +36,7 @@ export interface StoreClientOptions {
 
 type Omitted<T> = T extends unknown ? Omit<T, 'replyTo'> : never;
 type Timeout = { readonly timeoutMs?: number };
+type WatchLost = Extract<StoreWatchReply, { type: 'StoreWatchLost' }>;
 type Failure = Extract<StoreReply, { type: 'StoreFailed' }>;
 
 export function createStoreClient(options: StoreClientOptions): StoreClient {
@@ -42,14 +45,15 @@ export function createStoreClient(options: StoreClientOptions): StoreClient {
 
 class ActorStoreClient implements StoreClient {
   readonly #system: ActorSystem;
-  readonly #members: StoreClientOptions['members'];
+  /** Those it was told of, and whom it heard of since. */
+  readonly #members: StoreClientOptions['members'][number][];
   /** Index of the member believed to lead. */
   #leader = 0;
   #watchSeq = 0;
 
   constructor(options: StoreClientOptions) {
     this.#system = options.system;
-    this.#members = options.members;
+    this.#members = [...options.members];
   }
 
   async txn(txn: Parameters<StoreClient['txn']>[0], options?: Parameters<StoreClient['txn']>[1]) {
@@ -119,6 +123,26 @@ class ActorStoreClient implements StoreClient {
     return (await this.#toLeader(request, 'StoreAlarmList', options?.timeoutMs)).alarms;
   }
 
+  async members(options?: Parameters<StoreClient['members']>[0]) {
+    const request = { type: 'StoreMemberList' as const, serializable: options?.serializable ?? false };
+    return (await this.#toNearest(request, 'StoreMembersAre', options?.timeoutMs)).members;
+  }
+
+  async memberAdd(name: string, address: string, options?: Parameters<StoreClient['memberAdd']>[2]) {
+    const request = { type: 'StoreMemberAdd' as const, name, address, learner: options?.learner ?? false };
+    return (await this.#toLeader(request, 'StoreMembersAre', options?.timeoutMs)).members;
+  }
+
+  async memberRemove(name: string, options?: { readonly timeoutMs?: number }) {
+    const request = { type: 'StoreMemberRemove' as const, name };
+    return (await this.#toLeader(request, 'StoreMembersAre', options?.timeoutMs)).members;
+  }
+
+  async memberPromote(name: string, options?: { readonly timeoutMs?: number }) {
+    const request = { type: 'StoreMemberPromote' as const, name };
+    return (await this.#toLeader(request, 'StoreMembersAre', options?.timeoutMs)).members;
+  }
+
   async status(options?: { readonly timeoutMs?: number }): Promise<StoreStatus> {
     return (await this.#toNearest({ type: 'StoreStatus' }, 'StoreStatusIs', options?.timeoutMs)).status;
   }
@@ -135,6 +159,7 @@ class ActorStoreClient implements StoreClient {
       `${this.#system.node}-${this.#watchSeq}`,
       request,
       handler,
+      (lost) => this.#learnFrom(lost),
     );
   }
 
@@ -165,6 +190,7 @@ class ActorStoreClient implements StoreClient {
       const left = deadline - clock.monotonicMs();
       const waitMs = kind === 'repeatable' ? Math.min(left, storeLimits.repeatAfterMs) : left;
       const outcome = await this.#askMember(target, request, Math.max(1, waitMs));
+      this.#learnFrom(outcome);
       if (outcome.type === wanted) {
         if (isForLeader) this.#leader = target;
         return outcome as Extract<StoreReply, { type: T }>;
@@ -175,11 +201,30 @@ class ActorStoreClient implements StoreClient {
       if (isForLeader && outcome.code !== 'Refused') this.#leader = (target + 1) % this.#members.length;
       const retry = outcome.code === 'NoLeader' || (kind !== 'write' && outcome.code !== 'Refused');
       if (!retry || deadline - clock.monotonicMs() <= storeLimits.retryDelayMs) throw toError(outcome);
-      const hinted = this.#members.findIndex((member) => member.name === outcome.leader);
+      const hinted = this.#indexOf(outcome);
       const known = hinted !== -1 && hinted !== target;
       target = known && isForLeader ? hinted : (target + 1) % this.#members.length;
       if (!known) await sleep(this.#system, storeLimits.retryDelayMs);
     }
+  }
+
+  /** Of the member that is said to lead; -1: nobody is. */
+  #indexOf({ leader, leaderNode }: Failure): number {
+    if (leader !== undefined) this.#meet(leader, leaderNode);
+    return this.#members.findIndex(({ name }) => name === leader);
+  }
+
+  /** Members may have joined since this client began. */
+  #learnFrom(reply: StoreReply | WatchLost): void {
+    const members =
+      reply.type === 'StoreStatusIs' ? reply.status.members : 'members' in reply ? reply.members : [];
+    for (const { name, address } of members ?? []) this.#meet(name, address);
+  }
+
+  #meet(name: string, node: string | undefined): void {
+    if (node === undefined || this.#members.length >= storeLimits.membersKnownMax) return;
+    if (this.#members.some((member) => member.name === name)) return;
+    this.#members.push({ name, ref: refOf(node) });
   }
 
   async #askMember(index: number, request: Omitted<StoreRequest>, timeoutMs: number): Promise<StoreReply> {
@@ -202,9 +247,13 @@ class ActorStoreClient implements StoreClient {
 }
 
 function toError(failure: Failure): StoreError {
-  const cause =
-    failure.kvCode === undefined ? undefined : new KvError(failure.kvCode as KvErrorCode, failure.message);
+  const cause = causeOf(failure);
   return new StoreError(failure.code, failure.message, failure.definite, cause && { cause });
+}
+
+function causeOf({ kvCode, membership, message }: Failure): Error | undefined {
+  if (membership) return new RaftError('Membership', message, { definite: true, reason: membership });
+  return kvCode === undefined ? undefined : new KvError(kvCode as KvErrorCode, message);
 }
 
 function sleep(system: ActorSystem, delayMs: number): Promise<void> {
@@ -218,6 +267,7 @@ class ResumingWatch implements StoreWatch {
   readonly #id: string;
   readonly #request: WatchRequest;
   readonly #handler: WatchHandler;
+  readonly #onLost: (reply: WatchLost) => void;
   #next: Revision;
   #attempt = 0;
   #closed = false;
@@ -231,8 +281,10 @@ class ResumingWatch implements StoreWatch {
     id: string,
     request: WatchRequest,
     handler: WatchHandler,
+    onLost: (reply: WatchLost) => void,
   ) {
     this.#system = system;
+    this.#onLost = onLost;
     this.#members = members;
     this.#id = id;
     this.#request = request;
@@ -293,6 +345,7 @@ class ResumingWatch implements StoreWatch {
         this.close();
         this.#handler.onEnd({ type: 'compacted', compactRevision: reply.compactRevision });
       } else {
+        this.#onLost(reply);
         lost();
       }
     });

@@ -22,7 +22,7 @@ export type StoreErrorCode =
   | 'Timeout' // proposed, outcome unknown
   | 'LeaderChanged' // proposed to a leader that lost its term, outcome unknown
   | 'Overloaded'
-  | 'Refused'; // the state machine refused: `cause` is the KvError
+  | 'Refused'; // `cause` says why: the state machine's KvError, or a RaftError `Membership`
 
 export class StoreError extends Error {
   readonly code: StoreErrorCode;
@@ -63,7 +63,7 @@ export interface StoreStatus {
   readonly appliedIndex: number;
   readonly revision: Revision;
   readonly compactRevision: Revision;
-  readonly members: readonly { readonly name: string; readonly voter: boolean }[];
+  readonly members: readonly StoreMemberInfo[];
   /** What the quota is compared with: all versions held, history too. Compaction alone frees it. */
   readonly dbSizeBytes: number;
   /** The same: nothing is held that is not in use, so there is nothing to defragment. */
@@ -72,6 +72,14 @@ export interface StoreStatus {
   readonly alarms: readonly Alarm[];
   /** What is wrong, for people: no leader, alarms. Empty: nothing. */
   readonly errors: readonly string[];
+}
+
+export interface StoreMemberInfo {
+  readonly name: string;
+  /** False: a learner. */
+  readonly voter: boolean;
+  /** The node that it lives on; absent while the group is too young to have written it down. */
+  readonly address?: string;
 }
 
 export interface LeaseKeptAlive {
@@ -136,6 +144,23 @@ export interface StoreClient {
   alarmDisarm(alarm: Alarm, options?: Timeout): Promise<readonly Alarm[]>;
   /** Hands leadership to the member of this name; resolves when it is on its way. */
   transfer(to: string, options?: Timeout): Promise<void>;
+  /** Who belongs to the group; linearizable unless `serializable`. */
+  members(options?: {
+    readonly timeoutMs?: number;
+    readonly serializable?: boolean;
+  }): Promise<readonly StoreMemberInfo[]>;
+  /**
+   * Adds a member that runs, or soon will, on the node `address`, as a voter or as a learner. A change that must not be
+   * rejects as `Refused`, its `cause` a RaftError `Membership` with the reason. Resolves with the members then.
+   */
+  memberAdd(
+    name: string,
+    address: string,
+    options?: { readonly learner?: boolean; readonly timeoutMs?: number },
+  ): Promise<readonly StoreMemberInfo[]>;
+  memberRemove(name: string, options?: { readonly timeoutMs?: number }): Promise<readonly StoreMemberInfo[]>;
+  /** A learner becomes a voter, once it has caught up. */
+  memberPromote(name: string, options?: { readonly timeoutMs?: number }): Promise<readonly StoreMemberInfo[]>;
   /** Of the nearest member; for health endpoints and `kabuki status`. */
   status(options?: { readonly timeoutMs?: number }): Promise<StoreStatus>;
 }

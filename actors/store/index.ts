@@ -6,6 +6,7 @@ export {
   type StoreClient,
   StoreError,
   type StoreErrorCode,
+  type StoreMemberInfo,
   type StoreStatus,
   type StoreWatch,
   type WatchHandler,

@@ -37,6 +37,8 @@ export const storeLimits = {
   requestsInFlightMax: 4_096,
   /** Requests whose second arrival is noticed. */
   requestsRememberedMax: 16_384,
+  /** Members that a client, or another member, remembers. */
+  membersKnownMax: 64,
   mailboxDepthMax: 16_384,
 } as const;
 

@@ -8,8 +8,10 @@ import {
   type Applied,
   type Command,
   type CommandResult,
+  type Configuration,
   encodeCommand,
   hasPut,
+  isMember,
   isReadOnly,
   KvError,
   KvFsm,
@@ -18,8 +20,10 @@ import {
   type LogStorage,
   memberId,
   noSpace,
+  membersOf,
   type MemberId,
   type Letter,
+  noMembers,
   Raft,
   RaftError,
   type RaftLimits,
@@ -38,16 +42,25 @@ import {
   type ChildSpec,
   RecentlySeen,
 } from '../runtime/index.js';
-import type { LeaseTimeToLive, StoreErrorCode, StoreStatus } from './client.js';
+import type { LeaseTimeToLive, StoreErrorCode, StoreMemberInfo, StoreStatus } from './client.js';
 import { GroupClock } from './group-clock.js';
 import { HashCheck } from './hash-check.js';
 import { LeaseWatch, type Unstamped } from './lease-watch.js';
 import { type StoreLimits, storeLimits } from './limits.js';
-import type { RaftLetter, StoreDigestLetter, StoreMessage, StoreReply, StoreRequest } from './messages.js';
+import type {
+  RaftLetter,
+  StoreDigestLetter,
+  StoreMessage,
+  StoreReply,
+  StoreRequest,
+  StoreWatchReply,
+} from './messages.js';
+import { changeMembers, infoOf, isAboutMembers, MemberBook, type MembershipRequest } from './membership.js';
 import { Watchers } from './watchers.js';
 
 export interface StoreMemberOptions {
   readonly name: string;
+  /** All of the group that is made with them; of one that the member shall join, those to join, without itself. */
   readonly members: readonly { readonly name: string; readonly ref: ActorRef<StoreMessage> }[];
   /** Opens the member's files; called at each start of the actor. */
   openStorage(): Promise<{
@@ -59,6 +72,8 @@ export interface StoreMemberOptions {
   onFatal(error: unknown): void;
   /** Told of every change of who leads; for status displays. */
   onLeader?(leader: string | null): void;
+  /** Told of the members whenever they change, so that the host can reach them. */
+  onMembers?(members: readonly StoreMemberInfo[]): void;
   /** Others than the defaults, for tests and for measuring. */
   readonly limits?: { readonly raft?: Partial<RaftLimits>; readonly store?: Partial<StoreLimits> };
   /** Told at each start of what the member is made of, so that a checker can look at it. */
@@ -96,6 +111,7 @@ class StoreMember {
   readonly #ctx: ActorContext<StoreMessage>;
   readonly #fsm: KvFsm;
   readonly #raft: Raft<Applied | null>;
+  readonly #book: MemberBook;
   readonly #watchers: Watchers;
   readonly #closeStorage: () => Promise<void>;
   #inFlight = 0;
@@ -109,7 +125,8 @@ class StoreMember {
 
   static async open(options: StoreMemberOptions, ctx: ActorContext<StoreMessage>): Promise<StoreMember> {
     const storage = await options.openStorage();
-    const peers = new Map(options.members.map((member) => [memberId(member.name), member.ref]));
+    const book = new MemberBook(options.name, options.members);
+    const isFounder = options.members.some(({ name }) => name === options.name);
     const fsm = new KvFsm();
     const limits = { ...storeLimits, ...options.limits?.store };
     const hub = new WatchHub(fsm.store);
@@ -117,18 +134,26 @@ class StoreMember {
     const watchers = new Watchers(hub, ctx, limits);
     const raft = await Raft.start<Applied | null>({
       id: memberId(options.name),
-      configuration: { voters: [...peers.keys()], learners: [] },
+      configuration: isFounder ? book.configuration : noMembers,
       fsm,
       storage: storage.log,
       snapshots: storage.snapshots,
-      transport: { send: (to, message) => sendLetter(ctx, peers, to, message) },
+      transport: { send: (to, message) => sendLetter(ctx, book, to, message) },
       clock: ctx.env.clock,
       random: () => ctx.env.random.next(),
       onFatal: (error) => options.onFatal(error),
       ...(options.limits?.raft && { limits: options.limits.raft }),
     });
+    book.follow(raft.configuration());
     options.inspect?.({ raft, store: fsm.store, watches: hub });
     raft.observe((observation) => {
+      if (observation.type === 'configuration-changed') {
+        book.follow(observation.configuration);
+        options.onMembers?.(infoOf(observation.configuration));
+        ctx.note('store members', { members: membersOf(observation.configuration).join() });
+        // What is removed hears of nothing any more: its watches go on elsewhere.
+        if (!observation.isMember) watchers.close();
+      }
       if (observation.type === 'snapshot-refused') ctx.note('snapshot not sent', { ...observation });
       if (observation.type === 'snapshot-damaged') ctx.note('snapshot damaged', { ...observation });
       if (observation.type === 'role-changed') groupClock.lead(observation.role === 'leader');
@@ -138,7 +163,7 @@ class StoreMember {
     });
     ctx.setTimer('tick', limits.leaseCheckIntervalMs, { type: 'StoreTick' });
     groupClock.lead(raft.isLeader());
-    return new StoreMember(options, limits, ctx, fsm, groupClock, watchers, raft, storage.close);
+    return new StoreMember(options, limits, ctx, fsm, groupClock, book, watchers, raft, storage.close);
   }
 
   private constructor(
@@ -147,6 +172,7 @@ class StoreMember {
     ctx: ActorContext<StoreMessage>,
     fsm: KvFsm,
     groupClock: GroupClock,
+    book: MemberBook,
     watchers: Watchers,
     raft: Raft<Applied | null>,
     closeStorage: () => Promise<void>,
@@ -159,6 +185,7 @@ class StoreMember {
     this.#groupClock = groupClock;
     this.#leases = new LeaseWatch(fsm.store, groupClock, ctx.env.clock, limits);
     this.#hashes = new HashCheck(options.name, fsm.store);
+    this.#book = book;
     this.#watchers = watchers;
     this.#raft = raft;
     this.#closeStorage = closeStorage;
@@ -180,6 +207,10 @@ class StoreMember {
       case 'StoreAlarm':
       case 'StoreTransfer':
       case 'StoreStatus':
+      case 'StoreMemberList':
+      case 'StoreMemberAdd':
+      case 'StoreMemberRemove':
+      case 'StoreMemberPromote':
         void this.#answer(message);
         return;
       case 'StoreDigestAsk': {
@@ -194,7 +225,8 @@ class StoreMember {
         this.#hashes.hear(message.from, message.points);
         return;
       case 'StoreWatch':
-        this.#watchers.open(message);
+        if (this.#without() === null) this.#watchers.open(message);
+        else this.#refuseWatch(message.watchId, message.replyTo);
         return;
       case 'StoreWatchCredit':
         this.#watchers.credit(message.watchId, message.batches);
@@ -204,6 +236,14 @@ class StoreMember {
         return;
       case 'StoreWatchCancel':
         this.#watchers.cancel(message.watchId);
+        return;
+      case 'StoreMemberAsk':
+        this.#book.heardFrom(memberId(message.name), message.node);
+        this.#answerStray(message.name);
+        return;
+      case 'StoreMemberGone':
+        this.#book.told(message.configuration, this.#raft.configuration());
+        if (this.#without() !== null) this.#watchers.close();
         return;
       case 'StoreTick':
         this.#tick();
@@ -219,9 +259,34 @@ class StoreMember {
     await this.#closeStorage();
   }
 
+  /** A member that was removed hears of nothing any more. */
+  #refuseWatch(watchId: string, replyTo: ActorRef<StoreWatchReply>): void {
+    const members = infoOf(this.#without() ?? this.#raft.configuration());
+    this.#ctx.tell<StoreWatchReply>(replyTo, { type: 'StoreWatchLost', watchId, members });
+  }
+
+  async #serveMembership(request: MembershipRequest): Promise<StoreReply> {
+    const members = await changeMembers(this.#raft, request, this.#limits.requestTimeoutMs);
+    return { type: 'StoreMembersAre', members };
+  }
+
+  /** Null: this member belongs to the group. */
+  #without(): Configuration | null {
+    return this.#book.without(this.#raft.configuration());
+  }
+
+  #answerStray(name: string): void {
+    const configuration = this.#raft.configuration();
+    const stray = this.#book.ref(memberId(name));
+    // Only what a leader stands behind is news.
+    if (!stray || this.#raft.leader() === null || isMember(configuration, memberId(name))) return;
+    this.#ctx.tell<StoreMessage>(stray, { type: 'StoreMemberGone', configuration });
+  }
+
   #receiveLetter(letter: RaftLetter): void {
     try {
       this.#raft.receive(letter.raft.from, letter.raft);
+      this.#book.heardFrom(letter.raft.from, letter.node);
     } catch (error) {
       if (!(error instanceof RaftError) || error.code !== 'BadMessage') throw error;
       // What a peer sends must not be able to end this member.
@@ -239,7 +304,10 @@ class StoreMember {
     }
     this.#inFlight += 1;
     try {
-      this.#reply(request.replyTo, await this.#serve(request));
+      this.#reply(
+        request.replyTo,
+        await (isAboutMembers(request) ? this.#serveMembership(request) : this.#serve(request)),
+      );
     } catch (error) {
       this.#reply(request.replyTo, this.#failure(error));
     } finally {
@@ -251,7 +319,7 @@ class StoreMember {
     this.#ctx.tell(to, reply);
   }
 
-  async #serve(request: StoreRequest): Promise<StoreReply> {
+  async #serve(request: Exclude<StoreRequest, MembershipRequest>): Promise<StoreReply> {
     switch (request.type) {
       case 'StoreTxn': {
         // A transaction that only reads needs no place in the log (etcd: read-only txn).
@@ -380,7 +448,7 @@ class StoreMember {
       appliedIndex: stats.appliedIndex,
       revision: this.#fsm.store.revision,
       compactRevision: this.#fsm.store.compactRevision,
-      members: this.#options.members.map(({ name }) => ({ name, voter: true })),
+      members: infoOf(stats.configuration),
       dbSizeBytes: store.footprintBytes,
       dbSizeInUseBytes: store.footprintBytes,
       quotaBytes: this.#limits.quotaBytes,
@@ -395,6 +463,15 @@ class StoreMember {
   #tick(): void {
     this.#ctx.setTimer('tick', this.#limits.leaseCheckIntervalMs, { type: 'StoreTick' });
     this.#watchers.progress();
+    if (this.#raft.leader() === null) {
+      for (const ref of this.#book.others) {
+        this.#ctx.tell<StoreMessage>(ref, {
+          type: 'StoreMemberAsk',
+          name: this.#options.name,
+          node: this.#ctx.system.node,
+        });
+      }
+    }
     this.#endIfCorrupt();
     this.#compactStep();
     if (!this.#raft.isLeader()) {
@@ -478,13 +555,22 @@ class StoreMember {
       return { type: 'StoreFailed', code: 'Refused', kvCode, message, definite: true };
     }
     if (!(error instanceof RaftError)) throw error;
+    const { message: why, reason } = error;
+    if (reason !== null) {
+      return { type: 'StoreFailed', code: 'Refused', membership: reason, message: why, definite: true };
+    }
     const leader = error.leader ?? this.#raft.leader();
+    const configuration = this.#raft.configuration();
+    const without = this.#without();
+    const leaderNode = leader === null ? undefined : configuration.addresses?.[leader];
     return {
       type: 'StoreFailed',
       code: storeCode(error),
       message: `store member ${this.#options.name}: ${error.message}`,
       definite: error.definite,
       ...(leader !== null && { leader }),
+      ...(leaderNode !== undefined && { leaderNode }),
+      ...(without !== null && { members: infoOf(without) }),
     };
   }
 }
@@ -516,17 +602,16 @@ function storeCode(error: RaftError): StoreErrorCode {
   }
 }
 
-function sendLetter(
-  ctx: ActorContext<StoreMessage>,
-  peers: ReadonlyMap<MemberId, ActorRef<StoreMessage>>,
-  to: MemberId,
-  raft: Letter,
-): void {
-  const peer = peers.get(to);
+function sendLetter(ctx: ActorContext<StoreMessage>, book: MemberBook, to: MemberId, raft: Letter): void {
+  const peer = book.ref(to);
   // A letter to whom nobody knows is a letter lost, as Raft expects of a network.
   if (!peer) return;
-  ctx.tell<StoreMessage>(peer, { type: letterTypes[raft.type], raft });
+  const node = openings.has(raft.type) ? { node: ctx.system.node } : {};
+  ctx.tell<StoreMessage>(peer, { type: letterTypes[raft.type], raft, ...node });
 }
+
+/** Letters that are answered by whoever gets them, known or not. */
+const openings: ReadonlySet<Letter['type']> = new Set(['vote', 'pre-vote', 'heartbeat', 'snapshot-piece']);
 
 const letterTypes: Readonly<Record<Letter['type'], RaftLetter['type']>> = {
   vote: 'RaftVote',

@@ -3,8 +3,10 @@
  * One reply per request, on the ref that the request names.
  */
 import type {
+  Configuration,
   Alarm,
   LeaseId,
+  MembershipRefusal,
   RangeOp,
   RangeResult,
   Letter,
@@ -16,7 +18,14 @@ import type {
 } from 'raft-consensus';
 import type { ActorRef } from '../runtime/index.js';
 import type { DigestPoint } from './hash-check.js';
-import type { HashOfMember, LeaseKeptAlive, LeaseTimeToLive, StoreErrorCode, StoreStatus } from './client.js';
+import type {
+  HashOfMember,
+  LeaseKeptAlive,
+  LeaseTimeToLive,
+  StoreErrorCode,
+  StoreMemberInfo,
+  StoreStatus,
+} from './client.js';
 
 type Reply = { readonly replyTo: ActorRef<StoreReply> };
 
@@ -35,7 +44,17 @@ export type StoreRequest =
   | ({ readonly type: 'StoreAlarm'; readonly action: 'raise' | 'disarm'; readonly alarm: Alarm } & Reply)
   /** Hands leadership to the named member, or to the one whose log is most complete. */
   | ({ readonly type: 'StoreTransfer'; readonly to?: string } & Reply)
-  | ({ readonly type: 'StoreStatus' } & Reply);
+  | ({ readonly type: 'StoreStatus' } & Reply)
+  | ({ readonly type: 'StoreMemberList'; readonly serializable: boolean } & Reply)
+  | ({
+      readonly type: 'StoreMemberAdd';
+      readonly name: string;
+      /** The node that it lives on. */
+      readonly address: string;
+      readonly learner: boolean;
+    } & Reply)
+  | ({ readonly type: 'StoreMemberRemove'; readonly name: string } & Reply)
+  | ({ readonly type: 'StoreMemberPromote'; readonly name: string } & Reply);
 
 export type StoreWatchMessage =
   | {
@@ -57,6 +76,21 @@ export type StoreWatchMessage =
 export interface RaftLetter {
   readonly type: `Raft${string}`;
   readonly raft: Letter;
+  /** Where the sender lives, in letters that open a talk: whoever is behind does not know the newest members. */
+  readonly node?: string;
+}
+
+/** From a member that hears of no leader: do I belong to the group still? Nobody writes to one that was removed. */
+export interface StoreMemberAsk {
+  readonly type: 'StoreMemberAsk';
+  readonly name: string;
+  readonly node: string;
+}
+
+/** The answer to one that does not. It changes nothing in Raft; it lets go of its watches and says who is left. */
+export interface StoreMemberGone {
+  readonly type: 'StoreMemberGone';
+  readonly configuration: Configuration;
 }
 
 /** Between members: the leader collects digests of the state (hash-check.ts). */
@@ -69,7 +103,14 @@ export interface StoreTick {
   readonly type: 'StoreTick' | 'StoreCompactStep';
 }
 
-export type StoreMessage = StoreRequest | StoreWatchMessage | RaftLetter | StoreDigestLetter | StoreTick;
+export type StoreMessage =
+  | StoreRequest
+  | StoreWatchMessage
+  | RaftLetter
+  | StoreDigestLetter
+  | StoreMemberAsk
+  | StoreMemberGone
+  | StoreTick;
 
 export type StoreReply =
   | { readonly type: 'StoreTxnDone'; readonly revision: Revision; readonly result: TxnResult }
@@ -83,15 +124,22 @@ export type StoreReply =
   | { readonly type: 'StoreAlarmList'; readonly alarms: readonly Alarm[] }
   | { readonly type: 'StoreDone'; readonly revision: Revision }
   | { readonly type: 'StoreStatusIs'; readonly status: StoreStatus }
+  | { readonly type: 'StoreMembersAre'; readonly members: readonly StoreMemberInfo[] }
   | {
       readonly type: 'StoreFailed';
       readonly code: StoreErrorCode;
       /** The KvError's code when `code` is `Refused`. */
       readonly kvCode?: string;
+      /** Why a change of the members was refused; with the code `Refused`. */
+      readonly membership?: MembershipRefusal;
       readonly message: string;
       readonly definite: boolean;
       /** Who leads, as far as this member knows. */
       readonly leader?: string;
+      /** Where that one lives: it may have joined after the client began. */
+      readonly leaderNode?: string;
+      /** From a member that was removed: who is left, as far as it knows. */
+      readonly members?: readonly StoreMemberInfo[];
     };
 
 export type StoreWatchReply =
@@ -105,4 +153,9 @@ export type StoreWatchReply =
   | { readonly type: 'StoreWatchAlive'; readonly watchId: string; readonly seq: number }
   | { readonly type: 'StoreWatchCompacted'; readonly watchId: string; readonly compactRevision: Revision }
   /** The member stops serving this watch (it ends, or fell behind its leader): resume elsewhere. */
-  | { readonly type: 'StoreWatchLost'; readonly watchId: string };
+  | {
+      readonly type: 'StoreWatchLost';
+      readonly watchId: string;
+      /** From a member that was removed: who is left, as far as it knows. */
+      readonly members?: readonly StoreMemberInfo[];
+    };

@@ -94,6 +94,7 @@ function takeStep(
   addresses: Map<string, string>,
 ): string | null {
   const { id } = step;
+  if (id === '') return 'a member needs a name';
   const known = voters.has(id) || learners.has(id);
   switch (step.type) {
     case 'add-voter':

@@ -172,7 +172,10 @@ export class RaftCore implements LeaderContext {
     this.#electionElapsed++;
     if (this.#commit !== this.#savedHardState.commit) this.#commitSaveDue = true;
     if (this.#leader !== null) return this.#tickLeader(this.#leader);
-    if (this.#electionElapsed >= this.#electionTimeout) this.campaign();
+    if (this.#electionElapsed < this.#electionTimeout) return;
+    this.campaign();
+    // Who may not campaign has lost its leader all the same.
+    if (this.#role === 'follower' && this.#leaderId !== null) this.#becomeFollower(this.#term, null);
   }
 
   /** Starts an election now, as if the timer had run out. */

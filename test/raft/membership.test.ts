@@ -3,6 +3,7 @@ import { strict as assert } from 'node:assert';
 import {
   memberId,
   RaftError,
+  recoverLostQuorum,
   type MemberId,
   type MembershipRefusal,
   type Observation,
@@ -264,5 +265,46 @@ describe('raft members that come and go', () => {
       await group.settled(stopped);
       assert(group.clock.monotonicMs() - beganMs < 200, `seed ${seed}`);
     }
+  });
+
+  it('a group that lost its majority for good goes on from the survivor, and grows again', async () => {
+    const group = await Group.started(['a', 'b', 'c'], 1, {
+      snapshotEveryEntries: 20,
+      trailingEntriesMax: 5,
+    });
+    const leader = await ready(group);
+    for (let i = 0; i < 50; i++) await group.settled(leader.apply(bytes(1)));
+    await group.converged();
+    // One more entry that only the survivor has.
+    group.isolate(leader.id);
+    leader.apply(bytes(1)).catch(() => undefined);
+    await group.clock.pass(100);
+    const { id } = leader;
+    const others = [a, b, c].filter((one) => one !== id);
+    for (const gone of others) await group.discard(gone);
+    await group.kill(id);
+    group.heal();
+    const { storage, snapshots } = group.seat(id);
+    const before = await storage.load();
+    const recovery = await group.settled(recoverLostQuorum({ id, storage, snapshots }));
+    assert.deepEqual(recovery.lost, others);
+    assert.equal(recovery.term, before.hardState!.term + 1);
+    assert.match(recovery.warning, /must never be started/);
+    await group.start(id);
+    const survivor = await group.leader();
+    assert.equal(await group.settled(survivor.apply(bytes(1))), 52, 'nothing that it had is lost');
+    assert.deepEqual(survivor.configuration().voters, [id]);
+    await group.join('d');
+    await group.settled(survivor.addNonvoter(d));
+    await group.converged();
+    await group.settled(survivor.promote(d));
+    await group.settled(survivor.apply(bytes(1)));
+    await group.converged();
+    assert.equal(group.seat(d).fsm.total, 53);
+  });
+
+  it('there is nothing to recover on an empty disk', async () => {
+    const { storage, snapshots } = new Group(['a']).seat(a);
+    await assert.rejects(recoverLostQuorum({ id: a, storage, snapshots }), { code: 'InvalidArgument' });
   });
 });

@@ -74,6 +74,15 @@ export class MemoryStore implements StoreClient {
     return applied;
   }
 
+  members = () => this.#unsupported();
+  memberAdd = () => this.#unsupported();
+  memberRemove = () => this.#unsupported();
+  memberPromote = () => this.#unsupported();
+
+  #unsupported(): Promise<never> {
+    return Promise.reject(new StoreError('Refused', 'a store in memory has no members', true));
+  }
+
   async range(op: RangeOp): Promise<WithRevision<RangeResult>> {
     await this.#turn();
     return refusedOr(this.#kv.range(op));

@@ -4,6 +4,7 @@
  */
 import { seededRandom } from '../../../actors/runtime/index.js';
 import { nodeId, type Random } from '../../../transport/index.js';
+import { MemberChanges } from './member-changes.js';
 import type { Member, StoreGroup } from './store-group.js';
 import type { FaultKind } from './swarm.js';
 
@@ -55,7 +56,7 @@ export class Nemesis {
       member.stalledUntilMs = 0;
       world.simulation.setWallOffset(member.node, 0);
       world.simulation.resume(member.node);
-      this.#group.start(member);
+      if (member.starts > 0) this.#group.start(member);
     }
     this.#group.note('heal');
   }
@@ -167,6 +168,8 @@ export class Nemesis {
         leader?.parts?.raft.leadershipTransfer(to as never).catch(() => undefined);
         return;
       }
+      case 'change-members':
+        return this.#changeMembers(lengthMs);
       default:
         kind satisfies never;
     }
@@ -257,6 +260,24 @@ export class Nemesis {
       if (member.starts !== starts) return;
       this.#note('resume', { member: member.name });
       simulation.resume(member.node);
+    });
+  }
+
+  /** One change or two at once; sometimes the old members lose sight of the leader and the new ones. */
+  #changeMembers(lengthMs: number): void {
+    const leader = this.#group.leader();
+    const raft = leader?.parts?.raft;
+    if (!leader || !raft) return;
+    const changes = new MemberChanges(this.#group, raft, this.#random);
+    const made = [changes.next(), ...(this.#random.next() < 0.5 ? [changes.next()] : [])];
+    this.#note('change-members', { leader: leader.name, changes: made.join('; ') });
+    if (this.#random.next() < 0.5) return;
+    const { tickMs } = this.#group.swarm.raft;
+    const others = this.#group.founders.filter((member) => member !== leader).map(({ name }) => name);
+    // In the middle of the change, or soon after it.
+    const delayMs = this.#random.next() * (this.#random.next() < 0.6 ? 10 : 2 * tickMs!);
+    this.#after(delayMs, () => {
+      this.#cut('change-members', lengthMs, others, this.#but(others), 'both');
     });
   }
 

@@ -30,6 +30,8 @@ export class RaftInvariants {
   /** By `index/term`. */
   readonly #entries = new Map<string, { readonly data: Uint8Array; readonly prevTerm: number | null }>();
   readonly #committed: (Committed | undefined)[] = [];
+  /** The group's members, by the index of the entry that made them so. */
+  readonly #configurations = new Map<number, string>();
   /** How many leaders there were. */
   leaderships = 0;
 
@@ -83,6 +85,7 @@ export class RaftInvariants {
     if (core.appliedIndex > core.commit) this.#fail(`${core.id} applied what is not committed`);
     this.#log(seen);
     this.#commits(seen);
+    this.#configuration(seen);
     if (core.role === 'leader') this.#leadership(seen);
     seen.term = core.term;
     seen.role = core.role;
@@ -146,6 +149,24 @@ export class RaftInvariants {
           `state machine safety: ${core.id} commits ${index}/${term}, where ${index}/${known.term} was committed`,
         );
       }
+    }
+  }
+
+  /** Of the same applied index all members know the same configuration. */
+  #configuration({ core }: Seen): void {
+    const { configuration, appliedIndex, id } = core;
+    const { index = 0 } = configuration;
+    const text = JSON.stringify(configuration);
+    if (index > 0) {
+      const known = this.#configurations.get(index);
+      if (known === undefined) this.#configurations.set(index, text);
+      else if (known !== text) this.#fail(`membership: ${id} makes ${text} of entry ${index}, not ${known}`);
+    }
+    for (const later of this.#configurations.keys()) {
+      if (later <= index || later > appliedIndex) continue;
+      this.#fail(
+        `membership: ${id} has applied ${appliedIndex}, but knows nothing of the change at ${later}`,
+      );
     }
   }
 

@@ -63,7 +63,7 @@ class Run {
   constructor(seed: number, { journalMax = 400, bug, ...given }: RunOptions) {
     const overrides = { ...(bug?.faults && { faults: bug.faults }), ...given };
     this.#group = new StoreGroup(swarmOf(seed, overrides), { journalMax, bug });
-    for (const member of this.#group.members) this.#group.start(member);
+    for (const member of this.#group.founders) this.#group.start(member);
     this.#workload = new Workload(this.#group);
     this.#nemesis = new Nemesis(this.#group);
   }
@@ -151,7 +151,8 @@ class Run {
   }
 
   #agree(): boolean {
-    const up = this.#group.members.filter(({ isLost }) => !isLost);
+    const up = this.#group.belonging.filter(({ isLost }) => !isLost);
+    if (up.length === 0) return false;
     const { head } = this.#group.truth;
     const { commitMax } = this.#group.invariants;
     const level = up.every(({ parts }) => {
@@ -194,9 +195,9 @@ class Run {
   }
 
   #judgeHashes(): void {
-    const digests = this.#group.members.flatMap(({ parts }) => (parts ? [parts.store.digest] : []));
+    const digests = this.#group.belonging.flatMap(({ parts }) => (parts ? [parts.store.digest] : []));
     if (new Set(digests).size > 1) this.#group.fail(`members have the digests ${digests.join(', ')}`);
-    const hashes = this.#group.members.flatMap(({ name, parts }) => {
+    const hashes = this.#group.belonging.flatMap(({ name, parts }) => {
       const hash = parts?.store.hash();
       return hash && !(hash instanceof KvError) ? [{ name, hash }] : [];
     });

@@ -2,7 +2,7 @@
  * The members of a store in the simulated world: real storage, real Raft, real key-value state, real actors. They are started,
  * killed, stopped and started again; whatever they do not survive on their own is a finding.
  */
-import { type DiskOperation, StorageError } from 'raft-consensus';
+import { type DiskOperation, isMember, memberId, StorageError } from 'raft-consensus';
 import { actorRef, seededRandom } from '../../../actors/runtime/index.js';
 import {
   type MemberParts,
@@ -64,8 +64,8 @@ export class StoreGroup {
       journal: this.recorder,
       disk: (node, operation) => this.#disk(node, operation),
     });
-    const names = Array.from({ length: swarm.members }, (_, at) => `m${at + 1}`);
-    this.refs = names.map((name) => ({ name, ref: storeRef(name) }));
+    const names = Array.from({ length: swarm.members + swarm.spares }, (_, at) => `m${at + 1}`);
+    this.refs = names.slice(0, swarm.members).map((name) => ({ name, ref: storeRef(name) }));
     this.members = names.map((name) => ({
       name,
       node: nodeId(name),
@@ -90,8 +90,20 @@ export class StoreGroup {
 
   /** A minority may lose its disks and never come back; more the protocol cannot survive. */
   get mayLoseDisk(): boolean {
+    if (this.swarm.spares > 0) return false;
     const lost = this.members.filter((member) => member.isLost).length;
     return lost + 1 <= Math.floor((this.members.length - 1) / 2);
+  }
+
+  /** Those that the group is made with. */
+  get founders(): readonly Member[] {
+    return this.members.slice(0, this.swarm.members);
+  }
+
+  /** Those who belong to the group as its leader knows it; nobody while it has none. */
+  get belonging(): readonly Member[] {
+    const configuration = this.leader()?.parts?.raft.configuration();
+    return this.members.filter(({ name }) => configuration && isMember(configuration, memberId(name)));
   }
 
   /** Of the highest term, if several believe to lead. */

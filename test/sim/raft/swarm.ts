@@ -26,6 +26,7 @@ export const faultKinds = [
   'lose-disk',
   'clock-jump',
   'transfer',
+  'change-members',
 ] as const;
 
 export type FaultKind = (typeof faultKinds)[number];
@@ -33,6 +34,8 @@ export type FaultKind = (typeof faultKinds)[number];
 export interface Swarm {
   readonly seed: number;
   readonly members: 3 | 5;
+  /** Members that the group is not made with. */
+  readonly spares: number;
   readonly writers: number;
   readonly watchers: number;
   readonly keys: number;
@@ -82,8 +85,10 @@ export function swarmOf(seed: number, overrides: SwarmOverrides = {}): Swarm {
   const latencyMinMs = slow ? between(0, tickMs / 4) : between(0.1, 1);
   const faults = new Map<FaultKind, number>();
   for (const kind of faultKinds) {
-    const isDrawn = chance(0.5);
-    const weight = between(0.2, 1) * weights[kind];
+    // With chances of its own, so that all else of a seed is as it was before there was this kind.
+    const from = kind === 'change-members' ? seededRandom(seed, 'membership') : random;
+    const isDrawn = from.next() < 0.5;
+    const weight = (0.2 + from.next() * 0.8) * weights[kind];
     if (overrides.faults?.includes(kind) ?? isDrawn) faults.set(kind, weight);
   }
   // A stream of its own: what came before it is drawn as ever.
@@ -91,6 +96,7 @@ export function swarmOf(seed: number, overrides: SwarmOverrides = {}): Swarm {
   return {
     seed,
     members: chance(0.3) ? 5 : 3,
+    spares: faults.has('change-members') ? 2 : 0,
     writers: 3 + random.integer(4),
     watchers: 1 + random.integer(3),
     keys: 2 + random.integer(4),
@@ -145,6 +151,7 @@ const weights: Readonly<Record<FaultKind, number>> = {
   'lose-disk': 0.15,
   'clock-jump': 0.7,
   transfer: 0.7,
+  'change-members': 3,
 };
 
 /** Small limits, so that what is rare with the defaults happens all the time. */
