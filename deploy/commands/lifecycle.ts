@@ -25,7 +25,8 @@ export function downCommand(): Command {
       }
       await control(dir, 'launcher', 'stop');
       await waitFor(`the launcher (process ${pid}) to end`, 30_000, async () => !isAlive(pid));
-      console.log(`stopped; "kabuki up --data-dir ${dir.path}" starts it again with its data`);
+      const command = dir.readSpec().store ? 'kabuki store run' : 'kabuki up';
+      console.log(`stopped; "${command} --data-dir ${dir.path}" starts it again with its data`);
     });
 }
 
@@ -73,7 +74,8 @@ function printStatus(
     components?: MachineStatusReport | undefined;
   })[],
 ): void {
-  console.log(`cluster ${status.cluster}  ${status.front}  kubeconfig ${status.kubeconfig}`);
+  const kubeconfig = status.kubeconfig === '' ? '' : `  kubeconfig ${status.kubeconfig}`;
+  console.log(`cluster ${status.cluster}  ${status.front}${kubeconfig}`);
   const rows = machines.map(({ name, state, pid, components }) => [
     name,
     state,
