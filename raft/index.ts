@@ -23,6 +23,7 @@ export {
   type Transition,
 } from './core/configuration.js';
 export type { AddOptions, ChangeManyOptions, ChangeOptions } from './membership.js';
+export { Quorum, type VoteResult } from './core/quorum.js';
 export { MemoryLog, type LogReader } from './core/log.js';
 export type { CoreLimits, CoreOptions, CoreState } from './core/options.js';
 export { defaultCoreLimits } from './core/options.js';
