@@ -44,6 +44,22 @@ describe('snapshots on disk', () => {
     store = new DiskSnapshots({ disk, ...IDENTITY });
   });
 
+  it('keep who belongs to the group, in the middle of a change, too', async () => {
+    const [one, two, three] = ['master-1', 'master-2', 'master-3'].map(memberId);
+    const configuration = {
+      voters: [one!, three!],
+      learners: [],
+      votersOutgoing: [one!, two!],
+      learnersNext: [two!],
+      autoLeave: true,
+      addresses: { 'master-3': 'store.master-3' },
+      index: logIndex(7),
+    };
+    const store = new DiskSnapshots({ disk: new SimDisk(), ...IDENTITY });
+    await save(store, { ...metaAt(9), configuration }, dataOf(9));
+    assert.deepEqual((await load(store))?.meta, { ...metaAt(9), configuration });
+  });
+
   it('has none at first', async () => {
     assert.equal(await store.open(), null);
   });
