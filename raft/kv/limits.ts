@@ -1,6 +1,9 @@
 /** Bounds of the key-value state machine, in one place. etcd's defaults where etcd has one. */
 export const KV_LIMITS = {
-  /** Compares, success operations and failure operations of one transaction, each (etcd --max-txn-ops). */
+  /**
+   * Compares, success operations and failure operations of one transaction, each; what the longest list takes
+   * is not there for transactions within (etcd --max-txn-ops).
+   */
   txnOpsMax: 128,
   txnDepthMax: 8,
   /** An encoded command: etcd's --max-request-bytes and the overhead it grants. */

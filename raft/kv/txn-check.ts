@@ -10,19 +10,23 @@ import { KV_LIMITS } from './limits.js';
 import type { Compare, DeleteOp, Key, KeyRange, Op, PutOp, RangeOp, TxnOp } from './types.js';
 
 /** Undefined when the transaction is well-formed. */
-export function checkTxn(txn: TxnOp, depth = 0): KvError | undefined {
+export function checkTxn(txn: TxnOp, depth = 0, opsMax: number = KV_LIMITS.txnOpsMax): KvError | undefined {
   if (depth > KV_LIMITS.txnDepthMax) {
     return invalid(`transactions are nested deeper than ${KV_LIMITS.txnDepthMax}`);
   }
   const most = Math.max(txn.compare.length, txn.success.length, txn.failure.length);
-  if (most > KV_LIMITS.txnOpsMax) {
+  if (most > opsMax) {
     return new KvError('TooManyOps', 'etcdserver: too many operations in txn request');
   }
   for (const compare of txn.compare) {
     const problem = checkCompare(compare);
     if (problem !== undefined) return problem;
   }
-  return checkOps(txn.success, depth) ?? checkOps(txn.failure, depth) ?? checkDuplicates(txn, depth);
+  // As etcd counts: what a transaction has used up is not there for those within.
+  const left = opsMax - most;
+  return (
+    checkOps(txn.success, depth, left) ?? checkOps(txn.failure, depth, left) ?? checkDuplicates(txn, depth)
+  );
 }
 
 export function checkRange(op: RangeOp): KvError | undefined {
@@ -31,15 +35,15 @@ export function checkRange(op: RangeOp): KvError | undefined {
   return checkKey(op);
 }
 
-function checkOps(ops: readonly Op[], depth: number): KvError | undefined {
+function checkOps(ops: readonly Op[], depth: number, opsMax: number): KvError | undefined {
   for (const op of ops) {
-    const problem = checkOp(op, depth);
+    const problem = checkOp(op, depth, opsMax);
     if (problem !== undefined) return problem;
   }
   return undefined;
 }
 
-function checkOp(op: Op, depth: number): KvError | undefined {
+function checkOp(op: Op, depth: number, opsMax: number): KvError | undefined {
   switch (op.type) {
     case 'range':
       return checkRange(op);
@@ -48,16 +52,18 @@ function checkOp(op: Op, depth: number): KvError | undefined {
     case 'delete':
       return checkKey(op);
     case 'txn':
-      return checkTxn(op, depth + 1);
+      return checkTxn(op, depth + 1, opsMax);
     default:
       return op satisfies never;
   }
 }
 
 function checkPut(op: PutOp): KvError | undefined {
+  const problem = checkKey(op);
+  if (problem !== undefined) return problem;
   if (op.ignoreValue === true && op.value.length > 0) return invalid('value is provided');
   if (op.ignoreLease === true && (op.lease ?? 0) !== 0) return invalid('lease is provided');
-  return checkKey(op);
+  return undefined;
 }
 
 function checkCompare(compare: Compare): KvError | undefined {
