@@ -59,7 +59,7 @@ export class HashCheck {
 
   /** Of the leader: what a member told. */
   hear(from: string, points: readonly DigestPoint[]): void {
-    this.#heard.set(from, points);
+    this.#heard.set(from, points.slice(-pointsSentMax - 1));
   }
 
   /** The member does not lead. */
@@ -69,14 +69,14 @@ export class HashCheck {
   }
 
   /** Of the leader: ends a round; the alarms that are due by what was heard in it. */
-  round(voters: readonly string[]): readonly Alarm[] {
+  round(members: readonly string[], voters: readonly string[]): readonly Alarm[] {
     const told = new Map([[this.#name, this.#trail.points(Infinity)] as const]);
-    for (const name of voters) {
+    for (const name of members) {
       const points = this.#heard.get(name);
       if (points) told.set(name, points);
     }
     this.#heard.clear();
-    const { diverged, isUndecided } = judge(told, voters.length);
+    const { diverged, isUndecided } = judge(told, voters);
     this.#undecidedRounds = isUndecided ? this.#undecidedRounds + 1 : 0;
     const names = this.#undecidedRounds >= undecidedRoundsMax ? [...diverged, ''] : diverged;
     return names.map((member) => ({ type: 'Corrupt', member }));
@@ -86,7 +86,7 @@ export class HashCheck {
 /** Who differs from a majority at any index; undecided where members differ and no majority agrees. */
 export function judge(
   told: ReadonlyMap<string, readonly DigestPoint[]>,
-  voters: number,
+  voters: readonly string[],
 ): { readonly diverged: readonly string[]; readonly isUndecided: boolean } {
   const byIndex = new Map<number, Map<number, Set<string>>>();
   for (const [name, points] of told) {
@@ -100,7 +100,9 @@ export function judge(
   let isUndecided = false;
   for (const digests of byIndex.values()) {
     if (digests.size < 2) continue;
-    const right = [...digests.values()].find((names) => names.size > voters / 2);
+    const right = [...digests.values()].find(
+      (names) => voters.filter((voter) => names.has(voter)).length > voters.length / 2,
+    );
     if (right === undefined) isUndecided = true;
     else for (const names of digests.values()) if (names !== right) names.forEach((one) => diverged.add(one));
   }

@@ -222,7 +222,8 @@ class StoreMember {
         this.#compactStep();
         return;
       case 'StoreDigests':
-        this.#hashes.hear(message.from, message.points);
+        if (isMember(this.#raft.configuration(), memberId(message.from)))
+          this.#hashes.hear(message.from, message.points);
         return;
       case 'StoreWatch':
         if (this.#without() === null) this.#watchers.open(message);
@@ -494,20 +495,19 @@ class StoreMember {
   #compareHashesIfDue(nowMs: number): void {
     if (nowMs - this.#hashesAskedAtMs < this.#limits.hashCheckIntervalMs) return;
     this.#hashesAskedAtMs = nowMs;
-    const names = this.#options.members.map(({ name }) => name);
-    for (const alarm of this.#hashes.round(names)) {
+    const configuration = this.#raft.configuration();
+    const members = membersOf(configuration);
+    for (const alarm of this.#hashes.round(members, configuration.voters)) {
       this.#ctx.note('store members differ', { member: alarm.member });
       void this.#raise(alarm);
     }
-    for (const name of names) {
-      if (name !== this.#options.name)
-        this.#tellMember(name, { type: 'StoreDigestAsk', from: this.#options.name });
-    }
+    const from = this.#options.name;
+    for (const name of members) if (name !== from) this.#tellMember(name, { type: 'StoreDigestAsk', from });
   }
 
   #tellMember(name: string, letter: StoreDigestLetter): void {
-    const member = this.#options.members.find((one) => one.name === name);
-    if (member) this.#ctx.tell<StoreMessage>(member.ref, letter);
+    const ref = this.#book.ref(memberId(name));
+    if (ref) this.#ctx.tell<StoreMessage>(ref, letter);
   }
 
   /** Not while it catches up: the alarm may have been disarmed since. */

@@ -78,7 +78,7 @@ describe('members that compare the hashes of their states', () => {
   it('judge by the majority of voters at one index, over all indexes', () => {
     const at = (index: number, digest: number) => ({ index, digest });
     const told = (points: Record<string, ReturnType<typeof at>[]>) =>
-      judge(new Map(Object.entries(points)), 3);
+      judge(new Map(Object.entries(points)), ['a', 'b', 'c']);
     assert.deepEqual(told({ a: [at(1, 5), at(2, 6)], b: [at(1, 5)], c: [at(2, 6)] }), {
       diverged: [],
       isUndecided: false,
