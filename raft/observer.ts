@@ -19,7 +19,7 @@ export type Observation =
       readonly bytes: number;
     }
   | { readonly type: 'snapshot-refused'; readonly peer: MemberId; readonly reason: string }
-  /** Its file no longer reads back; another is taken. */
+  /** Its file no longer reads back, or it arrived wrong; another is taken, or the same sent again. */
   | { readonly type: 'snapshot-damaged'; readonly reason: string }
   | { readonly type: 'snapshot-installed'; readonly index: LogIndex }
   /** The disk holds one batch for longer than an election timeout; a leader hands over, or steps down. */

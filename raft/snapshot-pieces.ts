@@ -236,6 +236,7 @@ export interface ReceiverOptions {
   readonly store: SnapshotStore;
   readonly limits: PieceLimits;
   send(letter: Letter): void;
+  damaged(reason: string): void;
   /** Told once, after the last piece. */
   arrived(whole: WholeSnapshot): void;
   fail(error: unknown): void;
@@ -319,8 +320,8 @@ export class PieceReceiver {
     if (sink.checksum !== info.checksum) {
       // Pieces of two contents: begin anew.
       this.#incoming = null;
-      await sink.abort();
-      return;
+      this.#options.damaged(`snapshot ${info.meta.index} from ${from} does not match its checksum`);
+      return sink.abort();
     }
     incoming.isWhole = true;
     this.#answer(incoming);

@@ -82,6 +82,7 @@ export class Snapshotter<Result> {
       store,
       limits,
       send,
+      damaged: (reason) => options.observe({ type: 'snapshot-damaged', reason }),
       arrived: (whole) => this.#stage(whole),
       fail: (error) => {
         if (!this.#stopped) fail(error);

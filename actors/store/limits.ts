@@ -33,6 +33,8 @@ export const storeLimits = {
   /** Records that one step of compaction looks at (1-2 ms), and the rest for others between two steps. */
   compactStepRecords: 1_000,
   compactPauseMs: 10,
+  /** Of a snapshot, encoded in one turn: about half a millisecond. */
+  snapshotChunkBytes: 65_536,
   watchesMax: 10_000,
   requestsInFlightMax: 4_096,
   /** Requests whose second arrival is noticed. */

@@ -127,8 +127,8 @@ class StoreMember {
     const storage = await options.openStorage();
     const book = new MemberBook(options.name, options.members);
     const isFounder = options.members.some(({ name }) => name === options.name);
-    const fsm = new KvFsm();
     const limits = { ...storeLimits, ...options.limits?.store };
+    const fsm = new KvFsm(undefined, limits.snapshotChunkBytes);
     const hub = new WatchHub(fsm.store);
     const groupClock = new GroupClock(fsm.store, ctx.env.clock);
     const watchers = new Watchers(hub, ctx, limits);

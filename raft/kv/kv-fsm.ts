@@ -4,14 +4,18 @@ import type { Fsm, FsmSnapshot } from '../fsm.js';
 import { decodeCommand } from './command-codec.js';
 import { KvError } from './errors.js';
 import { type Applied, KvStore } from './kv-store.js';
+import { KV_LIMITS } from './limits.js';
 import { KvSnapshotReader } from './snapshot-reader.js';
 
 /** The result is null for entries that carry no command (a leader's no-op, a configuration). */
 export class KvFsm implements Fsm<Applied | null> {
   readonly store: KvStore;
+  readonly #snapshotChunkBytes: number;
 
-  constructor(store: KvStore = new KvStore()) {
+  /** `snapshotChunkBytes`: what is encoded in one turn, about. */
+  constructor(store: KvStore = new KvStore(), snapshotChunkBytes: number = KV_LIMITS.snapshotChunkBytes) {
     this.store = store;
+    this.#snapshotChunkBytes = snapshotChunkBytes;
   }
 
   apply(entries: readonly Entry[]): readonly (Applied | null)[] {
@@ -19,7 +23,7 @@ export class KvFsm implements Fsm<Applied | null> {
   }
 
   snapshot(): FsmSnapshot {
-    return this.store.snapshot();
+    return this.store.snapshot(this.#snapshotChunkBytes);
   }
 
   async restore(chunks: AsyncIterable<Uint8Array>): Promise<void> {

@@ -211,8 +211,8 @@ export class KvStore {
   }
 
   /** Captured at once; encoding may go on while commands are applied. */
-  snapshot(): KvSnapshot {
-    return new KvSnapshot(this.#versions, this.#leases, this.#alarms, this.#appliedIndex);
+  snapshot(chunkBytes?: number): KvSnapshot {
+    return new KvSnapshot(this.#versions, this.#leases, this.#alarms, this.#appliedIndex, chunkBytes);
   }
 
   /**

@@ -32,8 +32,16 @@ export class KvSnapshot {
   readonly #versions: Versions;
   readonly #changes: RevisionLogView;
   readonly #release: () => void;
+  readonly #chunkBytes: number;
 
-  constructor(versions: Versions, leases: Leases, alarms: Alarms, appliedIndex: number) {
+  constructor(
+    versions: Versions,
+    leases: Leases,
+    alarms: Alarms,
+    appliedIndex: number,
+    chunkBytes: number = KV_LIMITS.snapshotChunkBytes,
+  ) {
+    this.#chunkBytes = chunkBytes;
     const { log, compactRevision } = versions;
     this.#versions = versions;
     this.#compactRevision = compactRevision;
@@ -48,7 +56,7 @@ export class KvSnapshot {
    */
   *chunks(): Generator<Uint8Array> {
     try {
-      const frame = new FrameWriter();
+      const frame = new FrameWriter(this.#chunkBytes);
       frame.out.raw(this.#head);
       yield* this.#base(frame);
       frame.out.latin1(END_OF_BASE);
@@ -97,14 +105,16 @@ const NO_BYTES = new Uint8Array(0);
 
 class FrameWriter {
   readonly out = new ByteWriter(4096);
+  readonly #chunkBytes: number;
   #sum = 0;
 
-  constructor() {
+  constructor(chunkBytes: number) {
+    this.#chunkBytes = chunkBytes;
     this.#begin();
   }
 
   get isFull(): boolean {
-    return this.out.length >= KV_LIMITS.snapshotChunkBytes;
+    return this.out.length - FRAME_HEADER_BYTES >= this.#chunkBytes;
   }
 
   get isEmpty(): boolean {

@@ -23,6 +23,7 @@ import {
 import type { MemberParts, MemberStorage, StoreClient, StoreLimits } from '../../../actors/store/index.js';
 import type { Clock } from '../../../transport/index.js';
 import { StoreError } from '../../../actors/store/index.js';
+import { snapshotBugs } from './planted-snapshot-bugs.js';
 import type { FaultKind } from './swarm.js';
 
 type Steps = Extract<ConfigurationChange, { type: 'steps' }>;
@@ -149,38 +150,7 @@ export const plantedBugs: readonly PlantedBug[] = [
       raft.readIndex = async () => raft.core.appliedIndex;
     },
   },
-  {
-    name: 'snapshot-of-before',
-    what: 'a snapshot is filed under its index with the bytes of the one before',
-    after: 'etcd #13766: applied index and data saved apart',
-    seed: 1,
-    seedsMax: 40,
-    finds: /state machine safety|snapshot|skipped/,
-    storage: (storage) => {
-      let before: readonly Uint8Array[] | undefined;
-      const { snapshots } = storage;
-      const create = async (meta: SnapshotMeta): Promise<SnapshotSink> => {
-        const sink = await snapshots.create(meta);
-        const chunks: Uint8Array[] = [];
-        return {
-          get bytes() {
-            return sink.bytes;
-          },
-          get checksum() {
-            return sink.checksum;
-          },
-          write: async (chunk) => void chunks.push(new Uint8Array(chunk)),
-          abort: () => sink.abort(),
-          commit: async () => {
-            for (const chunk of before ?? chunks) await sink.write(chunk);
-            before = chunks;
-            return sink.commit();
-          },
-        };
-      };
-      return { ...storage, snapshots: { open: () => snapshots.open(), create } };
-    },
-  },
+  ...snapshotBugs,
   {
     name: 'incoming-majority-only',
     faults: ['change-members', 'split', 'isolate-leader', 'crash-leader'],

@@ -2,15 +2,23 @@
  * The members of a store in the simulated world: real storage, real Raft, real key-value state, real actors. They are started,
  * killed, stopped and started again; whatever they do not survive on their own is a finding.
  */
-import { type DiskOperation, isMember, memberId, StorageError } from 'raft-consensus';
+import {
+  type DiskOperation,
+  isMember,
+  memberId,
+  type SnapshotMeta,
+  type SnapshotSink,
+  StorageError,
+} from 'raft-consensus';
 import { actorRef, seededRandom } from '../../../actors/runtime/index.js';
 import {
   type MemberParts,
+  type MemberStorage,
   openDiskStorage,
   storeMember,
   type StoreMessage,
 } from '../../../actors/store/index.js';
-import { type JournalEvent, type NodeId, nodeId, type Random } from '../../../transport/index.js';
+import { type Clock, type JournalEvent, type NodeId, nodeId, type Random } from '../../../transport/index.js';
 import { SimWorld } from '../world.js';
 import { FlightRecorder } from './flight-recorder.js';
 import type { PlantedBug } from './planted-bugs.js';
@@ -48,6 +56,8 @@ export class StoreGroup {
   readonly bug: PlantedBug | undefined;
   readonly #diskRandom: Random;
   readonly #clockRandom: Random;
+  readonly #snapshotRandom: Random;
+  #snapshotCrashes = 0;
   /** The first thing that went wrong. */
   violation: Violation | undefined;
   restarts = 0;
@@ -59,10 +69,11 @@ export class StoreGroup {
     this.bug = options.bug;
     this.#diskRandom = seededRandom(swarm.seed, 'disks');
     this.#clockRandom = seededRandom(swarm.seed, 'clocks');
+    this.#snapshotRandom = seededRandom(swarm.seed, 'snapshot disks');
     this.recorder = new FlightRecorder(options.journalMax, (event) => this.#onEvent(event));
     this.world = new SimWorld(swarm.seed, {
       journal: this.recorder,
-      disk: (node, operation) => this.#disk(node, operation),
+      disk: (node, operation, file) => this.#disk(node, operation, file),
     });
     const names = Array.from({ length: swarm.members + swarm.spares }, (_, at) => `m${at + 1}`);
     this.refs = names.slice(0, swarm.members).map((name) => ({ name, ref: storeRef(name) }));
@@ -142,7 +153,8 @@ export class StoreGroup {
         name: member.name,
         members: this.refs,
         openStorage: async () => {
-          const storage = openDiskStorage(await system.env.disk('store'), 'sim', member.name);
+          const onDisk = openDiskStorage(await system.env.disk('store'), 'sim', member.name);
+          const storage = withSlowSnapshots(onDisk, () => this.#betweenChunks(system.env.clock));
           return this.bug?.storage?.(storage) ?? storage;
         },
         onFatal: (error) => {
@@ -210,8 +222,34 @@ export class StoreGroup {
     this.violation ??= new Violation(`the actor of ${event.node} crashed: ${text}`);
   }
 
-  #disk(node: NodeId, operation: DiskOperation): Error | number {
+  #betweenChunks(clock: Clock): Promise<void> {
+    const { chunkMs } = this.swarm.snapshots;
+    if (chunkMs === 0 || this.isHealed) return Promise.resolve();
+    const delayMs = this.#snapshotRandom.next() * chunkMs;
+    return new Promise((resolve) => void clock.setTimer(delayMs, resolve));
+  }
+
+  /** Power off between the call and its end: before the write, the fsync, the rename, the fsync of the folder ... */
+  #crashesHere(member: Member, operation: DiskOperation, file: string): boolean {
+    const { crashesMax, crashProbability } = this.swarm.snapshots;
+    const isOfSnapshot = file.startsWith('snapshot-') || operation === 'syncDirectory';
+    if (!isOfSnapshot || this.isHealed || this.#snapshotCrashes >= crashesMax) return false;
+    if (this.#snapshotRandom.next() >= crashProbability) return false;
+    this.#snapshotCrashes++;
+    this.note('crash-in-snapshot', { member: member.name, operation, file });
+    const { clock } = this.world.simulation;
+    const { starts } = member;
+    clock.setTimer(0.05, () => {
+      if (member.starts !== starts) return;
+      this.kill(member);
+      clock.setTimer(this.#snapshotRandom.next() * 300, () => this.start(member));
+    });
+    return true;
+  }
+
+  #disk(node: NodeId, operation: DiskOperation, file: string): Error | number {
     const member = this.members.find((candidate) => candidate.node === node)!;
+    if (this.#crashesHere(member, operation, file)) return 0.1;
     if (operation !== 'sync') return 0;
     if (member.failsNextSync) {
       member.failsNextSync = false;
@@ -221,6 +259,21 @@ export class StoreGroup {
     const usual = syncMinMs - Math.log(1 - this.#diskRandom.next()) * syncMeanMs;
     return Math.max(usual, member.stalledUntilMs - this.nowMs);
   }
+}
+
+/** Writing a small snapshot takes no time of its own. */
+function withSlowSnapshots(storage: MemberStorage, pause: () => Promise<void>): MemberStorage {
+  const { snapshots } = storage;
+  const create = async (meta: SnapshotMeta): Promise<SnapshotSink> => {
+    const sink = await snapshots.create(meta);
+    const write = sink.write.bind(sink);
+    sink.write = async (chunk) => {
+      await write(chunk);
+      await pause();
+    };
+    return sink;
+  };
+  return { ...storage, snapshots: { create, open: () => snapshots.open() } };
 }
 
 const healedDisk = { syncMinMs: 0.2, syncMeanMs: 0.5 };

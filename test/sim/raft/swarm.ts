@@ -64,8 +64,17 @@ export interface Swarm {
   /** How much faster or slower than real time a member's monotonic clock may run. */
   readonly clockDriftMax: number;
   readonly leaseTtlMs: number;
+  readonly snapshots: SnapshotFaults;
   readonly raft: Partial<RaftLimits>;
   readonly store: Partial<StoreLimits>;
+}
+
+export interface SnapshotFaults {
+  /** At most, between two chunks of a snapshot that is taken or received: time for others to write. */
+  readonly chunkMs: number;
+  /** How many members crash in the middle of an operation on a snapshot's file, and how likely at each. */
+  readonly crashesMax: number;
+  readonly crashProbability: number;
 }
 
 export interface SwarmOverrides {
@@ -76,6 +85,8 @@ export interface SwarmOverrides {
 
 export function swarmOf(seed: number, overrides: SwarmOverrides = {}): Swarm {
   const random = seededRandom(seed, 'swarm');
+  // A stream of its own, so that what it decides moves nothing else.
+  const snapshots = seededRandom(seed, 'snapshots');
   const chance = (probability: number) => random.next() < probability;
   const between = (min: number, max: number) => min + random.next() * (max - min);
   /** Mostly none, seldom much. */
@@ -119,8 +130,14 @@ export function swarmOf(seed: number, overrides: SwarmOverrides = {}): Swarm {
     clockOffsetMs: between(0, 1_500),
     clockDriftMax: late.next() < 0.5 ? 0 : 0.02 * late.next(),
     leaseTtlMs: between(500, 3_000),
-    raft: { tickMs, ...raftKnobs(random, slow) },
+    snapshots: {
+      chunkMs: [0, 1, 10][snapshots.integer(3)]!,
+      crashesMax: snapshots.integer(4),
+      crashProbability: snapshots.next() * 0.1,
+    },
+    raft: { tickMs, ...raftKnobs(random, slow), ...snapshotKnobs(snapshots) },
     store: {
+      snapshotChunkBytes: [1, 200, 65_536][snapshots.integer(3)]!,
       leaseCheckIntervalMs: 50 + random.integer(450),
       watchBatchEvents: [1, 2, 512][random.integer(3)]!,
       watchProgressIntervalMs: 100 + random.integer(900),
@@ -165,6 +182,16 @@ function raftKnobs(random: Random, slow: boolean): Partial<RaftLimits> {
     inflightMessagesMax: [1, 4, 256][random.integer(3)]!,
     applyEntriesMax: random.integer(3) === 0 ? 1 : 1024,
     snapshotRetryTicks: 5 + random.integer(45),
+  };
+}
+
+/** Even a small snapshot is many pieces. */
+function snapshotKnobs(random: Random): Partial<RaftLimits> {
+  return {
+    snapshotPieceBytes: [100, 1_000, 262_144][random.integer(3)]!,
+    snapshotPiecesInFlightMax: [1, 3, 8][random.integer(3)]!,
+    snapshotPieceRetryTicks: 1 + random.integer(5),
+    snapshotReadBytes: [100, 262_144][random.integer(2)]!,
   };
 }
 

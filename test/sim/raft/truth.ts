@@ -4,7 +4,7 @@
  * own, so that a store which is wrong on every member alike is found too.
  */
 import { strict as assert } from 'node:assert';
-import { type Change, type KvStore, KvError, type KeyValue } from 'raft-consensus';
+import { type Change, type KvStore, KvError, type KeyValue, type Revision } from 'raft-consensus';
 import type { Version } from './history.js';
 
 export interface TrueChange extends Version {
@@ -113,8 +113,14 @@ export class Truth {
   #compareWith(member: string, store: KvStore): void {
     const { revision } = store;
     if (revision > this.head) this.#fail(`${member} restored revision ${revision} beyond ${this.head}`);
-    const all = store.range({ type: 'range', key: '\0', rangeEnd: '\0' });
-    assert(!(all instanceof KvError), 'the newest revision can be read');
+    this.#compareAt(member, store, revision);
+    // The history that it brings must be whole from its first revision on.
+    if (store.compactRevision > 0) this.#compareAt(member, store, store.compactRevision);
+  }
+
+  #compareAt(member: string, store: KvStore, revision: Revision): void {
+    const all = store.range({ type: 'range', key: '\0', rangeEnd: '\0', revision });
+    assert(!(all instanceof KvError), `revision ${revision} can be read`);
     const found = all.result.kvs.map((kv) => text([{ ...versionOf(kv), key: kv.key, deleted: false }]));
     const expected = [...this.#byKey.keys()].toSorted().flatMap((key) => {
       const version = this.at(key, revision);
