@@ -27,6 +27,7 @@ import { encodeCause } from './context.js';
 import { storeLimits } from './limits.js';
 import { refOf } from './membership.js';
 import type { StoreMessage, StoreReply, StoreRequest, StoreWatchReply } from './messages.js';
+import { bytesOf } from './watchers.js';
 
 export interface StoreClientOptions {
   readonly system: ActorSystem;
@@ -312,6 +313,7 @@ class ResumingWatch implements StoreWatch {
     this.#serving = { member: member.ref, watchId };
     let expected = 0;
     let told = 0;
+    let untoldBytes = 0;
     let open = true;
     let silence = this.#system.env.clock.setTimer(storeLimits.watchOpenTimeoutMs, () => lost());
     const lost = () => {
@@ -323,6 +325,7 @@ class ResumingWatch implements StoreWatch {
     };
     const acknowledge = () => {
       told = expected;
+      untoldBytes = 0;
       this.#system.tell<StoreMessage>(member.ref, { type: 'StoreWatchCredit', watchId, batches: expected });
     };
     const callback = this.#system.callback<StoreWatchReply>('store-watch', (reply) => {
@@ -340,7 +343,9 @@ class ResumingWatch implements StoreWatch {
         this.#attempt = 1;
         this.#next = revision(reply.batch.revision + 1);
         this.#handler.onBatch(reply.batch);
-        if (expected - told >= storeLimits.watchCreditBatches / 2) acknowledge();
+        untoldBytes += bytesOf(reply.batch);
+        const isMuch = untoldBytes >= storeLimits.watchBytesInFlightMax / 4;
+        if (isMuch || expected - told >= storeLimits.watchCreditBatches / 2) acknowledge();
       } else if (reply.type === 'StoreWatchCompacted') {
         this.close();
         this.#handler.onEnd({ type: 'compacted', compactRevision: reply.compactRevision });

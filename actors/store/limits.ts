@@ -7,6 +7,10 @@ export const storeLimits = {
   retryDelayMs: 50,
   /** Batches a member may send a watcher before it is credited again. */
   watchCreditBatches: 64,
+  /** Bytes of events on their way to one watcher; a batch more may be. Acknowledged by a quarter of them. */
+  watchBytesInFlightMax: 4 * 1024 * 1024,
+  /** Batches for one watcher before it is the others' turn. */
+  watchBatchesPerTurn: 4,
   watchResumeDelayMs: 100,
   /** A member says at least this often how far it is; a client that hears nothing for `watchSilenceMs` goes elsewhere. */
   watchProgressIntervalMs: 1_000,

@@ -1,8 +1,9 @@
 /**
  * The watches that a member serves: pulls batches from the hub as long as the client gives credit, in a later turn than
- * the apply that made them, so that one batch carries all that a turn brought.
+ * the apply that made them, so that one batch carries all that a turn brought. Credit is in batches and in bytes, and one
+ * that catches up takes a few batches a turn: neither fills memory nor holds up the others (etcd #17529, #16839).
  */
-import type { Watcher, WatchHub } from 'raft-consensus';
+import { type Watcher, type WatchBatch, type WatchHub } from 'raft-consensus';
 import type { ActorContext, ActorRef } from '../runtime/index.js';
 import { decodeCause } from './context.js';
 import type { StoreLimits } from './limits.js';
@@ -16,6 +17,9 @@ interface Subscription {
   /** Batches that the client said it took; `seq` is how many were sent. */
   taken: number;
   seq: number;
+  /** Of the batches sent and not taken yet, oldest first. */
+  readonly sizes: number[];
+  bytesInFlight: number;
   scheduled: boolean;
   lastSentAtMs: number;
 }
@@ -48,6 +52,8 @@ export class Watchers {
       creditBatches: message.credit,
       taken: 0,
       seq: 0,
+      sizes: [],
+      bytesInFlight: 0,
       scheduled: false,
       lastSentAtMs: Number.NEGATIVE_INFINITY,
     };
@@ -60,7 +66,10 @@ export class Watchers {
 
   credit(watchId: string, taken: number): void {
     const subscription = this.#subscriptions.get(watchId);
-    if (!subscription || taken <= subscription.taken) return;
+    if (!subscription || taken <= subscription.taken || taken > subscription.seq) return;
+    for (const bytes of subscription.sizes.splice(0, taken - subscription.taken)) {
+      subscription.bytesInFlight -= bytes;
+    }
     subscription.taken = taken;
     this.#schedule(subscription);
   }
@@ -105,8 +114,11 @@ export class Watchers {
   }
 
   #pull(subscription: Subscription): void {
-    while (hasCredit(subscription)) {
-      const step = subscription.watcher.next({ eventsMax: this.#limits.watchBatchEvents });
+    const { watchBatchEvents: eventsMax, watchBatchesPerTurn } = this.#limits;
+    for (let left = watchBatchesPerTurn; this.#hasCredit(subscription); left--) {
+      // The others' turn.
+      if (left === 0) return this.#schedule(subscription);
+      const step = subscription.watcher.next({ eventsMax });
       switch (step.type) {
         case 'batch':
           this.#send(subscription, step.batch);
@@ -127,20 +139,24 @@ export class Watchers {
     }
   }
 
+  #hasCredit({ creditBatches, taken, seq, bytesInFlight }: Subscription): boolean {
+    return seq - taken < creditBatches && bytesInFlight < this.#limits.watchBytesInFlightMax;
+  }
+
   #sendProgress(subscription: Subscription): void {
-    const batch = hasCredit(subscription) ? subscription.watcher.progress() : null;
+    const batch = this.#hasCredit(subscription) ? subscription.watcher.progress() : null;
     if (batch) return this.#send(subscription, batch);
     const { watchId, replyTo, seq } = subscription;
     subscription.lastSentAtMs = this.#ctx.env.clock.monotonicMs();
     this.#ctx.tell<StoreWatchReply>(replyTo, { type: 'StoreWatchAlive', watchId, seq });
   }
 
-  #send(
-    subscription: Subscription,
-    batch: Extract<StoreWatchReply, { type: 'StoreWatchBatch' }>['batch'],
-  ): void {
+  #send(subscription: Subscription, batch: WatchBatch): void {
     const { watchId, replyTo, seq } = subscription;
+    const bytes = bytesOf(batch);
     subscription.seq += 1;
+    subscription.sizes.push(bytes);
+    subscription.bytesInFlight += bytes;
     subscription.lastSentAtMs = this.#ctx.env.clock.monotonicMs();
     // A batch stands under its last write, so that the trace of that request goes on with it.
     this.#ctx.system.withCause(decodeCause(batch.events.at(-1)?.context), () => {
@@ -149,6 +165,12 @@ export class Watchers {
   }
 }
 
-function hasCredit({ creditBatches, taken, seq }: Subscription): boolean {
-  return seq - taken < creditBatches;
+/** Keys and values. */
+export function bytesOf({ events }: WatchBatch): number {
+  let bytes = 0;
+  for (const { kv, prevKv } of events) {
+    bytes += kv.key.length + kv.value.length;
+    if (prevKv !== undefined) bytes += prevKv.key.length + prevKv.value.length;
+  }
+  return bytes;
 }

@@ -1,0 +1,61 @@
+import { strict as assert } from 'node:assert';
+import { revision, type WatchBatch } from 'raft-consensus';
+import { createStoreClient } from '../../../actors/store/index.js';
+import { nodeId } from '../../../transport/index.js';
+import { SmallGroup, put } from './small-group.js';
+
+const value = 'x'.repeat(200_000);
+
+describe('a watcher that does not keep up', () => {
+  it('has no more than its bytes on the way, holds up nobody, and gets all in the end (etcd #17529)', async () => {
+    const group = new SmallGroup('slow');
+    const slow = follow(group, 'slow', 2);
+    const quick = follow(group, 'quick', 2);
+    await group.put('/k0', value);
+    await group.world.run(() => slow.keys.length === 1 && quick.keys.length === 1);
+    group.world.network.faults.add({
+      id: 'deaf',
+      from: ['slow'],
+      to: ['*'],
+      kinds: ['StoreWatchCredit'],
+      action: { type: 'drop', probability: 1 },
+    });
+    const expected = ['/k0'];
+    for (let at = 1; at < 60; at++) {
+      await group.do(group.client.txn(put(`/k${at}`, value)));
+      expected.push(`/k${at}`);
+    }
+    await group.world.run(() => quick.keys.length === expected.length);
+    assert.deepEqual(quick.keys, expected);
+    const onTheirWay = slow.keys.length * value.length;
+    assert.ok(onTheirWay >= 3_000_000 && onTheirWay < 6_500_000, `${onTheirWay} bytes`);
+    group.world.heal();
+    await group.world.run(() => slow.keys.length === expected.length);
+    assert.deepEqual(slow.keys, expected);
+  });
+
+  it('and a hundred that catch up at once from far behind leave the leader its place', async () => {
+    const group = new SmallGroup('many');
+    for (let at = 0; at < 300; at++) await group.put(`/k${at}`, 'y'.repeat(1_000));
+    const leader = await group.leader();
+    const { term } = await group.do(group.client.status());
+    const watchers = Array.from({ length: 100 }, (_, at) => follow(group, `w${at}`, 2));
+    await group.put('/last');
+    await group.world.run(() => watchers.every(({ keys }) => keys.length === 301));
+    assert.equal(await group.leader(), leader);
+    assert.equal((await group.do(group.client.status())).term, term);
+  });
+});
+
+function follow(group: SmallGroup, name: string, from = 0) {
+  const keys: string[] = [];
+  const client = createStoreClient({ system: group.world.system(nodeId(name)), members: group.refs });
+  client.watch(
+    { key: '/', rangeEnd: '0', ...(from > 0 && { startRevision: revision(from) }) },
+    {
+      onBatch: ({ events }: WatchBatch) => keys.push(...events.map(({ kv }) => kv.key)),
+      onEnd: (reason) => assert.fail(`ended: ${reason.type}`),
+    },
+  );
+  return { keys };
+}
