@@ -90,9 +90,8 @@ export class KvStore {
 
   /** What the state takes: `sizeBytes`, and what every key, version and lease costs besides. Compaction frees it. */
   get footprintBytes(): number {
-    const { bytes, index, log } = this.#versions;
-    const records = index.size + (log.tail - log.head) + this.#leases.size;
-    return bytes + records * KV_LIMITS.recordOverheadBytes;
+    const { bytes, count } = this.#versions;
+    return bytes + count * KV_LIMITS.versionOverheadBytes + this.#leases.size * KV_LIMITS.leaseOverheadBytes;
   }
 
   /**

@@ -33,6 +33,8 @@ export class Versions {
   compactRevision = revision(0);
   /** Keys and values held, old versions included; falls as compaction goes on. */
   bytes = 0;
+  /** How many versions that is. */
+  count = 0;
   /** Over the live keys (digest.ts). */
   digest = 0;
   /** Up to where `compactStep` has come; -1: nothing to do. */
@@ -132,6 +134,7 @@ export class Versions {
   /** Of a snapshot: a version that compaction left behind, older than everything in the log. */
   restoreBase(kv: KeyValue): void {
     this.index.insert({ key: kv.key, newest: kv, older: null });
+    this.count += 1;
     this.bytes += sizeOf(kv);
     if (kv.version > 0) this.digest = (this.digest + digestOf(kv)) >>> 0;
   }
@@ -157,12 +160,14 @@ export class Versions {
     if (entry.older !== null) {
       let drop = 0;
       while (drop < entry.older.length && entry.older[drop]!.modRevision < keepFrom) {
+        this.count -= 1;
         this.bytes -= sizeOf(entry.older[drop]!);
         drop++;
       }
       if (drop > 0) entry.older = drop === entry.older.length ? null : entry.older.slice(drop);
     }
     if (isGone && entry.newest === kv) {
+      this.count -= 1;
       this.bytes -= sizeOf(kv);
       this.index.remove(kv.key);
     }
@@ -177,6 +182,7 @@ export class Versions {
 
   #record(kv: KeyValue): void {
     this.log.push(kv);
+    this.count += 1;
     this.bytes += sizeOf(kv);
     if (kv.version > 0) this.digest = (this.digest + digestOf(kv)) >>> 0;
   }

@@ -199,6 +199,8 @@ class Comparison {
     while (this.store.compactStep(1));
     assert.deepEqual(this.store.snapshot().toBytes(), taken);
     assert.equal(restored.sizeBytes, this.store.sizeBytes, 'compaction left memory behind');
+    assert.equal(restored.footprintBytes, this.store.footprintBytes, 'versions are counted wrongly');
+    assert.equal(restored.digest, this.store.digest);
     this.store = restored;
   }
 
