@@ -9,9 +9,9 @@ export interface LeadershipLimits {
    * A leader that could not renew for so long stops; must be shorter than the lease, the rest is its margin.
    */
   readonly renewDeadlineMs: number;
-  /** Pause of a leader between two renewals, jittered by a fifth each way. */
+  /** Pause of a leader between two renewals, less up to a fifth. */
   readonly renewPeriodMs: number;
-  /** Pause after a failed attempt, jittered likewise. */
+  /** Pause after a failed attempt, jittered by a fifth each way. */
   readonly retryPeriodMs: number;
   /** Pause between two looks at the lease of another one, jittered likewise; the moment it expires is not missed. */
   readonly followPeriodMs: number;

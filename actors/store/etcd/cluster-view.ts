@@ -35,19 +35,22 @@ export class ClusterView {
   /** Monotonic; when a leader was last known. */
   #ledAtMs: number;
   /** The latest revision that any answer named. */
-  #revision = revision(0);
+  #revision = revision(1);
   #timer: Timer | undefined;
   #isClosed = false;
   #leaderChanges = 0;
   #running: Promise<StoreStatus> | undefined;
   #next: Promise<StoreStatus> | undefined;
 
+  /** Resolves when the member has answered for the first time, or has not in time. */
+  readonly asked: Promise<void>;
+
   constructor(options: ClusterViewOptions) {
     this.options = options;
     this.clusterId = etcdId(options.clusterId, '');
     this.memberId = this.idOf(options.name);
     this.#ledAtMs = options.clock.monotonicMs();
-    void this.#poll();
+    this.asked = this.#poll();
   }
 
   idOf(member: string): number {

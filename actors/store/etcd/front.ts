@@ -48,6 +48,8 @@ export async function openEtcdFront(options: EtcdFrontOptions): Promise<EtcdFron
   const limits = { ...etcdLimits, ...options.limits };
   const { name, clusterId, members } = options;
   const view = new ClusterView({ name, clusterId, members, local, clock, limits });
+  // Or the first answers would name a revision that is not the store's.
+  await view.asked;
   const methods = new Map([
     ...kvService({ client, local, view }),
     ...watchService({ client, view, clock, limits }),
