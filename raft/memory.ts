@@ -120,7 +120,7 @@ class MemorySource implements SnapshotSource {
   }
 
   async read(offset: number, length: number): Promise<Uint8Array> {
-    return this.#data.subarray(offset, offset + length);
+    return this.#data.slice(offset, offset + length);
   }
 
   async close(): Promise<void> {}

@@ -166,6 +166,41 @@ describe('snapshot of the key-value state', () => {
     assert.deepEqual(Buffer.concat(chunks), Buffer.from(kv.store.snapshot().toBytes()));
   });
 
+  it('is of one moment, though writes and compaction go on between its chunks', () => {
+    const kv = new StoreDriver();
+    kv.grant(7, 60_000);
+    for (let at = 0; at < 300; at++) kv.do(put(`k${at % 40}`, `v${at}`));
+    kv.compact(150);
+    const expected = kv.store.snapshot(64).toBytes();
+    const parts: Uint8Array[] = [];
+    let turn = 0;
+    for (const chunk of kv.store.snapshot(64).chunks()) {
+      parts.push(chunk);
+      turn++;
+      kv.do(put(`k${turn % 60}`, `later ${turn}`));
+      if (turn % 10 === 0) kv.compact(kv.store.revision - 1);
+      assert.equal(kv.store.compactStep(1000), false, 'nothing is freed meanwhile');
+    }
+    assert.ok(turn > 30);
+    assert.deepEqual(new Uint8Array(Buffer.concat(parts)), expected);
+    assert.ok(kv.store.compactionPending);
+    while (kv.store.compactStep(1000));
+    assert.ok(!kv.store.compactionPending);
+  });
+
+  it('lets compaction go on when it is given up', () => {
+    const kv = new StoreDriver();
+    for (let at = 0; at < 10; at++) kv.do(put('k', `v${at}`));
+    const captured = kv.store.snapshot();
+    kv.compact(5);
+    assert.equal(kv.store.compactStep(100), false);
+    assert.ok(kv.store.compactionPending);
+    captured.release();
+    captured.release();
+    kv.store.compactStep(100);
+    assert.ok(!kv.store.compactionPending);
+  });
+
   it('is refused when a byte is wrong or missing, and the state stays as it was', () => {
     const bytesTaken = taken();
     const kv = new StoreDriver();
