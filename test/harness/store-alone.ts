@@ -93,5 +93,12 @@ export async function startStoreAlone(options: StoreAloneOptions = {}): Promise<
 
 /** etcdctl is a package of Debian (etcd-client); a test that needs it skips where it is not installed. */
 export function hasEtcdctl(): boolean {
-  return spawnSync('etcdctl', ['version'], { stdio: 'ignore' }).status === 0;
+  return isInstalled('etcdctl', 'version');
+}
+
+/** Says why the tests are skipped where it is not. */
+export function isInstalled(program: string, argument: string): boolean {
+  const found = spawnSync(program, [argument], { stdio: 'ignore' }).status === 0;
+  if (!found) console.log(`    skipped: ${program} is not installed`);
+  return found;
 }

@@ -1,5 +1,4 @@
 import { strict as assert } from 'node:assert';
-import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,7 +9,7 @@ import { freePorts } from '../../../deploy/create-cluster.js';
 import { waitFor } from '../../../deploy/wait.js';
 import { OwnProcess } from '../../bench/own-process.js';
 import { GrpcClient, GrpcFailure } from '../../harness/grpc-client.js';
-import { startStoreAlone, type StoreAlone } from '../../harness/store-alone.js';
+import { isInstalled, startStoreAlone, type StoreAlone } from '../../harness/store-alone.js';
 import { Script, type Step } from './script.js';
 
 /**
@@ -26,7 +25,7 @@ describe('random scripts give the same replies from our store and from etcd', fu
   let etcd: Etcd;
   let ours: StoreAlone;
   beforeEach(async function () {
-    if (spawnSync('etcd', ['--version']).status !== 0) return this.skip();
+    if (!isInstalled('etcd', '--version')) return this.skip();
     [etcd, ours] = await Promise.all([startEtcd(), startStoreAlone({ members: 1 })]);
   });
   afterEach(async () => {
