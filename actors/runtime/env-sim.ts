@@ -9,7 +9,7 @@ import type { Clock, FaultPolicy, Incarnation, Link, NodeId, Random } from '../.
 import { EventQueue } from './event-queue.js';
 import type { Env } from './env.js';
 import { frames } from './frame.js';
-import { installGuards } from './sim-guards.js';
+import { withGuards } from './sim-guards.js';
 import { seededRandom, uuidFrom } from './sfc32.js';
 
 /** Kept from before any guard goes up. */
@@ -195,11 +195,9 @@ export class Simulation {
   async run(until: number | (() => boolean), runLimits: RunLimits = {}): Promise<void> {
     assert(!this.#running, 'the simulation is already running');
     this.#running = true;
-    const removeGuards = installGuards();
     try {
-      await this.#run(until, runLimits);
+      await withGuards(() => this.#run(until, runLimits));
     } finally {
-      removeGuards();
       this.#running = false;
     }
   }

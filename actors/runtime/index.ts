@@ -31,6 +31,6 @@ export { RecentlySeen } from './recently-seen.js';
 export { type ActorRef, actorRef, addressOf, type Message } from './ref.js';
 export { seededRandom, uuidFrom } from './sfc32.js';
 export { createSimEngine } from './sim-engine.js';
-export { installGuards, NondeterminismError } from './sim-guards.js';
+export { NondeterminismError, withGuards } from './sim-guards.js';
 export type { ActorSystem, Cause, Sender } from './system.js';
 export { formatTree } from './tree.js';

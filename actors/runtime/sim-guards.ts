@@ -1,8 +1,11 @@
 /**
  * While a simulation runs, every source of time, chance and turns that is not Env throws, loudly, with the way out
  * in its message (after Temporal's workflow sandbox). Guards go up around each `Simulation.run`, and come down
- * after it; code that kept a function from before (mocha, this runtime's own turn) goes on.
+ * after it. They bind what the simulation causes and nothing else: between two events the real loop turns, and a
+ * real cluster or socket of the same process may have its callbacks then.
  */
+import { strict as assert } from 'node:assert';
+import { AsyncLocalStorage } from 'node:async_hooks';
 import crypto from 'node:crypto';
 import { syncBuiltinESMExports } from 'node:module';
 import timers from 'node:timers';
@@ -48,30 +51,52 @@ const patches: readonly Patch[] = [
   ]),
 ];
 
-let installed = 0;
+let runs = 0;
 let restore: () => void = () => {};
 
-/** Nests; returns the way to take this installation down. */
-export function installGuards(): () => void {
-  if (installed === 0) restore = install();
-  installed += 1;
-  let mine = true;
-  return () => {
-    if (!mine) return;
-    mine = false;
-    installed -= 1;
-    if (installed === 0) restore();
-  };
+/** Code that runs under guards, and all that it causes. Disabled between runs, for each storage costs each promise. */
+const guarded = new AsyncLocalStorage<true>();
+
+/** Node's own handling of an uncaught error calls setImmediate, and a throw in there would end the process. */
+let uncaught = false;
+const onUncaught = () => {
+  uncaught = true;
+};
+
+/** Runs `body` under guards; nests. */
+export async function withGuards<T>(body: () => Promise<T>): Promise<T> {
+  if (runs === 0) {
+    restore = install();
+    uncaught = false;
+    process.on('uncaughtExceptionMonitor', onUncaught);
+  }
+  runs += 1;
+  try {
+    return await guarded.run(true, body);
+  } finally {
+    runs -= 1;
+    if (runs === 0) {
+      restore();
+      guarded.disable();
+      process.off('uncaughtExceptionMonitor', onUncaught);
+    }
+  }
+}
+
+function refuse(what: string, instead: string): void {
+  if (guarded.getStore() && !uncaught) throw new NondeterminismError(what, instead);
 }
 
 function install(): () => void {
   const undo = patches.map(({ target, key, what, instead }) => {
     const before = Object.getOwnPropertyDescriptor(target, key);
+    const real: unknown = Reflect.get(target, key);
+    assert(typeof real === 'function');
     Object.defineProperty(target, key, {
       configurable: true,
       enumerable: before?.enumerable ?? false,
       writable: true,
-      value: guard(what, instead),
+      value: guard(real as GuardedFunction, what, instead),
     });
     return () => {
       // Inherited before (performance.now): uncover it again.
@@ -89,26 +114,37 @@ function install(): () => void {
   };
 }
 
-function guard(what: string, instead: string): (() => never) & { bigint: () => never } {
-  const refuse = () => {
-    throw new NondeterminismError(what, instead);
-  };
-  // process.hrtime.bigint
-  return Object.assign(() => refuse(), { bigint: refuse });
+type GuardedFunction = (...args: unknown[]) => unknown;
+
+/** A proxy, so that what hangs on the function (hrtime.bigint, the promisified setTimeout) is there, and guarded. */
+function guard(real: GuardedFunction, what: string, instead: string): GuardedFunction {
+  return new Proxy(real, {
+    apply: (target, self, args) => {
+      refuse(what, instead);
+      return Reflect.apply(target, self, args);
+    },
+    get: (target, key, receiver) => {
+      const value: unknown = Reflect.get(target, key, receiver);
+      return key === 'bigint' ? guard(value as GuardedFunction, what, instead) : value;
+    },
+  });
 }
 
 /** Dates from a given time stay usable; only asking for the present throws. */
 function guardedDate(real: DateConstructor): DateConstructor {
-  const refuse = (what: string): never => {
-    throw new NondeterminismError(what, 'env.clock.nowMs()');
-  };
+  const instead = 'env.clock.nowMs()';
   return new Proxy(real, {
-    construct: (target, args: unknown[], newTarget) =>
-      args.length === 0
-        ? refuse('new Date()')
-        : (Reflect.construct(target, args, newTarget as typeof real) as object),
-    apply: () => refuse('Date()'),
-    get: (target, key, receiver) =>
-      key === 'now' ? () => refuse('Date.now') : (Reflect.get(target, key, receiver) as unknown),
+    construct: (target, args: unknown[], newTarget) => {
+      if (args.length === 0) refuse('new Date()', instead);
+      return Reflect.construct(target, args, newTarget as typeof real) as object;
+    },
+    apply: (target) => {
+      refuse('Date()', instead);
+      return target();
+    },
+    get: (target, key, receiver) => {
+      if (key === 'now') refuse('Date.now', instead);
+      return Reflect.get(target, key, receiver) as unknown;
+    },
   });
 }

@@ -1,6 +1,8 @@
 /** The simulated environment by itself, and a small world replayed. */
 import { strict as assert } from 'node:assert';
+import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
+import { promisify } from 'node:util';
 import {
   type ActorRef,
   actorRef,
@@ -185,6 +187,40 @@ describe('the guards of the simulation', () => {
       if (what.startsWith('set')) clearTimeout(result as NodeJS.Timeout);
     });
   }
+
+  it('bind what the simulation causes, and leave real callbacks between two events alone', async () => {
+    const simulation = new Simulation({ seed: 1 });
+    const { clock } = simulation.env(n1);
+    let real = 0;
+    const interval = setInterval(() => {
+      real += Date.now() > 0 && process.hrtime.bigint() > 0n && Math.random() < 1 ? 1 : 0;
+      setTimeout(() => (real += 1), 0);
+    }, 0);
+    const again = () => void clock.setTimer(1, again);
+    again();
+    try {
+      await simulation.run(() => real > 10);
+    } finally {
+      clearInterval(interval);
+    }
+  });
+
+  it('leave node to handle an error that nobody caught', async () => {
+    const url = new URL('../../../actors/runtime/index.js', import.meta.url).href;
+    const script = `
+      import { Simulation } from ${JSON.stringify(url)};
+      let seen = false;
+      process.on('uncaughtException', (error) => { seen = error.message === 'real'; });
+      const simulation = new Simulation({ seed: 1 });
+      const again = () => simulation.clock.setTimer(1, again);
+      again();
+      simulation.clock.defer(() => void Promise.reject(new Error('real')));
+      await simulation.run(() => seen);
+      console.log('went on');`;
+    const run = promisify(execFile);
+    const { stdout } = await run(process.execPath, ['--input-type=module', '-e', script]);
+    assert.equal(stdout, 'went on\n');
+  });
 
   it('leave dates from a given time alone', async () => {
     const simulation = new Simulation({ seed: 1 });
