@@ -10,7 +10,8 @@ export type {
 } from './core/types.js';
 export { logIndex, memberId, term } from './core/types.js';
 export type { Message, MessageType } from './core/messages.js';
-export { RaftCore, type ChangeResult, type ProposeResult, type TransferResult } from './core/core.js';
+export { RaftCore } from './core/core.js';
+export type { ChangeResult, ProposeResult, TransferResult } from './core/outcomes.js';
 export {
   afterSteps,
   decodeConfiguration,

@@ -8,7 +8,8 @@
 import { strict as assert } from 'node:assert';
 import * as limits from './limits.js';
 import { isJoint, isMember, type ConfigurationChange, type MemberStep } from './core/configuration.js';
-import { RaftCore, type ChangeResult, type ProposeResult } from './core/core.js';
+import { RaftCore } from './core/core.js';
+import type { ChangeResult, ProposeResult } from './core/outcomes.js';
 import { MemoryLog, entryBytes } from './core/log.js';
 import { defaultCoreLimits, type CoreLimits } from './core/options.js';
 import { RaftError } from './errors.js';

@@ -44,6 +44,20 @@ export function membersOf(configuration: Configuration): readonly MemberId[] {
 export const isMember = (configuration: Configuration, id: MemberId): boolean =>
   membersOf(configuration).includes(id);
 
+/** The configuration after `change`; a string says why there is none. */
+export function afterChange(current: Configuration, change: ConfigurationChange): Configuration | string {
+  switch (change.type) {
+    case 'steps':
+      return afterSteps(current, change.steps, change.transition);
+    case 'leave-joint':
+      return isJoint(current) ? afterJoint(current) : 'no joint change is under way';
+    case 'record':
+      return current;
+    default:
+      return change satisfies never;
+  }
+}
+
 /** The configuration after `steps`; a string says why there is none. */
 export function afterSteps(
   current: Configuration,

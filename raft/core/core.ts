@@ -9,12 +9,14 @@
 import { strict as assert } from 'node:assert';
 import {
   type ConfigurationChange,
+  afterChange,
   afterJoint,
-  afterSteps,
   configurationAt,
   encodeConfiguration,
   isJoint,
 } from './configuration.js';
+import { ElectionTimer } from './election-timer.js';
+import { HardStateOnDisk } from './hard-state-on-disk.js';
 import { Leader, type LeaderContext } from './leader.js';
 import { Quorum } from './quorum.js';
 import { logIndex, term as asTerm } from './types.js';
@@ -29,6 +31,7 @@ import type {
   VoteRequest,
 } from './messages.js';
 import type { CoreOptions, CoreState } from './options.js';
+import type { ChangeResult, ProposeResult, TransferResult } from './outcomes.js';
 import type { InstalledSnapshot, Persist, ReadState, Ready, Role, SoftState } from './ready.js';
 import type {
   Configuration,
@@ -40,17 +43,6 @@ import type {
   SnapshotMeta,
   Term,
 } from './types.js';
-
-export type ProposeResult =
-  | { readonly type: 'accepted'; readonly firstIndex: LogIndex; readonly term: Term }
-  | { readonly type: 'dropped'; readonly reason: 'not-leader' | 'transferring' | 'uncommitted-full' };
-
-export type ChangeResult =
-  | ProposeResult
-  /** `pending`: another change, or the leader's first entry, is not applied yet. */
-  | { readonly type: 'refused'; readonly reason: 'pending' | 'prev-index' | 'invalid'; readonly why: string };
-
-export type TransferResult = 'started' | 'forwarded' | 'no-leader' | 'not-a-voter' | 'already-leader';
 
 type Campaign = 'pre-vote' | 'timeout' | 'transfer';
 
@@ -79,21 +71,15 @@ export class RaftCore implements LeaderContext {
   #transferDue = false;
   #electionReason: 'timeout' | 'transfer' = 'timeout';
 
-  #electionElapsed = 0;
+  readonly #electionTimer: ElectionTimer;
   #heartbeatElapsed = 0;
-  #electionTimeout = 0;
 
   #messages: Message[] = [];
   #messagesAfterPersist: Message[] = [];
   #readStates: ReadState[] = [];
   #droppedReads: number[] = [];
   #softState: SoftState;
-  #savedHardState: HardState;
-  /** The hard state in the batch that the disk works on. */
-  #savingHardState: HardState | null = null;
-  #persisting = false;
-  /** A commit index that nothing else carries to disk goes there on a tick, not at once. */
-  #commitSaveDue = false;
+  readonly #onDisk: HardStateOnDisk;
 
   #handedToApply: LogIndex;
   #applied: LogIndex;
@@ -124,11 +110,12 @@ export class RaftCore implements LeaderContext {
     }
     this.#applied = this.#handedToApply = state.applied;
     this.#softState = { role: 'follower', leader: null, term: this.#term };
-    this.#savedHardState = this.#hardState();
+    this.#onDisk = new HardStateOnDisk(this.#hardState());
     // A late answer to a read of this member's last life must not match one of this life.
     this.#nextReadContext = Math.floor(options.random() * 2 ** 52);
     // A fresh group need not wait long; in one that has a leader the pre-vote finds out.
-    this.#resetCampaignTimer();
+    this.#electionTimer = new ElectionTimer(options);
+    this.#electionTimer.startCampaign();
   }
 
   /** Who belongs to the group, as of the applied index. */
@@ -169,10 +156,10 @@ export class RaftCore implements LeaderContext {
   // ---- inputs
 
   tick(): void {
-    this.#electionElapsed++;
-    if (this.#commit !== this.#savedHardState.commit) this.#commitSaveDue = true;
+    this.#electionTimer.tick();
+    this.#onDisk.tick(this.#commit);
     if (this.#leader !== null) return this.#tickLeader(this.#leader);
-    if (this.#electionElapsed < this.#electionTimeout) return;
+    if (!this.#electionTimer.hasRunOut) return;
     this.campaign();
     // Who may not campaign has lost its leader all the same.
     if (this.#role === 'follower' && this.#leaderId !== null) this.#becomeFollower(this.#term, null);
@@ -220,7 +207,7 @@ export class RaftCore implements LeaderContext {
       const why = `the configuration is that of index ${at}, not of ${change.prevIndex}`;
       return { type: 'refused', reason: 'prev-index', why };
     }
-    const next = this.#afterChange(change);
+    const next = afterChange(this.#configuration, change);
     if (typeof next === 'string') return { type: 'refused', reason: 'invalid', why: next };
     return { type: 'accepted', firstIndex: this.#appendConfiguration(leader, next), term: this.#term };
   }
@@ -251,7 +238,7 @@ export class RaftCore implements LeaderContext {
       this.send({ type: 'transfer-leadership', ...this.#to(this.#leaderId), target: to });
       return 'forwarded';
     }
-    this.#electionElapsed = 0;
+    this.#electionTimer.restart();
     this.#leader.startTransfer(to);
     return 'started';
   }
@@ -327,7 +314,7 @@ export class RaftCore implements LeaderContext {
   ready(): Ready | null {
     this.#leader?.flush();
     const softState = this.#changedSoftState();
-    const persist = this.#persisting ? null : this.#takePersist();
+    const persist = this.#onDisk.isSaving ? null : this.#takePersist();
     const committed = this.#takeCommitted();
     const { length } = this.#messages;
     if (softState === null && persist === null && committed.length === 0 && length === 0) {
@@ -349,15 +336,10 @@ export class RaftCore implements LeaderContext {
 
   /** The outstanding `persist` is durable. Its messages may be sent. */
   persisted(): void {
-    assert(this.#persisting, 'nothing was being persisted');
-    this.#persisting = false;
+    this.#onDisk.confirm();
     this.log.confirm();
-    if (this.#savingHardState !== null) {
-      this.#savedHardState = this.#savingHardState;
-      this.#savingHardState = null;
-    }
     if (this.#leader !== null) return this.#leader.advanceCommit();
-    const { term, votedFor } = this.#savedHardState;
+    const { term, votedFor } = this.#onDisk.saved;
     if (this.#role === 'candidate' && term === this.#term && votedFor === this.id)
       this.#countVote(this.id, true);
   }
@@ -416,7 +398,7 @@ export class RaftCore implements LeaderContext {
   #enterTerm(message: Message): boolean {
     if (message.type === 'vote' || message.type === 'pre-vote') {
       // The lease (dissertation §6.2, §4.2.3): who hears a leader does not help to depose it.
-      const inLease = this.#leaderId !== null && this.#electionElapsed < this.options.electionTicks;
+      const inLease = this.#leaderId !== null && this.#electionTimer.isWithinMinimum;
       if (inLease && message.reason !== 'transfer') return false;
       if (message.type === 'pre-vote') return true;
     }
@@ -458,7 +440,7 @@ export class RaftCore implements LeaderContext {
     this.#transferDue = false;
     this.#leaderId = leader;
     this.#votes.clear();
-    this.#resetElectionTimer();
+    this.#electionTimer.startWaiting();
   }
 
   /** What a leader asks for may have to wait for a change of members to be applied. */
@@ -470,7 +452,7 @@ export class RaftCore implements LeaderContext {
     this.#transferDue = false;
     this.#votes.clear();
     this.#leaderId = null;
-    this.#resetCampaignTimer();
+    this.#electionTimer.startCampaign();
     if (campaign === 'pre-vote') {
       this.#role = 'pre-candidate';
       this.#askForVotes('pre-vote', asTerm(this.#term + 1), 'timeout');
@@ -509,7 +491,7 @@ export class RaftCore implements LeaderContext {
     this.#role = 'leader';
     this.#leaderId = this.id;
     this.#votes.clear();
-    this.#electionElapsed = 0;
+    this.#electionTimer.restart();
     this.#heartbeatElapsed = 0;
     this.#leader = new Leader(this, this.#term);
     // Commits what earlier leaders left (§5.4.2), and makes reads possible.
@@ -519,8 +501,8 @@ export class RaftCore implements LeaderContext {
   }
 
   #tickLeader(leader: Leader): void {
-    if (this.#electionElapsed >= this.options.electionTicks) {
-      this.#electionElapsed = 0;
+    if (!this.#electionTimer.isWithinMinimum) {
+      this.#electionTimer.restart();
       const isVoter = this.#quorum.isVoter(this.id);
       if (!leader.hasQuorum() && isVoter) return this.#becomeFollower(this.#term, null);
       // The target had one election timeout; the group must take proposals again.
@@ -544,21 +526,6 @@ export class RaftCore implements LeaderContext {
   }
 
   // ---- members
-
-  #afterChange(change: ConfigurationChange): Configuration | string {
-    switch (change.type) {
-      case 'steps':
-        return afterSteps(this.#configuration, change.steps, change.transition);
-      case 'leave-joint':
-        return isJoint(this.#configuration)
-          ? afterJoint(this.#configuration)
-          : 'no joint change is under way';
-      case 'record':
-        return this.#configuration;
-      default:
-        return change satisfies never;
-    }
-  }
 
   #appendConfiguration(leader: Leader, next: Configuration): LogIndex {
     const { index: _, ...unplaced } = next;
@@ -584,23 +551,6 @@ export class RaftCore implements LeaderContext {
     leader.finishReads();
   }
 
-  #resetElectionTimer(): void {
-    const { electionTicks, random } = this.options;
-    this.#electionElapsed = 0;
-    this.#electionTimeout = electionTicks + Math.floor(random() * electionTicks);
-  }
-
-  /**
-   * A campaign waits for answers only, not for a leader's lease to end; pre-votes make an early retry
-   * harmless.
-   */
-  #resetCampaignTimer(): void {
-    const { electionTicks, random } = this.options;
-    const ticksMin = Math.ceil(electionTicks / 2);
-    this.#electionElapsed = 0;
-    this.#electionTimeout = ticksMin + Math.floor(random() * (electionTicks - ticksMin + 1));
-  }
-
   // ---- as a voter
 
   #onVoteRequest(message: VoteRequest): void {
@@ -618,7 +568,7 @@ export class RaftCore implements LeaderContext {
     }
     if (granted) {
       this.#votedFor = from;
-      this.#electionElapsed = 0;
+      this.#electionTimer.restart();
     }
     this.#messagesAfterPersist.push({ type: 'vote-reply', ...this.#to(from), granted });
   }
@@ -632,7 +582,7 @@ export class RaftCore implements LeaderContext {
     const level = rival.lastTerm === this.log.lastTerm && rival.lastIndex === this.log.lastIndex;
     if (level && rival.from > this.id) return;
     this.#becomeFollower(this.#term, null);
-    this.#resetCampaignTimer();
+    this.#electionTimer.startCampaign();
   }
 
   #onVoteReply(message: VoteReply): void {
@@ -648,7 +598,7 @@ export class RaftCore implements LeaderContext {
   #followLeader(from: MemberId): void {
     assert(this.#role !== 'leader', `two leaders in term ${this.#term}: ${this.id} and ${from}`);
     if (this.#role !== 'follower') this.#becomeFollower(this.#term, from);
-    this.#electionElapsed = 0;
+    this.#electionTimer.restart();
     this.#leaderId = from;
   }
 
@@ -732,14 +682,13 @@ export class RaftCore implements LeaderContext {
   }
 
   #takePersist(): Persist | null {
-    const saved = this.#savedHardState;
-    const voted = saved.term !== this.#term || saved.votedFor !== this.#votedFor;
+    const now = this.#hardState();
+    const voted = this.#onDisk.lacksVote(now);
     const { entries, truncateFrom } = this.log.hand();
     const snapshot = this.#snapshot;
     this.#snapshot = null;
     const mustSync = voted || entries.length > 0 || snapshot !== null;
-    const commitMoved = saved.commit !== this.#commit;
-    if (!mustSync && !(commitMoved && this.#commitSaveDue)) {
+    if (!mustSync && !this.#onDisk.isCommitDue(now)) {
       // All that these messages vouch for is durable already.
       for (const message of this.#messagesAfterPersist) this.#messages.push(message);
       this.#messagesAfterPersist.length = 0;
@@ -747,10 +696,7 @@ export class RaftCore implements LeaderContext {
     }
     const messages = this.#messagesAfterPersist;
     this.#messagesAfterPersist = [];
-    this.#persisting = true;
-    this.#commitSaveDue = false;
-    this.#savingHardState = voted || commitMoved ? this.#hardState() : null;
-    return { hardState: this.#savingHardState, snapshot, truncateFrom, entries, mustSync, messages };
+    return { hardState: this.#onDisk.save(now), snapshot, truncateFrom, entries, mustSync, messages };
   }
 
   #takeCommitted(): readonly Entry[] {

@@ -1,0 +1,48 @@
+/** Ticks since the last word of a leader, or since a campaign began, and how many are patience enough. */
+import type { CoreOptions } from './options.js';
+
+export class ElectionTimer {
+  readonly #options: CoreOptions;
+  #elapsedTicks = 0;
+  #timeoutTicks = 0;
+
+  constructor(options: CoreOptions) {
+    this.#options = options;
+  }
+
+  get hasRunOut(): boolean {
+    return this.#elapsedTicks >= this.#timeoutTicks;
+  }
+
+  /** As long as nobody whose timer was restarted with this one may campaign. */
+  get isWithinMinimum(): boolean {
+    return this.#elapsedTicks < this.#options.electionTicks;
+  }
+
+  tick(): void {
+    this.#elapsedTicks++;
+  }
+
+  /** The same patience again. */
+  restart(): void {
+    this.#elapsedTicks = 0;
+  }
+
+  /** Patience is drawn anew, so that members do not campaign together (Raft §5.2). */
+  startWaiting(): void {
+    const { electionTicks, random } = this.#options;
+    this.#elapsedTicks = 0;
+    this.#timeoutTicks = electionTicks + Math.floor(random() * electionTicks);
+  }
+
+  /**
+   * A campaign waits for answers only, not for a leader's lease to end; pre-votes make an early retry
+   * harmless.
+   */
+  startCampaign(): void {
+    const { electionTicks, random } = this.#options;
+    const ticksMin = Math.ceil(electionTicks / 2);
+    this.#elapsedTicks = 0;
+    this.#timeoutTicks = ticksMin + Math.floor(random() * (electionTicks - ticksMin + 1));
+  }
+}
