@@ -32,7 +32,8 @@ export type { Persist, ReadState, Ready, Role, SoftState } from './core/ready.js
 export { RaftError, type MembershipRefusal, type RaftErrorCode } from './errors.js';
 export { MemorySnapshots, MemoryStorage } from './memory.js';
 export type { CoreView, Observation, Observer, PeerStats, RaftStats } from './observer.js';
-export { Raft, defaultRaftLimits, noMembers, type RaftLimits, type RaftOptions } from './raft.js';
+export { Raft } from './raft.js';
+export { defaultRaftLimits, noMembers, type RaftLimits, type RaftOptions } from './options.js';
 export { recoverLostQuorum, type Recovery, type RecoveryOptions } from './recovery.js';
 export { joined, type Fsm, type FsmSnapshot } from './fsm.js';
 export type {

@@ -6,13 +6,12 @@
  * group stands in the log.
  */
 import { strict as assert } from 'node:assert';
-import * as limits from './limits.js';
 import { isJoint, isMember, type ConfigurationChange, type MemberStep } from './core/configuration.js';
-import { RaftCore } from './core/core.js';
-import type { ChangeResult, ProposeResult } from './core/outcomes.js';
-import { MemoryLog, entryBytes } from './core/log.js';
-import { defaultCoreLimits, type CoreLimits } from './core/options.js';
+import { entryBytes } from './core/log.js';
+import { DiskWatch } from './disk-watch.js';
 import { RaftError } from './errors.js';
+import { JointWaiters } from './joint-waiters.js';
+import { loadMember } from './loaded-member.js';
 import {
   type AddOptions,
   type ChangeManyOptions,
@@ -21,91 +20,26 @@ import {
   refusalOf,
 } from './membership.js';
 import { checkMessage } from './message-check.js';
+import { defaultRaftLimits, type RaftLimits, type RaftOptions } from './options.js';
 import { ProposalQueue, type Proposal } from './proposals.js';
 import { ReadWaiters } from './read-waiters.js';
-import { Snapshotter, chunksOf } from './snapshotter.js';
+import { Snapshotter } from './snapshotter.js';
 import { PeerWatch } from './peer-watch.js';
+import { Transfer } from './transfer.js';
+import type { RaftCore } from './core/core.js';
+import type { ChangeResult, ProposeResult } from './core/outcomes.js';
 import type { Message } from './core/messages.js';
 import type { Persist, Ready, Role, SoftState } from './core/ready.js';
 import type { Configuration, Entry, EntryType, LogIndex, MemberId } from './core/types.js';
-import type { Fsm } from './fsm.js';
 import type { CoreView, Observation, Observer, RaftStats } from './observer.js';
 import type { Letter } from './snapshot-pieces.js';
-import type { LogStorage, SaveBatch, SnapshotStore } from './storage.js';
-import type { Clock, Transport } from './transport.js';
-
-export interface RaftLimits extends CoreLimits {
-  readonly tickMs: number;
-  readonly snapshotEveryEntries: number;
-  readonly snapshotEveryBytes: number;
-  readonly trailingEntriesMax: number;
-  readonly trailingBytesMax: number;
-  readonly transferTrailingBytesMax: number;
-  readonly snapshotBytesMax: number;
-  readonly snapshotReadBytes: number;
-  readonly snapshotPieceBytes: number;
-  readonly snapshotPiecesInFlightMax: number;
-  readonly snapshotPieceRetryTicks: number;
-  readonly pendingProposalsMax: number;
-  readonly proposalBytesMax: number;
-}
-
-export interface RaftOptions<Result> {
-  readonly id: MemberId;
-  /**
-   * That the group is made with, the same on all its first members. The first leader writes it into the log,
-   * and from then on only the log counts. A member that joins later starts with nobody: `noMembers`.
-   */
-  readonly configuration: Configuration;
-  readonly fsm: Fsm<Result>;
-  readonly storage: LogStorage;
-  readonly snapshots: SnapshotStore;
-  readonly transport: Transport;
-  readonly clock: Clock;
-  /** Uniform in [0, 1). */
-  readonly random: () => number;
-  /** The disk or the state machine failed: the member has ended and its process should too. */
-  readonly onFatal: (error: unknown) => void;
-  readonly limits?: Partial<RaftLimits>;
-}
-
-/** For a member that shall be added to a group: it waits until the group's leader writes to it. */
-export const noMembers: Configuration = { voters: [], learners: [] };
-
-interface Transfer {
-  readonly to: MemberId;
-  readonly deadlineMs: number;
-  resolve(): void;
-  reject(error: RaftError): void;
-}
+import type { SaveBatch } from './storage.js';
+import type { Clock } from './transport.js';
 
 interface Proposed<Result> {
   readonly results: Result[];
   readonly last: LogIndex;
 }
-
-interface JointWaiter {
-  readonly deadlineMs: number;
-  resolve(): void;
-  reject(error: RaftError): void;
-}
-
-export const defaultRaftLimits: RaftLimits = {
-  ...defaultCoreLimits,
-  tickMs: limits.tickMs,
-  snapshotEveryEntries: limits.snapshotEveryEntries,
-  snapshotEveryBytes: limits.snapshotEveryBytes,
-  trailingEntriesMax: limits.trailingEntriesMax,
-  trailingBytesMax: limits.trailingBytesMax,
-  transferTrailingBytesMax: limits.transferTrailingBytesMax,
-  snapshotBytesMax: limits.snapshotBytesMax,
-  snapshotReadBytes: limits.snapshotReadBytes,
-  snapshotPieceBytes: limits.snapshotPieceBytes,
-  snapshotPiecesInFlightMax: limits.snapshotPiecesInFlightMax,
-  snapshotPieceRetryTicks: limits.snapshotPieceRetryTicks,
-  pendingProposalsMax: limits.pendingProposalsMax,
-  proposalBytesMax: limits.proposalBytesMax,
-};
 
 const defaultTimeoutMs = 5_000;
 const NO_DATA = new Uint8Array(0);
@@ -123,46 +57,22 @@ export class Raft<Result> {
   readonly #observers = new Set<Observer>();
   /** As it was last told. */
   #configuration: Configuration;
-  /** Changes that wait for the end of a joint configuration. */
-  #jointWaiters: JointWaiter[] = [];
+  readonly #jointWaiters = new JointWaiters();
   #state: 'running' | 'stopping' | 'ended' = 'running';
   #pumpScheduled = false;
   #timer: { cancel(): void } | null = null;
   #saving: Promise<void> | null = null;
-  #savingSinceMs = 0;
-  #stallReported = false;
-  #transfer: Transfer | null = null;
+  readonly #diskWatch: DiskWatch;
+  readonly #transfer = new Transfer();
   #draining: { readonly deadlineMs: number; resolve(): void } | null = null;
   #role: Role = 'follower';
   #leader: MemberId | null = null;
 
   /** Loads what the member had, restores its state machine and starts its clock. */
   static async start<Result>(options: RaftOptions<Result>): Promise<Raft<Result>> {
-    const { storage, snapshots, fsm, configuration, clock } = options;
-    const limitsOfGroup = { ...defaultRaftLimits, ...options.limits };
-    const snapshot = await snapshots.open();
-    const saved = await storage.load();
-    const from = snapshot?.meta.index ?? 0;
-    // An older snapshot than the log was told of will do, as long as the log reaches back to it.
-    const reaches = saved.entries.length > 0 && saved.entries[0]!.index <= from + 1;
-    if ((saved.snapshotMeta?.index ?? 0) > from && !reaches) {
-      throw corrupt(`the log begins behind a snapshot at ${saved.snapshotMeta!.index}, which is missing`);
-    }
-    const log = MemoryLog.load(snapshot?.meta ?? null, saved.entries);
-    if (snapshot !== null) {
-      await fsm.restore(chunksOf(snapshot, limitsOfGroup.snapshotReadBytes, clock));
-      const savedEnd = saved.entries.at(-1)?.index ?? saved.snapshotMeta?.index ?? 0;
-      // A crash between the snapshot's save and the log's left a log that does not reach it, or
-      // contradicts it.
-      if (savedEnd < from || log.lastIndex !== savedEnd) {
-        await storage.save({ snapshot: snapshot.meta, entries: [], mustSync: true });
-      }
-    }
-    const core = new RaftCore(
-      { ...limitsOfGroup, id: options.id, configuration, random: options.random },
-      { hardState: saved.hardState, log, applied: from as LogIndex },
-    );
-    return new Raft(options, limitsOfGroup, core, snapshot?.bytes ?? 0);
+    const raftLimits = { ...defaultRaftLimits, ...options.limits };
+    const { core, snapshotBytes } = await loadMember(options, raftLimits);
+    return new Raft(options, raftLimits, core, snapshotBytes);
   }
 
   private constructor(
@@ -177,7 +87,8 @@ export class Raft<Result> {
     this.#core = core;
     this.#configuration = core.configuration;
     this.#clock = options.clock;
-    this.#peers = new PeerWatch(raftLimits.electionTicks * raftLimits.tickMs);
+    this.#peers = new PeerWatch(this.#electionTimeoutMs);
+    this.#diskWatch = new DiskWatch(this.#electionTimeoutMs);
     this.#snapshotter = new Snapshotter({
       core,
       fsm: options.fsm,
@@ -251,7 +162,7 @@ export class Raft<Result> {
     return new Promise((resolve, reject) => {
       if (this.#state === 'ended') return reject(this.#stoppedError());
       if (this.#core.role !== 'leader') return reject(this.#notLeader());
-      if (this.#transfer !== null) {
+      if (this.#transfer.isPending) {
         return reject(
           new RaftError('Dropped', 'a transfer is under way', { definite: true, leader: this.#leader }),
         );
@@ -262,7 +173,7 @@ export class Raft<Result> {
         return reject(new RaftError('InvalidArgument', why, { definite: true, leader: this.#leader }));
       }
       const deadlineMs = this.#clock.monotonicMs() + 2 * this.#electionTimeoutMs;
-      this.#transfer = { to: target, deadlineMs, resolve, reject };
+      this.#transfer.begin({ to: target, deadlineMs, resolve, reject });
       this.#schedule();
     });
   }
@@ -461,34 +372,23 @@ export class Raft<Result> {
     this.#snapshotter.tick();
     this.#proposals.expire(nowMs, this.#core.role === 'leader', this.#leader);
     this.#reads.expire(nowMs);
-    this.#expireJointWaiters(nowMs);
+    this.#jointWaiters.expire(nowMs);
     const context = this.#core.role === 'leader' ? null : this.#reads.tick(this.#limits.heartbeatTicks);
     if (context !== null) this.#core.readIndex(context);
     this.#peers.check(this.#core, nowMs, (observation) => this.#observe(observation));
     this.#checkDisk(nowMs);
     this.#checkDrain(nowMs);
-    if (this.#transfer !== null && this.#transfer.deadlineMs <= nowMs) {
-      this.#endTransfer(
-        new RaftError('Timeout', `${this.#transfer.to} did not take over`, { definite: false }),
-      );
-    }
+    this.#transfer.expire(nowMs);
     this.#pump();
   }
 
-  /** A leader whose disk hangs would keep its followers quiet with heartbeats for ever (a zombie leader). */
   #checkDisk(nowMs: number): void {
-    const sinceMs = nowMs - this.#savingSinceMs;
-    if (this.#saving === null || sinceMs < this.#electionTimeoutMs) return;
-    if (!this.#stallReported) {
-      this.#stallReported = true;
-      this.#observe({ type: 'disk-stalled', sinceMs });
-    }
+    const stall = this.#diskWatch.check(nowMs);
+    if (stall === null) return;
+    if (stall.isNews) this.#observe({ type: 'disk-stalled', sinceMs: stall.sinceMs });
     const { leader } = this.#core;
     if (leader === null) return;
-    // A transfer that began before the stall has had its time, too.
-    if (sinceMs >= limits.diskStallElectionTimeouts * this.#electionTimeoutMs && leader.peers.size > 0) {
-      return this.#core.stepDown();
-    }
+    if (stall.isLong && leader.peers.size > 0) return this.#core.stepDown();
     const target = leader.transferTo === null ? this.#peers.mostComplete(this.#core, nowMs) : null;
     if (target !== null) this.#core.transferLeadership(target);
   }
@@ -541,11 +441,10 @@ export class Raft<Result> {
   }
 
   #save(persist: Persist): void {
-    this.#savingSinceMs = this.#clock.monotonicMs();
-    this.#stallReported = false;
+    this.#diskWatch.begin(this.#clock.monotonicMs());
     this.#saving = this.#write(persist).then(
       () => {
-        this.#saving = null;
+        this.#saved();
         if (this.#state === 'ended') return;
         this.#guard(() => {
           this.#core.persisted();
@@ -555,10 +454,15 @@ export class Raft<Result> {
         this.#pump();
       },
       (error: unknown) => {
-        this.#saving = null;
+        this.#saved();
         this.#fail(error);
       },
     );
+  }
+
+  #saved(): void {
+    this.#saving = null;
+    this.#diskWatch.end();
   }
 
   #write(persist: Persist): Promise<void> {
@@ -623,22 +527,14 @@ export class Raft<Result> {
       isMember: isMember(configuration, this.id),
     });
     if (isJoint(configuration)) return;
-    for (const { resolve } of this.#jointWaiters.splice(0)) resolve();
+    this.#jointWaiters.left();
   }
 
   /** Resolves at once unless a joint configuration is on its way out. */
   #leftJoint(deadlineMs: number): Promise<void> {
     const { configuration } = this.#core;
     if (!isJoint(configuration) || configuration.autoLeave !== true) return Promise.resolve();
-    return new Promise((resolve, reject) => void this.#jointWaiters.push({ deadlineMs, resolve, reject }));
-  }
-
-  #expireJointWaiters(nowMs: number): void {
-    const late = this.#jointWaiters.filter(({ deadlineMs }) => deadlineMs <= nowMs);
-    this.#jointWaiters = this.#jointWaiters.filter(({ deadlineMs }) => deadlineMs > nowMs);
-    for (const { reject } of late) {
-      reject(new RaftError('Timeout', 'the joint configuration was not left in time', { definite: false }));
-    }
+    return this.#jointWaiters.wait(deadlineMs);
   }
 
   #isPending(): boolean {
@@ -656,20 +552,7 @@ export class Raft<Result> {
     this.#observe({ type: 'leader-changed', leader, term });
     const asked = leader === null ? null : this.#reads.tick(1);
     if (asked !== null) this.#core.readIndex(asked);
-    if (this.#transfer !== null && leader !== null) {
-      const { to } = this.#transfer;
-      const lost = `${leader} took over instead of ${to}`;
-      this.#endTransfer(
-        leader === to ? null : new RaftError('LeadershipLost', lost, { definite: false, leader }),
-      );
-    }
-  }
-
-  #endTransfer(error: RaftError | null): void {
-    const transfer = this.#transfer!;
-    this.#transfer = null;
-    if (error === null) transfer.resolve();
-    else transfer.reject(error);
+    if (leader !== null) this.#transfer.led(leader);
   }
 
   // ---- proposals
@@ -747,7 +630,7 @@ export class Raft<Result> {
     this.#state = 'ended';
     this.#timer?.cancel();
     this.#snapshotter.stop();
-    if (this.#transfer !== null) this.#endTransfer(this.#stoppedError(cause));
+    this.#transfer.end(this.#stoppedError(cause));
     this.#draining?.resolve();
     this.#proposals.rejectAll(
       ({ first }) =>
@@ -757,11 +640,7 @@ export class Raft<Result> {
         }),
     );
     this.#reads.rejectAll(() => this.#stoppedError(cause));
-    for (const { reject } of this.#jointWaiters.splice(0)) {
-      reject(
-        new RaftError('Stopped', 'the member ended before the change was over', { definite: false, cause }),
-      );
-    }
+    this.#jointWaiters.rejectAll(cause);
   }
 
   #observe(observation: Observation): void {
@@ -786,5 +665,3 @@ export class Raft<Result> {
 }
 
 const addressOf = ({ address }: AddOptions) => (address === undefined ? {} : { address });
-
-const corrupt = (message: string): RaftError => new RaftError('Corrupt', message, { definite: true });

@@ -14,5 +14,6 @@ export {
 export { decodeCause, encodeCause } from './context.js';
 export { type MemberStorage, openDiskStorage } from './disk-storage.js';
 export { type StoreLimits, storeLimits } from './limits.js';
-export { type MemberParts, storeMember, type StoreMemberOptions } from './member.js';
+export { storeMember } from './member.js';
+export type { MemberParts, StoreMemberOptions } from './member-options.js';
 export type { StoreMessage, StoreReply } from './messages.js';

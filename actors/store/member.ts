@@ -4,35 +4,17 @@
  * Requests do not wait for each other: the mailbox only starts them.
  */
 import {
-  type Alarm,
   type Applied,
-  type Command,
-  type CommandResult,
   type Configuration,
-  encodeCommand,
-  hasPut,
   isMember,
-  isReadOnly,
   KvError,
   KvFsm,
-  type LeaseId,
-  leaseId,
-  type LogStorage,
   memberId,
-  noSpace,
   membersOf,
-  type MemberId,
-  type Letter,
   noMembers,
   Raft,
   RaftError,
-  type RaftLimits,
-  type KvStore,
-  type Revision,
-  type SnapshotStore,
-  type TxnResult,
   WatchHub,
-  type WithRevision,
 } from 'raft-consensus';
 import {
   type Actor,
@@ -42,11 +24,12 @@ import {
   type ChildSpec,
   RecentlySeen,
 } from '../runtime/index.js';
-import type { LeaseTimeToLive, StoreErrorCode, StoreMemberInfo, StoreStatus } from './client.js';
+import { Compaction } from './compaction.js';
 import { GroupClock } from './group-clock.js';
 import { HashCheck } from './hash-check.js';
-import { LeaseWatch, type Unstamped } from './lease-watch.js';
+import { LeaseWatch } from './lease-watch.js';
 import { type StoreLimits, storeLimits } from './limits.js';
+import type { StoreMemberOptions } from './member-options.js';
 import type {
   RaftLetter,
   StoreDigestLetter,
@@ -55,36 +38,11 @@ import type {
   StoreRequest,
   StoreWatchReply,
 } from './messages.js';
-import { changeMembers, infoOf, isAboutMembers, MemberBook, type MembershipRequest } from './membership.js';
+import { infoOf, MemberBook } from './membership.js';
+import { Proposer } from './proposer.js';
+import { sendLetter } from './raft-letters.js';
+import { Requests } from './requests.js';
 import { Watchers } from './watchers.js';
-
-export interface StoreMemberOptions {
-  readonly name: string;
-  /** All of the group that is made with them; of one that the member shall join, those to join, without itself. */
-  readonly members: readonly { readonly name: string; readonly ref: ActorRef<StoreMessage> }[];
-  /** Opens the member's files; called at each start of the actor. */
-  openStorage(): Promise<{
-    readonly log: LogStorage;
-    readonly snapshots: SnapshotStore;
-    close(): Promise<void>;
-  }>;
-  /** A disk that fails ends the member for good: whoever runs the process must end it (DESIGN rule 7). */
-  onFatal(error: unknown): void;
-  /** Told of every change of who leads; for status displays. */
-  onLeader?(leader: string | null): void;
-  /** Told of the members whenever they change, so that the host can reach them. */
-  onMembers?(members: readonly StoreMemberInfo[]): void;
-  /** Others than the defaults, for tests and for measuring. */
-  readonly limits?: { readonly raft?: Partial<RaftLimits>; readonly store?: Partial<StoreLimits> };
-  /** Told at each start of what the member is made of, so that a checker can look at it. */
-  inspect?(parts: MemberParts): void;
-}
-
-export interface MemberParts {
-  readonly raft: Raft<Applied | null>;
-  readonly store: KvStore;
-  readonly watches: WatchHub;
-}
 
 export function storeMember(options: StoreMemberOptions): ChildSpec<StoreMessage> {
   return {
@@ -117,11 +75,12 @@ class StoreMember {
   #inFlight = 0;
   /** By reply address: none is used for two requests. */
   readonly #seen: RecentlySeen;
-  readonly #groupClock: GroupClock;
   readonly #leases: LeaseWatch;
   readonly #hashes: HashCheck;
   #hashesAskedAtMs = 0;
-  #compactAt: CompactionMark | undefined;
+  readonly #compaction: Compaction;
+  readonly #proposer: Proposer;
+  readonly #requests: Requests;
 
   static async open(options: StoreMemberOptions, ctx: ActorContext<StoreMessage>): Promise<StoreMember> {
     const storage = await options.openStorage();
@@ -159,7 +118,6 @@ class StoreMember {
       if (observation.type === 'role-changed') groupClock.lead(observation.role === 'leader');
       if (observation.type !== 'leader-changed') return;
       ctx.note('store leader', { leader: observation.leader ?? 'none', term: observation.term });
-      options.onLeader?.(observation.leader);
     });
     ctx.setTimer('tick', limits.leaseCheckIntervalMs, { type: 'StoreTick' });
     groupClock.lead(raft.isLeader());
@@ -182,13 +140,16 @@ class StoreMember {
     this.#limits = limits;
     this.#ctx = ctx;
     this.#fsm = fsm;
-    this.#groupClock = groupClock;
     this.#leases = new LeaseWatch(fsm.store, groupClock, ctx.env.clock, limits);
     this.#hashes = new HashCheck(options.name, fsm.store);
     this.#book = book;
     this.#watchers = watchers;
     this.#raft = raft;
     this.#closeStorage = closeStorage;
+    this.#compaction = new Compaction(fsm.store, limits);
+    const parts = { name: options.name, raft, store: fsm.store, groupClock, limits, ctx };
+    this.#proposer = new Proposer(parts);
+    this.#requests = new Requests({ ...parts, book, proposer: this.#proposer });
   }
 
   receive(message: StoreMessage): void {
@@ -266,11 +227,6 @@ class StoreMember {
     this.#ctx.tell<StoreWatchReply>(replyTo, { type: 'StoreWatchLost', watchId, members });
   }
 
-  async #serveMembership(request: MembershipRequest): Promise<StoreReply> {
-    const members = await changeMembers(this.#raft, request, this.#limits.requestTimeoutMs);
-    return { type: 'StoreMembersAre', members };
-  }
-
   /** Null: this member belongs to the group. */
   #without(): Configuration | null {
     return this.#book.without(this.#raft.configuration());
@@ -305,12 +261,9 @@ class StoreMember {
     }
     this.#inFlight += 1;
     try {
-      this.#reply(
-        request.replyTo,
-        await (isAboutMembers(request) ? this.#serveMembership(request) : this.#serve(request)),
-      );
+      this.#reply(request.replyTo, await this.#requests.serve(request));
     } catch (error) {
-      this.#reply(request.replyTo, this.#failure(error));
+      this.#reply(request.replyTo, this.#requests.failure(error));
     } finally {
       this.#inFlight -= 1;
     }
@@ -318,147 +271,6 @@ class StoreMember {
 
   #reply(to: ActorRef<StoreReply>, reply: StoreReply): void {
     this.#ctx.tell(to, reply);
-  }
-
-  async #serve(request: Exclude<StoreRequest, MembershipRequest>): Promise<StoreReply> {
-    switch (request.type) {
-      case 'StoreTxn': {
-        // A transaction that only reads needs no place in the log (etcd: read-only txn).
-        if (isReadOnly(request.txn)) {
-          await this.#raft.readIndex(this.#limits.requestTimeoutMs);
-          const { revision, result } = unwrap(this.#fsm.store.readTxn(request.txn));
-          return { type: 'StoreTxnDone', revision, result };
-        }
-        const context = request.context === undefined ? {} : { context: request.context };
-        const { revision, result } = await this.#propose({ type: 'txn', txn: request.txn, ...context });
-        return { type: 'StoreTxnDone', revision, result: asTxn(result) };
-      }
-      case 'StoreRange': {
-        if (!request.serializable) await this.#raft.readIndex(this.#limits.requestTimeoutMs);
-        const { revision, result } = unwrap(this.#fsm.store.range(request.op));
-        return { type: 'StoreRangeDone', revision, result };
-      }
-      case 'StoreCurrentRevision':
-        await this.#raft.readIndex(this.#limits.requestTimeoutMs);
-        return { type: 'StoreRevision', revision: this.#fsm.store.revision };
-      case 'StoreCompact': {
-        const { revision } = await this.#propose({ type: 'compact', revision: request.revision });
-        return { type: 'StoreDone', revision };
-      }
-      case 'StoreLeaseGrant': {
-        const id = request.id === 0 ? this.#freeLeaseId() : request.id;
-        await this.#propose({ type: 'lease-grant', id, ttlMs: request.ttlMs });
-        return { type: 'StoreLeaseGranted', id };
-      }
-      case 'StoreLeaseKeepAlive': {
-        const { revision, result } = await this.#propose({ type: 'lease-renew', id: request.id });
-        if (result.type !== 'lease') throw new TypeError(`a renewal gave a result of type ${result.type}`);
-        return { type: 'StoreLeaseKept', kept: { revision, ttlMs: result.ttlMs } };
-      }
-      case 'StoreLeaseTimeToLive':
-        return { type: 'StoreLeaseTime', time: await this.#timeToLive(request.id, request.keys) };
-      case 'StoreLeases':
-        await this.#raft.readIndex(this.#limits.requestTimeoutMs);
-        return { type: 'StoreLeaseIds', revision: this.#fsm.store.revision, ids: this.#fsm.store.leases() };
-      case 'StoreHashKv': {
-        const {
-          hash,
-          revision: hashRevision,
-          compactRevision,
-        } = unwrap(this.#fsm.store.hash(request.revision));
-        return { type: 'StoreHash', hash: { hash, hashRevision, compactRevision } };
-      }
-      case 'StoreAlarms':
-        await this.#raft.readIndex(this.#limits.requestTimeoutMs);
-        return { type: 'StoreAlarmList', alarms: this.#fsm.store.alarms() };
-      case 'StoreAlarm': {
-        const { action, alarm } = request;
-        const { result } = await this.#propose({ type: 'alarm', action, alarm });
-        if (result.type !== 'alarm') throw new TypeError(`an alarm gave a result of type ${result.type}`);
-        return { type: 'StoreAlarmList', alarms: result.changed };
-      }
-      case 'StoreLeaseRevoke': {
-        const { revision } = await this.#propose({ type: 'lease-revoke', id: request.id });
-        return { type: 'StoreDone', revision };
-      }
-      case 'StoreTransfer':
-        await this.#raft.leadershipTransfer(request.to === undefined ? undefined : memberId(request.to));
-        return { type: 'StoreDone', revision: this.#fsm.store.revision };
-      case 'StoreStatus':
-        return { type: 'StoreStatusIs', status: this.#status() };
-    }
-  }
-
-  async #propose(command: Unstamped): Promise<WithRevision<CommandResult>> {
-    const stamped = { ...command, atMs: this.#groupClock.nowMs() } as Command;
-    const bytes = encodeCommand(stamped);
-    if (isGrowing(command) && !this.#hasRoom(bytes.length)) await this.#refuseAsFull();
-    const outcome = await this.#raft.apply(bytes, this.#limits.requestTimeoutMs);
-    if (outcome === null) throw new TypeError(`the command ${command.type} gave no outcome`);
-    return unwrap(outcome);
-  }
-
-  #hasRoom(bytes: number): boolean {
-    const { store } = this.#fsm;
-    return !store.isOutOfSpace && store.footprintBytes + bytes <= this.#limits.quotaBytes;
-  }
-
-  /** The first write that the quota has no room for raises the alarm that refuses all others. */
-  async #refuseAsFull(): Promise<void> {
-    if (!this.#raft.isLeader()) return;
-    if (!this.#fsm.store.isOutOfSpace) await this.#raise({ type: 'NoSpace', member: this.#options.name });
-    throw noSpace();
-  }
-
-  async #raise(alarm: Alarm): Promise<void> {
-    const { store } = this.#fsm;
-    const isRaised = store
-      .alarms()
-      .some(({ type, member }) => type === alarm.type && member === alarm.member);
-    if (!isRaised) await this.#inBackground({ type: 'alarm', action: 'raise', alarm });
-  }
-
-  #freeLeaseId(): LeaseId {
-    for (;;) {
-      const id = leaseId(1 + this.#ctx.env.random.integer(0x7fff_ffff));
-      if (!this.#fsm.store.hasLease(id)) return id;
-    }
-  }
-
-  /** Of the leader only: the others' clocks are guesses. */
-  async #timeToLive(id: LeaseId, withKeys: boolean): Promise<LeaseTimeToLive> {
-    await this.#raft.readIndex(this.#limits.requestTimeoutMs);
-    if (!this.#raft.isLeader()) {
-      const leader = this.#raft.leader();
-      throw new RaftError('NotLeader', 'only a leader knows how late it is', { definite: true, leader });
-    }
-    const { grantedTtlMs, deadlineMs, keys } = unwrap(this.#fsm.store.leaseStatus(id));
-    const ttlMs = Math.max(0, deadlineMs - this.#groupClock.nowMs());
-    return { revision: this.#fsm.store.revision, grantedTtlMs, ttlMs, keys: withKeys ? keys : [] };
-  }
-
-  #status(): StoreStatus {
-    const { store } = this.#fsm;
-    const stats = this.#raft.stats();
-    return {
-      member: this.#options.name,
-      role: stats.role,
-      leader: stats.leader,
-      term: stats.term,
-      commitIndex: stats.commitIndex,
-      appliedIndex: stats.appliedIndex,
-      revision: this.#fsm.store.revision,
-      compactRevision: this.#fsm.store.compactRevision,
-      members: infoOf(stats.configuration),
-      dbSizeBytes: store.footprintBytes,
-      dbSizeInUseBytes: store.footprintBytes,
-      quotaBytes: this.#limits.quotaBytes,
-      alarms: store.alarms(),
-      errors: [
-        ...(stats.leader === null ? ['etcdserver: no leader'] : []),
-        ...store.alarms().map(({ type, member }) => `alarm ${type} of ${member || 'the group'}`),
-      ],
-    };
   }
 
   #tick(): void {
@@ -478,12 +290,13 @@ class StoreMember {
     if (!this.#raft.isLeader()) {
       this.#leases.rest();
       this.#hashes.rest();
-      this.#compactAt = undefined;
+      this.#compaction.rest();
       return;
     }
-    this.#leases.check((command) => this.#inBackground(command));
+    this.#leases.check((command) => this.#proposer.inBackground(command));
     const nowMs = this.#ctx.env.clock.monotonicMs();
-    this.#compactIfDue(nowMs);
+    const revision = this.#compaction.due(nowMs);
+    if (revision !== null) void this.#proposer.inBackground({ type: 'compact', revision });
     this.#compareHashesIfDue(nowMs);
   }
 
@@ -499,7 +312,7 @@ class StoreMember {
     const members = membersOf(configuration);
     for (const alarm of this.#hashes.round(members, configuration.voters)) {
       this.#ctx.note('store members differ', { member: alarm.member });
-      void this.#raise(alarm);
+      void this.#proposer.raise(alarm);
     }
     const from = this.#options.name;
     for (const name of members) if (name !== from) this.#tellMember(name, { type: 'StoreDigestAsk', from });
@@ -520,123 +333,4 @@ class StoreMember {
     const message = `the data of store member ${name} differs from the majority's: ${remedy}`;
     this.#options.onFatal(new KvError('Corrupt', message));
   }
-
-  /** Keeps `compactionRetentionMs` of history, less if it is large: what was the newest then may be compacted now. */
-  #compactIfDue(nowMs: number): void {
-    const due = this.#compactAt;
-    const { revision, compactRevision, sizeBytes } = this.#fsm.store;
-    const { compactionRetentionMs, compactionRetentionMinMs, compactionHistoryBytesMax } = this.#limits;
-    let hasGrown = false;
-    if (due) {
-      // An earlier compaction may still be freeing.
-      due.bytes = Math.min(due.bytes, sizeBytes);
-      hasGrown = sizeBytes - due.bytes > compactionHistoryBytesMax;
-      const retentionMs = hasGrown || due.isUrgent ? compactionRetentionMinMs : compactionRetentionMs;
-      if (nowMs - due.atMs < retentionMs) return;
-    }
-    this.#compactAt = { revision, atMs: nowMs, bytes: sizeBytes, isUrgent: hasGrown };
-    if (due && due.revision > compactRevision) {
-      void this.#inBackground({ type: 'compact', revision: due.revision });
-    }
-  }
-
-  async #inBackground(command: Unstamped): Promise<void> {
-    try {
-      await this.#propose(command);
-    } catch (error) {
-      // Level-triggered: the next tick sees what is still due.
-      this.#ctx.note('store background command failed', { command: command.type, error: String(error) });
-    }
-  }
-
-  #failure(error: unknown): StoreReply {
-    if (error instanceof KvError) {
-      const { code: kvCode, message } = error;
-      return { type: 'StoreFailed', code: 'Refused', kvCode, message, definite: true };
-    }
-    if (!(error instanceof RaftError)) throw error;
-    const { message: why, reason } = error;
-    if (reason !== null) {
-      return { type: 'StoreFailed', code: 'Refused', membership: reason, message: why, definite: true };
-    }
-    const leader = error.leader ?? this.#raft.leader();
-    const configuration = this.#raft.configuration();
-    const without = this.#without();
-    const leaderNode = leader === null ? undefined : configuration.addresses?.[leader];
-    return {
-      type: 'StoreFailed',
-      code: storeCode(error),
-      message: `store member ${this.#options.name}: ${error.message}`,
-      definite: error.definite,
-      ...(leader !== null && { leader }),
-      ...(leaderNode !== undefined && { leaderNode }),
-      ...(without !== null && { members: infoOf(without) }),
-    };
-  }
-}
-
-/** What was the newest revision at a moment, and how much there was. */
-interface CompactionMark {
-  readonly revision: Revision;
-  readonly atMs: number;
-  bytes: number;
-  /** History has become large before it: it need not grow old. */
-  readonly isUrgent: boolean;
-}
-
-function isGrowing(command: Unstamped): boolean {
-  return command.type === 'lease-grant' || (command.type === 'txn' && hasPut(command.txn));
-}
-
-function storeCode(error: RaftError): StoreErrorCode {
-  switch (error.code) {
-    case 'NotLeader':
-    case 'Stopped':
-      return 'NoLeader';
-    case 'Dropped':
-      return 'Overloaded';
-    case 'LeadershipLost':
-      return error.definite ? 'NoLeader' : 'LeaderChanged';
-    default:
-      return 'Timeout';
-  }
-}
-
-function sendLetter(ctx: ActorContext<StoreMessage>, book: MemberBook, to: MemberId, raft: Letter): void {
-  const peer = book.ref(to);
-  // A letter to whom nobody knows is a letter lost, as Raft expects of a network.
-  if (!peer) return;
-  const node = openings.has(raft.type) ? { node: ctx.system.node } : {};
-  ctx.tell<StoreMessage>(peer, { type: letterTypes[raft.type], raft, ...node });
-}
-
-/** Letters that are answered by whoever gets them, known or not. */
-const openings: ReadonlySet<Letter['type']> = new Set(['vote', 'pre-vote', 'heartbeat', 'snapshot-piece']);
-
-const letterTypes: Readonly<Record<Letter['type'], RaftLetter['type']>> = {
-  vote: 'RaftVote',
-  'pre-vote': 'RaftPreVote',
-  'vote-reply': 'RaftVoteReply',
-  'pre-vote-reply': 'RaftPreVoteReply',
-  append: 'RaftAppend',
-  'append-accepted': 'RaftAppendAccepted',
-  'append-rejected': 'RaftAppendRejected',
-  heartbeat: 'RaftHeartbeat',
-  'heartbeat-reply': 'RaftHeartbeatReply',
-  'snapshot-piece': 'RaftSnapshotPiece',
-  'snapshot-piece-accepted': 'RaftSnapshotPieceAccepted',
-  'read-index': 'RaftReadIndex',
-  'read-index-reply': 'RaftReadIndexReply',
-  'transfer-leadership': 'RaftTransferLeadership',
-  'timeout-now': 'RaftTimeoutNow',
-};
-
-function asTxn(result: CommandResult): TxnResult {
-  if (result.type !== 'txn') throw new TypeError(`a transaction gave a result of type ${result.type}`);
-  return result;
-}
-
-function unwrap<T>(outcome: T | KvError): T {
-  if (outcome instanceof KvError) throw outcome;
-  return outcome;
 }

@@ -1,0 +1,220 @@
+/** What a member does for each request of its clients, and what it says when that fails. */
+import {
+  type Applied,
+  type CommandResult,
+  KvError,
+  type KvStore,
+  type LeaseId,
+  leaseId,
+  isReadOnly,
+  memberId,
+  type Raft,
+  RaftError,
+  type TxnResult,
+} from 'raft-consensus';
+import type { ActorContext } from '../runtime/index.js';
+import type { LeaseTimeToLive, StoreErrorCode, StoreStatus } from './client.js';
+import type { GroupClock } from './group-clock.js';
+import type { StoreLimits } from './limits.js';
+import {
+  changeMembers,
+  infoOf,
+  isAboutMembers,
+  type MemberBook,
+  type MembershipRequest,
+} from './membership.js';
+import type { StoreMessage, StoreReply, StoreRequest } from './messages.js';
+import { unwrap } from './outcome.js';
+import type { Proposer, ProposerParts } from './proposer.js';
+
+export interface RequestsParts extends ProposerParts {
+  readonly book: MemberBook;
+  readonly proposer: Proposer;
+}
+
+export class Requests {
+  readonly #name: string;
+  readonly #raft: Raft<Applied | null>;
+  readonly #store: KvStore;
+  readonly #groupClock: GroupClock;
+  readonly #limits: StoreLimits;
+  readonly #ctx: ActorContext<StoreMessage>;
+  readonly #book: MemberBook;
+  readonly #proposer: Proposer;
+
+  constructor(parts: RequestsParts) {
+    this.#name = parts.name;
+    this.#raft = parts.raft;
+    this.#store = parts.store;
+    this.#groupClock = parts.groupClock;
+    this.#limits = parts.limits;
+    this.#ctx = parts.ctx;
+    this.#book = parts.book;
+    this.#proposer = parts.proposer;
+  }
+
+  serve(request: StoreRequest): Promise<StoreReply> {
+    return isAboutMembers(request) ? this.#serveMembership(request) : this.#serveData(request);
+  }
+
+  async #serveMembership(request: MembershipRequest): Promise<StoreReply> {
+    const members = await changeMembers(this.#raft, request, this.#limits.requestTimeoutMs);
+    return { type: 'StoreMembersAre', members };
+  }
+
+  async #serveData(request: Exclude<StoreRequest, MembershipRequest>): Promise<StoreReply> {
+    switch (request.type) {
+      case 'StoreTxn': {
+        // A transaction that only reads needs no place in the log (etcd: read-only txn).
+        if (isReadOnly(request.txn)) {
+          await this.#raft.readIndex(this.#limits.requestTimeoutMs);
+          const { revision, result } = unwrap(this.#store.readTxn(request.txn));
+          return { type: 'StoreTxnDone', revision, result };
+        }
+        const context = request.context === undefined ? {} : { context: request.context };
+        const { revision, result } = await this.#proposer.propose({
+          type: 'txn',
+          txn: request.txn,
+          ...context,
+        });
+        return { type: 'StoreTxnDone', revision, result: asTxn(result) };
+      }
+      case 'StoreRange': {
+        if (!request.serializable) await this.#raft.readIndex(this.#limits.requestTimeoutMs);
+        const { revision, result } = unwrap(this.#store.range(request.op));
+        return { type: 'StoreRangeDone', revision, result };
+      }
+      case 'StoreCurrentRevision':
+        await this.#raft.readIndex(this.#limits.requestTimeoutMs);
+        return { type: 'StoreRevision', revision: this.#store.revision };
+      case 'StoreCompact': {
+        const { revision } = await this.#proposer.propose({ type: 'compact', revision: request.revision });
+        return { type: 'StoreDone', revision };
+      }
+      case 'StoreLeaseGrant': {
+        const id = request.id === 0 ? this.#freeLeaseId() : request.id;
+        await this.#proposer.propose({ type: 'lease-grant', id, ttlMs: request.ttlMs });
+        return { type: 'StoreLeaseGranted', id };
+      }
+      case 'StoreLeaseKeepAlive': {
+        const { revision, result } = await this.#proposer.propose({ type: 'lease-renew', id: request.id });
+        if (result.type !== 'lease') throw new TypeError(`a renewal gave a result of type ${result.type}`);
+        return { type: 'StoreLeaseKept', kept: { revision, ttlMs: result.ttlMs } };
+      }
+      case 'StoreLeaseTimeToLive':
+        return { type: 'StoreLeaseTime', time: await this.#timeToLive(request.id, request.keys) };
+      case 'StoreLeases':
+        await this.#raft.readIndex(this.#limits.requestTimeoutMs);
+        return { type: 'StoreLeaseIds', revision: this.#store.revision, ids: this.#store.leases() };
+      case 'StoreHashKv': {
+        const { hash, revision: hashRevision, compactRevision } = unwrap(this.#store.hash(request.revision));
+        return { type: 'StoreHash', hash: { hash, hashRevision, compactRevision } };
+      }
+      case 'StoreAlarms':
+        await this.#raft.readIndex(this.#limits.requestTimeoutMs);
+        return { type: 'StoreAlarmList', alarms: this.#store.alarms() };
+      case 'StoreAlarm': {
+        const { action, alarm } = request;
+        const { result } = await this.#proposer.propose({ type: 'alarm', action, alarm });
+        if (result.type !== 'alarm') throw new TypeError(`an alarm gave a result of type ${result.type}`);
+        return { type: 'StoreAlarmList', alarms: result.changed };
+      }
+      case 'StoreLeaseRevoke': {
+        const { revision } = await this.#proposer.propose({ type: 'lease-revoke', id: request.id });
+        return { type: 'StoreDone', revision };
+      }
+      case 'StoreTransfer':
+        await this.#raft.leadershipTransfer(request.to === undefined ? undefined : memberId(request.to));
+        return { type: 'StoreDone', revision: this.#store.revision };
+      case 'StoreStatus':
+        return { type: 'StoreStatusIs', status: this.#status() };
+    }
+  }
+
+  #freeLeaseId(): LeaseId {
+    for (;;) {
+      const id = leaseId(1 + this.#ctx.env.random.integer(0x7fff_ffff));
+      if (!this.#store.hasLease(id)) return id;
+    }
+  }
+
+  /** Of the leader only: the others' clocks are guesses. */
+  async #timeToLive(id: LeaseId, withKeys: boolean): Promise<LeaseTimeToLive> {
+    await this.#raft.readIndex(this.#limits.requestTimeoutMs);
+    if (!this.#raft.isLeader()) {
+      const leader = this.#raft.leader();
+      throw new RaftError('NotLeader', 'only a leader knows how late it is', { definite: true, leader });
+    }
+    const { grantedTtlMs, deadlineMs, keys } = unwrap(this.#store.leaseStatus(id));
+    const ttlMs = Math.max(0, deadlineMs - this.#groupClock.nowMs());
+    return { revision: this.#store.revision, grantedTtlMs, ttlMs, keys: withKeys ? keys : [] };
+  }
+
+  #status(): StoreStatus {
+    const store = this.#store;
+    const stats = this.#raft.stats();
+    return {
+      member: this.#name,
+      role: stats.role,
+      leader: stats.leader,
+      term: stats.term,
+      commitIndex: stats.commitIndex,
+      appliedIndex: stats.appliedIndex,
+      revision: this.#store.revision,
+      compactRevision: this.#store.compactRevision,
+      members: infoOf(stats.configuration),
+      dbSizeBytes: store.footprintBytes,
+      dbSizeInUseBytes: store.footprintBytes,
+      quotaBytes: this.#limits.quotaBytes,
+      alarms: store.alarms(),
+      errors: [
+        ...(stats.leader === null ? ['etcdserver: no leader'] : []),
+        ...store.alarms().map(({ type, member }) => `alarm ${type} of ${member || 'the group'}`),
+      ],
+    };
+  }
+
+  failure(error: unknown): StoreReply {
+    if (error instanceof KvError) {
+      const { code: kvCode, message } = error;
+      return { type: 'StoreFailed', code: 'Refused', kvCode, message, definite: true };
+    }
+    if (!(error instanceof RaftError)) throw error;
+    const { message: why, reason } = error;
+    if (reason !== null) {
+      return { type: 'StoreFailed', code: 'Refused', membership: reason, message: why, definite: true };
+    }
+    const leader = error.leader ?? this.#raft.leader();
+    const configuration = this.#raft.configuration();
+    const without = this.#book.without(configuration);
+    const leaderNode = leader === null ? undefined : configuration.addresses?.[leader];
+    return {
+      type: 'StoreFailed',
+      code: storeCode(error),
+      message: `store member ${this.#name}: ${error.message}`,
+      definite: error.definite,
+      ...(leader !== null && { leader }),
+      ...(leaderNode !== undefined && { leaderNode }),
+      ...(without !== null && { members: infoOf(without) }),
+    };
+  }
+}
+
+function storeCode(error: RaftError): StoreErrorCode {
+  switch (error.code) {
+    case 'NotLeader':
+    case 'Stopped':
+      return 'NoLeader';
+    case 'Dropped':
+      return 'Overloaded';
+    case 'LeadershipLost':
+      return error.definite ? 'NoLeader' : 'LeaderChanged';
+    default:
+      return 'Timeout';
+  }
+}
+
+function asTxn(result: CommandResult): TxnResult {
+  if (result.type !== 'txn') throw new TypeError(`a transaction gave a result of type ${result.type}`);
+  return result;
+}
