@@ -6,5 +6,12 @@ export { KvStore, type Applied, type CommandResult, type KvListener, type StateH
 export type { Change } from './versions.js';
 export { KV_LIMITS } from './limits.js';
 export { KvSnapshot } from './snapshot.js';
+export {
+  KvSnapshotDecoder,
+  KvSnapshotEncoder,
+  type KvSnapshotHead,
+  type KvSnapshotVisitor,
+} from './snapshot-format.js';
+export { digestOf } from './digest.js';
 export { hasPut, isReadOnly } from './txn.js';
 export { WatchHub, type Watcher, type WatchBudget, type WatcherLimits, type WatchStep } from './watch.js';

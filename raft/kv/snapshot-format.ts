@@ -1,0 +1,267 @@
+/**
+ * The bytes of a snapshot of the key-value state (what is in one and in which order: snapshot.ts), written and read item by
+ * item, so that neither side holds it whole. Frames of about 64 KiB, each:
+ *   payload length u32 | CRC-32C of the payload u32, continued from the frame before | payload
+ */
+import { ByteReader, ByteWriter, MalformedBytes, crc32c } from '../disk/index.js';
+import { ALARM_TYPES } from './command-codec.js';
+import { KvError } from './errors.js';
+import { KV_LIMITS } from './limits.js';
+import type { Alarm, KeyValue, LeaseId, Revision } from './types.js';
+import { leaseId, revision } from './types.js';
+
+const MAGIC = 0x4b42_4b56;
+/**
+ * 2 added alarms and the digest of the live keys, 3 ends the first part with an empty key instead of counting
+ * it beforehand.
+ */
+const FORMAT_VERSION = 3;
+const FORMAT_VERSION_MIN = 1;
+const COUNTED_BASE = 2;
+const FRAME_HEADER_BYTES = 8;
+const END_OF_BASE = '';
+
+/** All but the keys. */
+export interface KvSnapshotHead {
+  readonly appliedIndex: number;
+  readonly revision: Revision;
+  readonly compactRevision: Revision;
+  /** The clock of the group. */
+  readonly clockMs: number;
+  readonly leases: readonly {
+    readonly id: LeaseId;
+    readonly ttlMs: number;
+    readonly deadlineMs: number;
+  }[];
+  readonly alarms: readonly Alarm[];
+  /** Over the live keys (digest.ts); null: of a format without it. */
+  readonly digest: number | null;
+}
+
+/** Fill it with the base, end that, fill it with the changes; seal it whenever it is full, and at the end unless empty. */
+export class KvSnapshotEncoder {
+  readonly #out = new ByteWriter(4096);
+  readonly #chunkBytes: number;
+  #sum = 0;
+
+  constructor(head: KvSnapshotHead, chunkBytes: number = KV_LIMITS.snapshotChunkBytes) {
+    this.#chunkBytes = chunkBytes;
+    this.#begin();
+    writeHead(this.#out, head);
+  }
+
+  get isFull(): boolean {
+    return this.#out.length - FRAME_HEADER_BYTES >= this.#chunkBytes;
+  }
+
+  get isEmpty(): boolean {
+    return this.#out.length === FRAME_HEADER_BYTES;
+  }
+
+  /** A version of the base, or after it a change. */
+  add(kv: KeyValue): void {
+    writeKeyValue(this.#out, kv);
+  }
+
+  endBase(changes: number): void {
+    this.#out.latin1(END_OF_BASE);
+    this.#out.varint(changes);
+  }
+
+  /** The frame, in a buffer of its own. */
+  seal(): Uint8Array {
+    const out = this.#out;
+    this.#sum = crc32c(out.view(FRAME_HEADER_BYTES), this.#sum);
+    out.patchU32(0, out.length - FRAME_HEADER_BYTES);
+    out.patchU32(4, this.#sum);
+    const bytes = out.toBytes();
+    this.#begin();
+    return bytes;
+  }
+
+  #begin(): void {
+    this.#out.clear();
+    this.#out.u32(0);
+    this.#out.u32(0);
+  }
+}
+
+/** Is told what a snapshot holds, in its order: the head, the base in key order, the changes in theirs. */
+export interface KvSnapshotVisitor {
+  head(head: KvSnapshotHead): void;
+  base(kv: KeyValue): void;
+  change(kv: KeyValue): void;
+}
+
+export class KvSnapshotDecoder {
+  readonly #visitor: KvSnapshotVisitor;
+  #part: 'head' | 'base' | 'changes' = 'head';
+  #version = FORMAT_VERSION;
+  /** Of the part, where its length was given. */
+  #left = 0;
+  /** Of formats that count everything beforehand. */
+  #changeCount = 0;
+  #sum = 0;
+  /** The beginning of a frame. */
+  #rest: Uint8Array = new Uint8Array(0);
+
+  constructor(visitor: KvSnapshotVisitor) {
+    this.#visitor = visitor;
+  }
+
+  /** Throws `KvError` InvalidArgument when the bytes are damaged. Keeps nothing of `chunk`. */
+  add(chunk: Uint8Array): void {
+    this.#guard(() => {
+      const bytes = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
+      let at = 0;
+      while (bytes.length - at >= FRAME_HEADER_BYTES) {
+        const reader = new ByteReader(bytes, at);
+        const length = reader.u32();
+        if (length > KV_LIMITS.snapshotFrameBytesMax) reader.fail(`a frame of ${length} bytes`);
+        if (bytes.length - at - FRAME_HEADER_BYTES < length) break;
+        const expected = reader.u32();
+        const payload = reader.raw(length);
+        this.#sum = crc32c(payload, this.#sum);
+        if (this.#sum !== expected) reader.fail('a frame does not match its checksum');
+        this.#frame(new ByteReader(payload));
+        at += FRAME_HEADER_BYTES + length;
+      }
+      this.#rest = new Uint8Array(bytes.subarray(at));
+    });
+  }
+
+  /** Throws as `add` does, when something is missing. */
+  finish(): void {
+    const isWhole = this.#part === 'changes' && this.#left === 0 && this.#rest.length === 0;
+    if (!isWhole) throw damagedSnapshot('it ends too early');
+  }
+
+  #frame(reader: ByteReader): void {
+    if (this.#part === 'head') this.#head(reader);
+    while (!reader.done) {
+      if (this.#part === 'base') {
+        const kv = this.#version > COUNTED_BASE || this.#left > 0 ? readKeyValueOrEnd(reader) : END_OF_BASE;
+        if (kv === END_OF_BASE) this.#beginChanges(this.#changeCountOf(reader));
+        else {
+          this.#left--;
+          this.#visitor.base(kv);
+        }
+      } else {
+        if (this.#left-- === 0) reader.fail('more changes than announced');
+        this.#visitor.change(readKeyValue(reader));
+      }
+    }
+    if (this.#part === 'base' && this.#version <= COUNTED_BASE && this.#left === 0) {
+      this.#beginChanges(this.#changeCount);
+    }
+  }
+
+  #changeCountOf(reader: ByteReader): number {
+    return this.#version > COUNTED_BASE ? reader.varint() : this.#changeCount;
+  }
+
+  #beginChanges(count: number): void {
+    this.#part = 'changes';
+    this.#left = count;
+  }
+
+  #head(reader: ByteReader): void {
+    if (reader.u32() !== MAGIC) reader.fail('not a snapshot of the key-value store');
+    const version = reader.varint();
+    if (version < FORMAT_VERSION_MIN || version > FORMAT_VERSION) {
+      const read = `${FORMAT_VERSION_MIN} to ${FORMAT_VERSION}`;
+      reader.fail(`format version ${version}, this program reads ${read}`);
+    }
+    this.#version = version;
+    this.#visitor.head(readHead(reader, version));
+    this.#part = 'base';
+    if (version > COUNTED_BASE) return;
+    this.#left = reader.varint();
+    this.#changeCount = reader.varint();
+  }
+
+  #guard(read: () => void): void {
+    try {
+      read();
+    } catch (cause) {
+      if (!(cause instanceof MalformedBytes)) throw cause;
+      throw damagedSnapshot(cause.message);
+    }
+  }
+}
+
+export function damagedSnapshot(why: string): KvError {
+  return new KvError('InvalidArgument', `the snapshot is damaged: ${why}`);
+}
+
+function writeHead(out: ByteWriter, head: KvSnapshotHead): void {
+  out.u32(MAGIC);
+  out.varint(FORMAT_VERSION);
+  out.varint(head.appliedIndex);
+  out.varint(head.revision);
+  out.varint(head.compactRevision);
+  out.f64(head.clockMs);
+  out.varint(head.leases.length);
+  for (const lease of head.leases) {
+    out.varint(lease.id);
+    out.f64(lease.ttlMs);
+    out.f64(lease.deadlineMs);
+  }
+  out.varint(head.alarms.length);
+  for (const alarm of head.alarms) {
+    out.u8(ALARM_TYPES.indexOf(alarm.type));
+    out.utf8(alarm.member);
+  }
+  out.u32(head.digest ?? 0);
+}
+
+function readHead(reader: ByteReader, version: number): KvSnapshotHead {
+  const appliedIndex = reader.varint();
+  const at = revision(reader.varint());
+  const compactRevision = revision(reader.varint());
+  const clockMs = reader.f64();
+  const leases: KvSnapshotHead['leases'][number][] = [];
+  for (let left = reader.varint(); left > 0; left--) {
+    leases.push({ id: leaseId(reader.varint()), ttlMs: reader.f64(), deadlineMs: reader.f64() });
+  }
+  const alarms = version >= 2 ? readAlarms(reader) : [];
+  const digest = version >= 2 ? reader.u32() : null;
+  return { appliedIndex, revision: at, compactRevision, clockMs, leases, alarms, digest };
+}
+
+function readAlarms(reader: ByteReader): Alarm[] {
+  const alarms: Alarm[] = [];
+  for (let left = reader.varint(); left > 0; left--) {
+    const code = reader.u8();
+    const type = ALARM_TYPES[code] ?? reader.fail(`unknown alarm ${code}`);
+    alarms.push({ type, member: reader.utf8() });
+  }
+  return alarms;
+}
+
+export function writeKeyValue(out: ByteWriter, kv: KeyValue): void {
+  out.latin1(kv.key);
+  out.varint(kv.version);
+  out.varint(kv.modRevision);
+  if (kv.version === 0) return;
+  out.varint(kv.createRevision);
+  out.varint(kv.lease);
+  out.bytes(kv.value);
+}
+
+function readKeyValueOrEnd(reader: ByteReader): KeyValue | typeof END_OF_BASE {
+  return reader.peekIsZero() ? (reader.u8(), END_OF_BASE) : readKeyValue(reader);
+}
+
+function readKeyValue(reader: ByteReader): KeyValue {
+  const key = reader.latin1();
+  const version = reader.varint();
+  const modRevision = revision(reader.varint());
+  if (version === 0) {
+    const nothing = { value: new Uint8Array(0), createRevision: revision(0), lease: leaseId(0) };
+    return { key, version, modRevision, ...nothing };
+  }
+  const createRevision = revision(reader.varint());
+  const lease = leaseId(reader.varint());
+  return { key, value: reader.bytes(), createRevision, modRevision, version, lease };
+}
