@@ -3,37 +3,46 @@
  * a while. The key must not go early, and must go in the end; a renewal of what was revoked must not be answered as done.
  */
 import type { LeaseId, Op } from 'raft-consensus';
-import { type ActorSystem, seededRandom } from '../../../actors/runtime/index.js';
-import { createStoreClient, type StoreClient, StoreError } from '../../../actors/store/index.js';
-import { nodeId, type Random } from '../../../transport/index.js';
-import type { StoreGroup } from './store-group.js';
+import { seededRandom } from '../../../actors/runtime/index.js';
+import { type StoreClient, StoreError } from '../../../actors/store/index.js';
+import type { Clock, Random } from '../../../transport/index.js';
 
 export interface Leased {
   readonly key: string;
   readonly ttlMs: number;
-  /** Virtual time before which it must not go. */
+  /** By the holder's monotonic clock: it must not go before. */
   notBeforeMs: number;
   /** Asked for, from whatever outcome. */
   revoked: boolean;
 }
 
+export interface LeaseHolderOptions {
+  readonly name: string;
+  readonly client: Pick<StoreClient, 'txn' | 'leaseGrant' | 'leaseRevoke' | 'leaseKeepAlive'>;
+  readonly clock: Clock;
+  /** Of that clock, or one that runs as it does. */
+  nowMs(): number;
+  readonly seed: number;
+  readonly leaseTtlMs: number;
+  readonly timeoutMs: number;
+  /** The run has failed already: what fails now only follows from it. */
+  isOver(): boolean;
+  readonly fail: (message: string) => never;
+}
+
 export class LeaseHolder {
-  readonly #group: StoreGroup;
-  readonly #client: StoreClient;
-  readonly #system: ActorSystem;
+  readonly #options: LeaseHolderOptions;
+  readonly #client: LeaseHolderOptions['client'];
   readonly #random: Random;
-  readonly #name: string;
   readonly leased: Leased[] = [];
   renewals = 0;
   #stopped = false;
   #running = 0;
 
-  constructor(group: StoreGroup, name: string) {
-    this.#group = group;
-    this.#name = name;
-    this.#random = seededRandom(group.swarm.seed, `leases ${name}`);
-    this.#system = group.world.system(nodeId(name));
-    this.#client = createStoreClient({ system: this.#system, members: group.refs });
+  constructor(options: LeaseHolderOptions) {
+    this.#options = options;
+    this.#client = options.client;
+    this.#random = seededRandom(options.seed, `leases ${options.name}`);
   }
 
   get isIdle(): boolean {
@@ -51,11 +60,11 @@ export class LeaseHolder {
 
   async #loop(kind: string, use: (lease: LeaseId, leased: Leased) => Promise<void>): Promise<void> {
     this.#running += 1;
-    const { leaseTtlMs, timeoutMs } = this.#group.swarm;
+    const { name, leaseTtlMs, timeoutMs } = this.#options;
     for (let at = 0; !this.#stopped; at++) {
       const ttlMs = Math.ceil(leaseTtlMs * (0.5 + this.#random.next()));
-      const key = `/lease/${this.#name}/${kind}/${at}`;
-      const leased: Leased = { key, ttlMs, notBeforeMs: this.#group.nowMs + ttlMs, revoked: false };
+      const key = `/lease/${name}/${kind}/${at}`;
+      const leased: Leased = { key, ttlMs, notBeforeMs: this.#options.nowMs() + ttlMs, revoked: false };
       try {
         const lease = await this.#client.leaseGrant(ttlMs);
         this.leased.push(leased);
@@ -64,7 +73,7 @@ export class LeaseHolder {
         await use(lease, leased);
       } catch (error) {
         // A violation is kept, and ends the run.
-        if (this.#group.violation) return;
+        if (this.#options.isOver()) return;
         if (!(error instanceof StoreError)) throw error;
       }
       await this.#sleep(200 + this.#random.next() * 1_000);
@@ -79,11 +88,11 @@ export class LeaseHolder {
   }
 
   async #keep(lease: LeaseId, leased: Leased): Promise<void> {
-    const { timeoutMs } = this.#group.swarm;
+    const { timeoutMs } = this.#options;
     const renewals = 1 + this.#random.integer(8);
     for (let left = renewals; left > 0 && !this.#stopped; left--) {
       await this.#sleep((leased.ttlMs * (0.5 + this.#random.next())) / 4);
-      const askedMs = this.#group.nowMs;
+      const askedMs = this.#options.nowMs();
       try {
         await this.#client.leaseKeepAlive(lease, { timeoutMs });
         leased.notBeforeMs = askedMs + leased.ttlMs;
@@ -98,16 +107,16 @@ export class LeaseHolder {
 
   /** Renewals go on while it is revoked, and after. */
   async #revokeTwice(lease: LeaseId, leased: Leased): Promise<void> {
-    const { timeoutMs } = this.#group.swarm;
+    const { timeoutMs } = this.#options;
     leased.revoked = true;
     const racing = this.#client.leaseKeepAlive(lease, { timeoutMs }).catch(() => undefined);
     await this.#client.leaseRevoke(lease);
     await racing;
     await this.#client.leaseKeepAlive(lease, { timeoutMs });
-    this.#group.fail(`the lease of ${leased.key} was renewed after it had been revoked`);
+    this.#options.fail(`the lease of ${leased.key} was renewed after it had been revoked`);
   }
 
   #sleep(ms: number): Promise<void> {
-    return new Promise((resolve) => void this.#system.env.clock.setTimer(ms, resolve));
+    return new Promise((resolve) => void this.#options.clock.setTimer(ms, resolve));
   }
 }

@@ -5,14 +5,13 @@
  */
 import { KvError } from 'raft-consensus';
 import { SimulationError } from '../../../actors/runtime/index.js';
-import { checkLinearizable } from './linearizability.js';
-import { keyModel, operationsOn } from './key-model.js';
+import { checkKeys } from './key-check.js';
 import { checkLeases } from './lease-check.js';
 import { Nemesis } from './nemesis.js';
 import type { PlantedBug } from './planted-bugs.js';
 import { StoreGroup, Violation } from './store-group.js';
 import { describeSwarm, type SwarmOverrides, swarmOf } from './swarm.js';
-import { checkAgainstTruth, told } from './truth-check.js';
+import { checkAgainstTruth } from './truth-check.js';
 import { Workload } from './workload.js';
 
 export interface RunOptions extends SwarmOverrides {
@@ -179,19 +178,10 @@ class Run {
     const { history } = this.#workload;
     if (history.acknowledgedWrites === 0) fail('no write was ever acknowledged: the run says nothing');
     checkAgainstTruth({ history, truth, isLeased: (key) => key.startsWith('/lease/'), fail });
-    checkLeases(group, this.#workload.leases.leased);
-    for (let at = 0; at < group.swarm.keys; at++) this.#judgeKey(`/k${at}`);
+    const { clockDriftMax, keys } = group.swarm;
+    checkLeases({ truth, leased: this.#workload.leases.leased, clockDriftMax, fail });
+    this.#undecidedKeys = checkKeys(history, keys, fail);
     this.#judgeHashes();
-  }
-
-  #judgeKey(key: string): void {
-    const verdict = checkLinearizable(keyModel, operationsOn(key, this.#workload.history.operations));
-    if (verdict.type === 'unknown') this.#undecidedKeys++;
-    if (verdict.type !== 'violation') return;
-    const stuck = this.#workload.history.operations
-      .filter(({ call }) => verdict.stuckAt.some((operation) => operation.call === call))
-      .map(told);
-    this.#group.fail(`${key} is not linearizable: ${stuck.join('; ') || 'nothing can come next'}`);
   }
 
   #judgeHashes(): void {

@@ -71,12 +71,13 @@ export class Truth {
   /** Listens to one member's state machine, from its start. */
   follow(member: string, store: KvStore): void {
     store.listen({
-      changed: (at, changes) => this.#changed(member, at, changes.map(trueChange)),
+      changed: (at, changes) => this.record(member, at, changes.map(trueChange)),
       restored: () => this.#compareWith(member, store),
     });
   }
 
-  #changed(member: string, at: number, changes: readonly TrueChange[]): void {
+  /** What a member made of a revision. */
+  record(member: string, at: number, changes: readonly TrueChange[]): void {
     if (at <= this.head) {
       const known = text(this.changesAt(at));
       const found = text(changes);
@@ -132,7 +133,7 @@ export class Truth {
   }
 }
 
-function trueChange({ kv, prev }: Change): TrueChange {
+export function trueChange({ kv, prev }: Change): TrueChange {
   return {
     ...versionOf(kv),
     key: kv.key,
