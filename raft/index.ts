@@ -82,6 +82,7 @@ export {
   isReadOnly,
   noSpace,
   type Applied,
+  type AuthErrorCode,
   type Change,
   type CommandResult,
   type KvErrorCode,
@@ -94,6 +95,15 @@ export {
   type Watcher,
   type WatcherLimits,
 } from './kv/index.js';
+export type {
+  Access,
+  AuthAnswer,
+  AuthChange,
+  AuthQuery,
+  AuthSecrets,
+  Caller,
+  Permission,
+} from './kv/auth-types.js';
 export type {
   Alarm,
   AlarmType,

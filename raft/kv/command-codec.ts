@@ -6,13 +6,25 @@
  * out of it first, and so is a small value in a large command.
  */
 import { ByteReader, ByteWriter, MalformedBytes } from '../disk/index.js';
+import { readAuthChange, readCaller, writeAuthChange, writeCaller } from './auth-codec.js';
 import { KvError } from './errors.js';
 import { KV_LIMITS } from './limits.js';
 import type { Command, Compare, Key, KeyRange, Op, RangeOp, TxnOp } from './types.js';
 import { leaseId, revision } from './types.js';
 
 const FORMAT_VERSION = 1;
-const COMMANDS = ['txn', 'compact', 'lease-grant', 'lease-renew', 'lease-revoke', 'alarm', 'clock'] as const;
+/** With a caller behind the context. */
+const FORMAT_OF_CALLERS = 2;
+const COMMANDS = [
+  'txn',
+  'compact',
+  'lease-grant',
+  'lease-renew',
+  'lease-revoke',
+  'alarm',
+  'clock',
+  'auth',
+] as const;
 const ALARM_ACTIONS = ['raise', 'disarm'] as const;
 export const ALARM_TYPES = ['NoSpace', 'Corrupt'] as const;
 const OPS = ['range', 'put', 'delete', 'txn'] as const;
@@ -30,10 +42,11 @@ const shared = new ByteWriter(4096);
 export function encodeCommand(command: Command): Uint8Array {
   const out = shared;
   out.clear();
-  out.u8(FORMAT_VERSION);
+  out.u8(command.caller === undefined ? FORMAT_VERSION : FORMAT_OF_CALLERS);
   out.u8(codeOf(COMMANDS, command.type));
   out.f64(finite('atMs', command.atMs));
   out.utf8(command.context ?? '');
+  if (command.caller !== undefined) writeCaller(out, command.caller);
   switch (command.type) {
     case 'txn':
       writeTxn(out, command.txn, 0);
@@ -58,6 +71,9 @@ export function encodeCommand(command: Command): Uint8Array {
       out.utf8(command.alarm.member);
       break;
     case 'clock':
+      break;
+    case 'auth':
+      writeAuthChange(out, command.change);
       break;
     default:
       command satisfies never;
@@ -87,13 +103,17 @@ export function decodeCommand(bytes: Uint8Array): Command {
 
 function readCommand(reader: ByteReader): Command {
   const version = reader.u8();
-  if (version !== FORMAT_VERSION)
-    reader.fail(`command format ${version}, this program reads ${FORMAT_VERSION}`);
+  if (version !== FORMAT_VERSION && version !== FORMAT_OF_CALLERS)
+    reader.fail(`command format ${version}, this program reads ${FORMAT_VERSION} and ${FORMAT_OF_CALLERS}`);
   const type = readCode(reader, COMMANDS, 'command');
   const atMs = reader.f64();
   const context = reader.utf8();
-  if (type === 'txn' && context === '') return { type, atMs, txn: readTxn(reader, 0) };
-  const head = context === '' ? { atMs } : { atMs, context };
+  const caller = version === FORMAT_OF_CALLERS ? readCaller(reader) : undefined;
+  if (type === 'txn' && context === '') {
+    const txn = readTxn(reader, 0);
+    return caller === undefined ? { type, atMs, txn } : { type, atMs, caller, txn };
+  }
+  const head = { atMs, ...(context !== '' && { context }), ...(caller && { caller }) };
   switch (type) {
     case 'txn':
       return { ...head, type, txn: readTxn(reader, 0) };
@@ -114,6 +134,8 @@ function readCommand(reader: ByteReader): Command {
     }
     case 'clock':
       return { ...head, type };
+    case 'auth':
+      return { ...head, type, change: readAuthChange(reader) };
     default:
       return type satisfies never;
   }

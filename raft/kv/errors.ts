@@ -1,5 +1,8 @@
 /** Errors of the key-value state machine; texts are etcd's (store reference §6), clients match on them. */
+import type { AuthErrorCode } from './auth-errors.js';
+
 export type KvErrorCode =
+  | AuthErrorCode
   | 'Compacted'
   | 'FutureRevision'
   | 'LeaseNotFound'

@@ -1,4 +1,5 @@
 export { noSpace } from './alarms.js';
+export type { AuthErrorCode } from './auth-errors.js';
 export { decodeCommand, encodeCommand } from './command-codec.js';
 export { KvError, type KvErrorCode } from './errors.js';
 export { KvFsm } from './kv-fsm.js';

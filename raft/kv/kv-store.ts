@@ -6,6 +6,9 @@
  */
 import { strict as assert } from 'node:assert';
 import { Alarms, noSpace } from './alarms.js';
+import { Auth } from './auth.js';
+import { deniesCommand, deniesLeaseKeys, deniesTxn } from './auth-check.js';
+import type { Caller } from './auth-types.js';
 import { digestOfAll } from './digest.js';
 import { KvError } from './errors.js';
 import { Leases } from './leases.js';
@@ -38,7 +41,7 @@ export type CommandResult =
   | { readonly type: 'lease-revoke'; readonly revoked: boolean; readonly deleted: number }
   /** `changed`: the alarm, if the command raised or disarmed it. */
   | { readonly type: 'alarm'; readonly changed: readonly Alarm[] }
-  | { readonly type: 'clock' };
+  | { readonly type: 'clock' | 'auth' };
 
 export type Applied = WithRevision<CommandResult> | KvError;
 
@@ -62,6 +65,7 @@ export class KvStore {
   #versions = new Versions();
   #leases = new Leases();
   #alarms = new Alarms();
+  #auth = new Auth();
   #appliedIndex = 0;
   readonly #listeners: KvListener[] = [];
 
@@ -135,15 +139,28 @@ export class KvStore {
     for (const listener of this.#listeners) listener.applied?.(index);
   }
 
-  range(op: RangeOp): WithRevision<RangeResult> | KvError {
-    const problem = this.#alarms.corrupt ?? checkRange(op) ?? checkReadable(this.#versions, op);
+  /** Users and roles; to be read only. */
+  get auth(): Auth {
+    return this.#auth;
+  }
+
+  range(op: RangeOp, caller?: Caller): WithRevision<RangeResult> | KvError {
+    const problem =
+      this.#alarms.corrupt ??
+      checkRange(op) ??
+      this.#auth.deniesKeys(caller, 'read', op) ??
+      checkReadable(this.#versions, op);
     return problem ?? { revision: this.revision, result: readRange(this.#versions, op) };
   }
 
   /** A transaction without a write, outside the log. */
-  readTxn(txn: TxnOp): WithRevision<TxnResult> | KvError {
+  readTxn(txn: TxnOp, caller?: Caller): WithRevision<TxnResult> | KvError {
     assert(isReadOnly(txn), 'a transaction that writes goes through the log');
-    const result = this.#alarms.corrupt ?? checkTxn(txn) ?? runTxn(this.#versions, this.#leases, txn, []);
+    const result =
+      this.#alarms.corrupt ??
+      checkTxn(txn) ??
+      (caller === undefined ? undefined : deniesTxn(this.#auth, this.#leases, caller, txn)) ??
+      runTxn(this.#versions, this.#leases, txn, []);
     return result instanceof KvError ? result : { revision: this.revision, result };
   }
 
@@ -154,6 +171,11 @@ export class KvStore {
 
   leaseStatus(id: LeaseId): LeaseStatus | KvError {
     return this.#leases.status(id);
+  }
+
+  /** Undefined: the caller may know which keys the lease has. */
+  deniesLeaseKeys(id: LeaseId, caller: Caller | undefined): KvError | undefined {
+    return deniesLeaseKeys(this.#auth, this.#leases, caller, id);
   }
 
   leases(): readonly LeaseId[] {
@@ -206,12 +228,14 @@ export class KvStore {
    */
   get digest(): number {
     const { revision: at, compactRevision, digest } = this.#versions;
-    return digestOfAll([at, compactRevision, digest, this.#leases.digest, this.#alarms.digest]);
+    const parts = [at, compactRevision, digest, this.#leases.digest, this.#alarms.digest];
+    return digestOfAll(this.#auth.isUntouched ? parts : [...parts, this.#auth.digest]);
   }
 
   /** Captured at once; encoding may go on while commands are applied. */
   snapshot(chunkBytes?: number): KvSnapshot {
-    return new KvSnapshot(this.#versions, this.#leases, this.#alarms, this.#appliedIndex, chunkBytes);
+    const parts = { versions: this.#versions, leases: this.#leases, alarms: this.#alarms, auth: this.#auth };
+    return new KvSnapshot(parts, this.#appliedIndex, chunkBytes);
   }
 
   /**
@@ -227,17 +251,18 @@ export class KvStore {
   /** As `restore`, of a snapshot that was read bit by bit. */
   adopt(reader: KvSnapshotReader): void {
     reader.finish();
-    const { versions, leases, alarms, appliedIndex } = reader;
+    const { versions, leases, alarms, auth, appliedIndex } = reader;
     assert(appliedIndex >= this.#appliedIndex, 'a snapshot never takes the state back');
     this.#versions = versions;
     this.#leases = leases;
     this.#alarms = alarms;
+    this.#auth = auth;
     this.#appliedIndex = appliedIndex;
     for (const listener of this.#listeners) listener.restored?.();
   }
 
   #run(command: Command, index: number, changes: Change[]): CommandResult | KvError {
-    const problem = this.#refusal(command);
+    const problem = this.#refusal(command) ?? deniesCommand(this.#auth, this.#leases, command);
     if (problem !== undefined) return problem;
     switch (command.type) {
       case 'txn':
@@ -257,6 +282,8 @@ export class KvStore {
       }
       case 'clock':
         return { type: 'clock' };
+      case 'auth':
+        return this.#auth.change(command.change) ?? { type: 'auth' };
       default:
         return command satisfies never;
     }

@@ -11,6 +11,12 @@ export const KV_LIMITS = {
   /** What a version takes in memory beside its key and value (measured: 300 to 350), and what a lease does. */
   versionOverheadBytes: 320,
   leaseOverheadBytes: 250,
+  /** Users, roles, and permissions of a role, and what each may be called. */
+  authUsersMax: 10_000,
+  authRolesMax: 10_000,
+  authPermissionsMax: 10_000,
+  authNameLengthMax: 1024,
+  authTokenKeyBytesMin: 32,
   leaseTtlMaxMs: 9_000_000_000 * 1000,
   /** What a watcher may leave unread before it is switched to reading from history. */
   watchQueueEventsMax: 1024,

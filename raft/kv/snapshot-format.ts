@@ -4,6 +4,8 @@
  *   payload length u32 | CRC-32C of the payload u32, continued from the frame before | payload
  */
 import { ByteReader, ByteWriter, MalformedBytes, crc32c } from '../disk/index.js';
+import type { AuthState } from './auth.js';
+import { readAuthState, writeAuthState } from './auth-codec.js';
 import { ALARM_TYPES } from './command-codec.js';
 import { KvError } from './errors.js';
 import { KV_LIMITS } from './limits.js';
@@ -13,9 +15,9 @@ import { leaseId, revision } from './types.js';
 const MAGIC = 0x4b42_4b56;
 /**
  * 2 added alarms and the digest of the live keys, 3 ends the first part with an empty key instead of counting
- * it beforehand.
+ * it beforehand, 4 added users and roles.
  */
-const FORMAT_VERSION = 3;
+const FORMAT_VERSION = 4;
 const FORMAT_VERSION_MIN = 1;
 const COUNTED_BASE = 2;
 const FRAME_HEADER_BYTES = 8;
@@ -36,6 +38,8 @@ export interface KvSnapshotHead {
   readonly alarms: readonly Alarm[];
   /** Over the live keys (digest.ts); null: of a format without it. */
   readonly digest: number | null;
+  /** Users and roles; absent: there are none. */
+  readonly auth?: AuthState;
 }
 
 /** Fill it with the base, end that, fill it with the changes; seal it whenever it is full, and at the end unless empty. */
@@ -213,6 +217,8 @@ function writeHead(out: ByteWriter, head: KvSnapshotHead): void {
     out.utf8(alarm.member);
   }
   out.u32(head.digest ?? 0);
+  out.u8(head.auth ? 1 : 0);
+  if (head.auth) writeAuthState(out, head.auth);
 }
 
 function readHead(reader: ByteReader, version: number): KvSnapshotHead {
@@ -226,7 +232,8 @@ function readHead(reader: ByteReader, version: number): KvSnapshotHead {
   }
   const alarms = version >= 2 ? readAlarms(reader) : [];
   const digest = version >= 2 ? reader.u32() : null;
-  return { appliedIndex, revision: at, compactRevision, clockMs, leases, alarms, digest };
+  const auth = version >= 4 && reader.u8() === 1 ? { auth: readAuthState(reader) } : {};
+  return { appliedIndex, revision: at, compactRevision, clockMs, leases, alarms, digest, ...auth };
 }
 
 function readAlarms(reader: ByteReader): Alarm[] {

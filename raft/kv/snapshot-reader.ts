@@ -3,6 +3,7 @@
  * the whole is never in memory twice. Nothing of it counts before `finish`.
  */
 import { Alarms } from './alarms.js';
+import { Auth } from './auth.js';
 import { Leases } from './leases.js';
 import { damagedSnapshot, KvSnapshotDecoder, type KvSnapshotHead } from './snapshot-format.js';
 import type { KeyValue } from './types.js';
@@ -13,6 +14,7 @@ export class KvSnapshotReader {
   readonly versions = new Versions();
   readonly leases = new Leases();
   readonly alarms = new Alarms();
+  readonly auth = new Auth();
   appliedIndex = 0;
   /** What the keys must come to; null: of a format without it. */
   #digest: number | null = null;
@@ -43,6 +45,7 @@ export class KvSnapshotReader {
     for (const lease of head.leases) this.leases.restore({ ...lease, keys: new Set() });
     for (const alarm of head.alarms) this.alarms.raise(alarm);
     this.#digest = head.digest;
+    if (head.auth) this.auth.restore(head.auth);
   }
 
   #restoreBase(kv: KeyValue): void {

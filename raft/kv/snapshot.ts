@@ -7,6 +7,7 @@
  */
 import { ByteWriter, crc32c } from '../disk/index.js';
 import type { Alarms } from './alarms.js';
+import type { Auth } from './auth.js';
 import type { Leases } from './leases.js';
 import { KV_LIMITS } from './limits.js';
 import type { RevisionLogView } from './revision-log.js';
@@ -14,6 +15,13 @@ import { KvSnapshotEncoder, type KvSnapshotHead, writeKeyValue } from './snapsho
 import type { Key, KeyValue, Revision } from './types.js';
 import { revision } from './types.js';
 import type { Versions } from './versions.js';
+
+export interface SnapshotParts {
+  readonly versions: Versions;
+  readonly leases: Leases;
+  readonly alarms: Alarms;
+  readonly auth: Auth;
+}
 
 export class KvSnapshot {
   readonly #head: KvSnapshotHead;
@@ -23,9 +31,7 @@ export class KvSnapshot {
   readonly #chunkBytes: number;
 
   constructor(
-    versions: Versions,
-    leases: Leases,
-    alarms: Alarms,
+    { versions, leases, alarms, auth }: SnapshotParts,
     appliedIndex: number,
     chunkBytes: number = KV_LIMITS.snapshotChunkBytes,
   ) {
@@ -42,6 +48,7 @@ export class KvSnapshot {
       leases: leases.all().map(({ id, ttlMs, deadlineMs }) => ({ id, ttlMs, deadlineMs })),
       alarms: alarms.all(),
       digest,
+      auth: auth.state,
     };
     this.#release = versions.hold();
   }

@@ -3,6 +3,8 @@
  * Plain structured-cloneable data; everything that mutates travels through the Raft log as a `Command`.
  */
 
+import type { AuthChange, Caller } from './auth-types.js';
+
 /**
  * A key as a byte string: one UTF-16 code unit (0-255) per byte, so that JavaScript's string order is etcd's byte
  * order and keys can be map keys. ASCII keys look as they are; others go through `Buffer.from(x).toString('latin1')`.
@@ -112,9 +114,10 @@ export interface WithRevision<T> {
  * What the Raft log carries. `context` is opaque to the store and comes back on the live watch events that the
  * command caused (it carries the trace of the request). `atMs` is the clock of the group as the proposing leader
  * counts it (it has no relation to the time of day): lease deadlines are computed from it inside the replicated
- * state, never from a member's own clock.
+ * state, never from a member's own clock. Of a `caller` rights are asked where the command takes effect; without one
+ * it comes from the group itself.
  */
-export type Command = { readonly context?: string; readonly atMs: number } & (
+export type Command = { readonly context?: string; readonly atMs: number; readonly caller?: Caller } & (
   | { readonly type: 'txn'; readonly txn: TxnOp }
   | { readonly type: 'compact'; readonly revision: Revision }
   | { readonly type: 'lease-grant'; readonly id: LeaseId; readonly ttlMs: number }
@@ -126,6 +129,7 @@ export type Command = { readonly context?: string; readonly atMs: number } & (
       readonly reason?: 'expired';
     }
   | { readonly type: 'alarm'; readonly action: 'raise' | 'disarm'; readonly alarm: Alarm }
+  | { readonly type: 'auth'; readonly change: AuthChange }
   /** Changes nothing but the clock of the group: how far it is must not be forgotten while nothing else happens. */
   | { readonly type: 'clock' }
 );
