@@ -25,6 +25,7 @@ import {
 } from './client.js';
 import { encodeCause } from './context.js';
 import { storeLimits } from './limits.js';
+import type { MemberAddress, MemberChange } from './member-address.js';
 import { refOf } from './membership.js';
 import type { StoreMessage, StoreReply, StoreRequest, StoreWatchReply } from './messages.js';
 import { bytesOf } from './watchers.js';
@@ -129,8 +130,18 @@ class ActorStoreClient implements StoreClient {
     return (await this.#toNearest(request, 'StoreMembersAre', options?.timeoutMs)).members;
   }
 
-  async memberAdd(name: string, address: string, options?: Parameters<StoreClient['memberAdd']>[2]) {
+  async memberAdd(
+    name: string,
+    where: string | MemberAddress,
+    options?: Parameters<StoreClient['memberAdd']>[2],
+  ) {
+    const address = typeof where === 'string' ? { node: where } : where;
     const request = { type: 'StoreMemberAdd' as const, name, address, learner: options?.learner ?? false };
+    return (await this.#toLeader(request, 'StoreMembersAre', options?.timeoutMs)).members;
+  }
+
+  async memberUpdate(name: string, change: MemberChange, options?: { readonly timeoutMs?: number }) {
+    const request = { type: 'StoreMemberUpdate' as const, name, change };
     return (await this.#toLeader(request, 'StoreMembersAre', options?.timeoutMs)).members;
   }
 

@@ -17,6 +17,8 @@ import type {
   WithRevision,
 } from 'raft-consensus';
 
+import type { MemberAddress, MemberChange } from './member-address.js';
+
 export type StoreErrorCode =
   | 'NoLeader' // no quorum, or none found within the deadline; definite for what was never proposed
   | 'Timeout' // proposed, outcome unknown
@@ -80,6 +82,15 @@ export interface StoreMemberInfo {
   readonly voter: boolean;
   /** The node that it lives on; absent while the group is too young to have written it down. */
   readonly address?: string;
+  /** Where its link listens, `tcp://host:port` or as an operator wrote it; absent in the simulator. */
+  readonly url?: string;
+  /** CURVE key of its machine; absent until it has started for the first time. */
+  readonly publicKey?: string;
+  /** What people call it, if not by `name`. */
+  readonly title?: string;
+  readonly clientUrls?: readonly string[];
+  /** A learner that is to vote as soon as it has caught up. */
+  readonly isToVote?: boolean;
 }
 
 export interface LeaseKeptAlive {
@@ -150,15 +161,23 @@ export interface StoreClient {
     readonly serializable?: boolean;
   }): Promise<readonly StoreMemberInfo[]>;
   /**
-   * Adds a member that runs, or soon will, on the node `address`, as a voter or as a learner. A change that must not be
-   * rejects as `Refused`, its `cause` a RaftError `Membership` with the reason. Resolves with the members then.
+   * Adds a member that runs, or soon will, on a node. It begins as a learner and votes as soon as it has caught up, or stays
+   * one until it is promoted (`learner`). A change that must not be rejects as `Refused`, its `cause` a RaftError
+   * `Membership` with the reason. Resolves with the members then.
    */
   memberAdd(
     name: string,
-    address: string,
+    /** Its node alone, or how it is reached, too. */
+    address: string | MemberAddress,
     options?: { readonly learner?: boolean; readonly timeoutMs?: number },
   ): Promise<readonly StoreMemberInfo[]>;
   memberRemove(name: string, options?: { readonly timeoutMs?: number }): Promise<readonly StoreMemberInfo[]>;
+  /** Its new address, key (once only) or client URLs; what is absent stays. */
+  memberUpdate(
+    name: string,
+    change: MemberChange,
+    options?: { readonly timeoutMs?: number },
+  ): Promise<readonly StoreMemberInfo[]>;
   /** A learner becomes a voter, once it has caught up. */
   memberPromote(name: string, options?: { readonly timeoutMs?: number }): Promise<readonly StoreMemberInfo[]>;
   /** Of the nearest member; for health endpoints and `kabuki status`. */

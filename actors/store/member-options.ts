@@ -1,14 +1,13 @@
 /** What a store member is made with. */
 import type { Applied, KvStore, LogStorage, Raft, RaftLimits, SnapshotStore, WatchHub } from 'raft-consensus';
-import type { ActorRef } from '../runtime/index.js';
 import type { StoreMemberInfo } from './client.js';
 import type { StoreLimits } from './limits.js';
-import type { StoreMessage } from './messages.js';
+import type { StorePeer } from './membership.js';
 
 export interface StoreMemberOptions {
   readonly name: string;
   /** All of the group that is made with them; of one that the member shall join, those to join, without itself. */
-  readonly members: readonly { readonly name: string; readonly ref: ActorRef<StoreMessage> }[];
+  readonly members: readonly StorePeer[];
   /** Opens the member's files; called at each start of the actor. */
   openStorage(): Promise<{
     readonly log: LogStorage;
@@ -17,7 +16,10 @@ export interface StoreMemberOptions {
   }>;
   /** A disk that fails ends the member for good: whoever runs the process must end it (DESIGN rule 7). */
   onFatal(error: unknown): void;
-  /** Told of the members whenever they change, so that the host can reach them. */
+  /**
+   * Told of the members at each start and whenever they change, so that the host can reach them. One that misses itself among
+   * them after it was there has been removed.
+   */
   onMembers?(members: readonly StoreMemberInfo[]): void;
   /** Others than the defaults, for tests and for measuring. */
   readonly limits?: { readonly raft?: Partial<RaftLimits>; readonly store?: Partial<StoreLimits> };

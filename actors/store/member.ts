@@ -39,6 +39,7 @@ import type {
   StoreWatchReply,
 } from './messages.js';
 import { infoOf, MemberBook } from './membership.js';
+import { Promotions } from './promotions.js';
 import { Proposer } from './proposer.js';
 import { sendLetter } from './raft-letters.js';
 import { Requests } from './requests.js';
@@ -81,6 +82,7 @@ class StoreMember {
   readonly #compaction: Compaction;
   readonly #proposer: Proposer;
   readonly #requests: Requests;
+  readonly #promotions: Promotions;
 
   static async open(options: StoreMemberOptions, ctx: ActorContext<StoreMessage>): Promise<StoreMember> {
     const storage = await options.openStorage();
@@ -104,11 +106,16 @@ class StoreMember {
       ...(options.limits?.raft && { limits: options.limits.raft }),
     });
     book.follow(raft.configuration());
+    const tellHost = (configuration: Configuration) => {
+      const known = infoOf(configuration);
+      if (known.length > 0) options.onMembers?.(known);
+    };
+    tellHost(raft.configuration());
     options.inspect?.({ raft, store: fsm.store, watches: hub });
     raft.observe((observation) => {
       if (observation.type === 'configuration-changed') {
         book.follow(observation.configuration);
-        options.onMembers?.(infoOf(observation.configuration));
+        tellHost(observation.configuration);
         ctx.note('store members', { members: membersOf(observation.configuration).join() });
         // What is removed hears of nothing any more: its watches go on elsewhere.
         if (!observation.isMember) watchers.close();
@@ -149,6 +156,7 @@ class StoreMember {
     this.#compaction = new Compaction(fsm.store, limits);
     const parts = { name: options.name, raft, store: fsm.store, groupClock, limits, ctx };
     this.#proposer = new Proposer(parts);
+    this.#promotions = new Promotions(raft, limits.requestTimeoutMs);
     this.#requests = new Requests({ ...parts, book, proposer: this.#proposer });
   }
 
@@ -172,6 +180,7 @@ class StoreMember {
       case 'StoreMemberAdd':
       case 'StoreMemberRemove':
       case 'StoreMemberPromote':
+      case 'StoreMemberUpdate':
         void this.#answer(message);
         return;
       case 'StoreDigestAsk': {
@@ -205,7 +214,7 @@ class StoreMember {
         return;
       case 'StoreMemberGone':
         this.#book.told(message.configuration, this.#raft.configuration());
-        if (this.#without() !== null) this.#watchers.close();
+        this.#checkGone();
         return;
       case 'StoreTick':
         this.#tick();
@@ -225,6 +234,13 @@ class StoreMember {
   #refuseWatch(watchId: string, replyTo: ActorRef<StoreWatchReply>): void {
     const members = infoOf(this.#without() ?? this.#raft.configuration());
     this.#ctx.tell<StoreWatchReply>(replyTo, { type: 'StoreWatchLost', watchId, members });
+  }
+
+  #checkGone(): void {
+    const left = this.#without();
+    if (left === null) return;
+    this.#watchers.close();
+    this.#options.onMembers?.(infoOf(left));
   }
 
   /** Null: this member belongs to the group. */
@@ -293,6 +309,9 @@ class StoreMember {
       this.#compaction.rest();
       return;
     }
+    this.#promotions.check((name, error) => {
+      this.#ctx.note('store member not promoted', { member: name, error: error.message });
+    });
     this.#leases.check((command) => this.#proposer.inBackground(command));
     const nowMs = this.#ctx.env.clock.monotonicMs();
     const revision = this.#compaction.due(nowMs);

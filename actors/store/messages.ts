@@ -18,6 +18,7 @@ import type {
 } from 'raft-consensus';
 import type { ActorRef } from '../runtime/index.js';
 import type { DigestPoint } from './hash-check.js';
+import type { MemberAddress, MemberChange } from './member-address.js';
 import type {
   HashOfMember,
   LeaseKeptAlive,
@@ -49,10 +50,10 @@ export type StoreRequest =
   | ({
       readonly type: 'StoreMemberAdd';
       readonly name: string;
-      /** The node that it lives on. */
-      readonly address: string;
+      readonly address: MemberAddress;
       readonly learner: boolean;
     } & Reply)
+  | ({ readonly type: 'StoreMemberUpdate'; readonly name: string; readonly change: MemberChange } & Reply)
   | ({ readonly type: 'StoreMemberRemove'; readonly name: string } & Reply)
   | ({ readonly type: 'StoreMemberPromote'; readonly name: string } & Reply);
 

@@ -16,13 +16,8 @@ import type { ActorContext } from '../runtime/index.js';
 import type { LeaseTimeToLive, StoreErrorCode, StoreStatus } from './client.js';
 import type { GroupClock } from './group-clock.js';
 import type { StoreLimits } from './limits.js';
-import {
-  changeMembers,
-  infoOf,
-  isAboutMembers,
-  type MemberBook,
-  type MembershipRequest,
-} from './membership.js';
+import { addressOf, infoOf, type MemberBook } from './membership.js';
+import { changeMembers, isAboutMembers, type MembershipRequest } from './membership-requests.js';
 import type { StoreMessage, StoreReply, StoreRequest } from './messages.js';
 import { unwrap } from './outcome.js';
 import type { Proposer, ProposerParts } from './proposer.js';
@@ -58,8 +53,20 @@ export class Requests {
   }
 
   async #serveMembership(request: MembershipRequest): Promise<StoreReply> {
-    const members = await changeMembers(this.#raft, request, this.#limits.requestTimeoutMs);
-    return { type: 'StoreMembersAre', members };
+    const { clock } = this.#ctx.env;
+    const deadlineMs = clock.monotonicMs() + this.#limits.requestTimeoutMs;
+    for (;;) {
+      try {
+        const leftMs = Math.max(1, deadlineMs - clock.monotonicMs());
+        const members = await changeMembers(this.#raft, request, leftMs);
+        return { type: 'StoreMembersAre', members };
+      } catch (error) {
+        // One change at a time: who comes second waits for its turn, and looks again.
+        const waits = error instanceof RaftError && ['pending', 'prev-index'].includes(error.reason ?? '');
+        if (!waits || clock.monotonicMs() + this.#limits.retryDelayMs >= deadlineMs) throw error;
+        await new Promise<void>((resolve) => void clock.setTimer(this.#limits.retryDelayMs, resolve));
+      }
+    }
   }
 
   async #serveData(request: Exclude<StoreRequest, MembershipRequest>): Promise<StoreReply> {
@@ -187,7 +194,7 @@ export class Requests {
     const leader = error.leader ?? this.#raft.leader();
     const configuration = this.#raft.configuration();
     const without = this.#book.without(configuration);
-    const leaderNode = leader === null ? undefined : configuration.addresses?.[leader];
+    const leaderNode = leader === null ? undefined : addressOf(configuration, leader)?.node;
     return {
       type: 'StoreFailed',
       code: storeCode(error),

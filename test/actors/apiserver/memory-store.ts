@@ -78,6 +78,7 @@ export class MemoryStore implements StoreClient {
   memberAdd = () => this.#unsupported();
   memberRemove = () => this.#unsupported();
   memberPromote = () => this.#unsupported();
+  memberUpdate = () => this.#unsupported();
 
   #unsupported(): Promise<never> {
     return Promise.reject(new StoreError('Refused', 'a store in memory has no members', true));

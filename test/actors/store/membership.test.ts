@@ -40,6 +40,8 @@ function put(key: string, value: string): TxnOp {
   return { type: 'txn', compare: [], success: [op], failure: [] };
 }
 
+const key = (digit: string): string => digit.repeat(40);
+
 const refusedFor = (reason: string) => (error: unknown) =>
   error instanceof StoreError &&
   error.code === 'Refused' &&
@@ -126,5 +128,86 @@ describe('members of the store', () => {
       message: 'can only promote a learner member which is in sync with leader',
     });
     assert.equal(await namesOf(world, client), 'm1 m2 m3 (m9)');
+  });
+
+  it('one that is added as a voter votes once it runs and has caught up, and not before', async () => {
+    const { world, client, start } = groupOf(['m1'], 'voter-to-be');
+    for (let i = 0; i < 30; i++) await insist(world, () => client.txn(put(`/${i}`, 'x')));
+    const url = 'tcp://127.0.0.1:4001';
+    await insist(world, () => client.memberAdd('m2', { node: 'm2', url }));
+    await world.run(world.simulation.nowMs + 5_000);
+    // A group of one with a voter that never started could not even take it out again.
+    assert.equal(await namesOf(world, client), 'm1 (m2)');
+    start('m2');
+    await insist(world, () => client.memberUpdate('m2', { publicKey: key('a') }));
+    await world.run(world.simulation.nowMs + 5_000);
+    assert.equal(await namesOf(world, client), 'm1 m2');
+    assert.deepEqual((await world.settled(client.members()))[1], {
+      name: 'm2',
+      voter: true,
+      address: 'm2',
+      url,
+      publicKey: key('a'),
+    });
+  });
+
+  it('a member that has shown its key keeps it, and no two have one address', async () => {
+    const { world, client } = groupOf(['m1', 'm2', 'm3'], 'claims');
+    await insist(world, () => client.txn(put('/a', '1')));
+    const at = (port: number) => ({ url: `tcp://127.0.0.1:${port}` });
+    const add = (name: string, port: number) =>
+      world.settled(client.memberAdd(name, { node: name, ...at(port) }, { learner: true }));
+    await add('m8', 4008);
+    await assert.rejects(add('m9', 4008), refusedFor('member-exists'));
+    await world.settled(client.memberUpdate('m8', { publicKey: key('a'), title: 'eight' }));
+    await world.settled(client.memberUpdate('m8', { publicKey: key('a'), ...at(4009) }));
+    await assert.rejects(
+      world.settled(client.memberUpdate('m8', { publicKey: key('b') })),
+      refusedFor('member-exists'),
+    );
+    await assert.rejects(world.settled(client.memberUpdate('m7', at(4007))), refusedFor('member-not-found'));
+    await assert.rejects(
+      world.settled(client.memberUpdate('m1', { url: 'http://127.0.0.1:4009' })),
+      refusedFor('member-exists'),
+    );
+    for (const change of [{ url: 'm9' }, { url: 'tcp://a:0' }, { publicKey: 'short' }, { title: '' }]) {
+      await assert.rejects(world.settled(client.memberUpdate('m1', change)), refusedFor('invalid'));
+    }
+    const known = (await world.settled(client.members())).find(({ name }) => name === 'm8');
+    assert.deepEqual(known, {
+      name: 'm8',
+      voter: false,
+      address: 'm8',
+      ...at(4009),
+      publicKey: key('a'),
+      title: 'eight',
+    });
+  });
+
+  it('changes that come at the same time wait for each other, and each is done once', async () => {
+    const { world, client } = groupOf(['m1', 'm2', 'm3'], 'at-once');
+    await insist(world, () => client.txn(put('/a', '1')));
+    const urls = ['m1', 'm2', 'm3'].map((name, i) => ({ name, url: `tcp://127.0.0.1:${4001 + i}` }));
+    await world.settled(Promise.all(urls.map(({ name, url }) => client.memberUpdate(name, { url }))));
+    assert.deepEqual(
+      (await world.settled(client.members())).map(({ name, url }) => ({ name, url })),
+      urls,
+    );
+    const twins = await world.settled(
+      Promise.allSettled(
+        ['m4', 'm5'].map((name) => client.memberAdd(name, { node: name, url: 'tcp://127.0.0.1:4004' })),
+      ),
+    );
+    assert.deepEqual(twins.map(({ status }) => status).sort(), ['fulfilled', 'rejected']);
+  });
+
+  it('what is known of the members outlives a restart of all of them', async () => {
+    const { world, client, start } = groupOf(['m1', 'm2', 'm3'], 'restart');
+    const url = 'tcp://127.0.0.1:4001';
+    await insist(world, () => client.memberUpdate('m1', { url, publicKey: key('a') }));
+    for (const name of ['m1', 'm2', 'm3']) world.kill(nodeId(name));
+    for (const name of ['m1', 'm2', 'm3']) start(name);
+    const [first] = await insist(world, () => client.members());
+    assert.deepEqual(first, { name: 'm1', voter: true, address: 'm1', url, publicKey: key('a') });
   });
 });
