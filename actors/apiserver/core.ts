@@ -6,7 +6,7 @@
 import type { KubeletMessage } from '../kubelet/messages.js';
 import { ObjectError, type Registry, type ResourceInfo } from '../objects/index.js';
 import type { ActorRef, ActorSystem } from '../runtime/index.js';
-import { decodeCause, type StoreClient } from '../store/index.js';
+import { decodeCause, type ApiStore } from '../store/index.js';
 import { allowAll, attributesOf, type Authorizer, refusalText } from './authorizer.js';
 import { Bootstrap } from './bootstrap.js';
 import { dispatch } from './dispatch.js';
@@ -47,7 +47,7 @@ import { writeOptionsOf } from './write-options.js';
 
 export interface ApiServerOptions {
   readonly system: ActorSystem;
-  readonly store: StoreClient;
+  readonly store: ApiStore;
   readonly registry: Registry;
   readonly kubelets: (node: string) => ActorRef<KubeletMessage>;
   /** `rbac` (default) reads roles and bindings from the store; `always-allow` is for tests of other things. */

@@ -6,7 +6,7 @@
  */
 import { Buffer } from 'node:buffer';
 import type { Compare, KeyValue, LeaseId, Op, RangeResult } from 'raft-consensus';
-import { StoreError, type StoreClient } from '../store/index.js';
+import { StoreError, type ApiStore } from '../store/index.js';
 import { limits } from './limits.js';
 import { CacheEntry } from './resource-cache.js';
 import { internalError, type StatusError, timedOut, tooManyRequests, waitedInVain } from './status.js';
@@ -93,9 +93,9 @@ export type WriteResult =
   | { readonly type: 'taken'; readonly keys: readonly string[] };
 
 export class Storage {
-  readonly #store: StoreClient;
+  readonly #store: ApiStore;
 
-  constructor(store: StoreClient) {
+  constructor(store: ApiStore) {
     this.#store = store;
   }
 

@@ -4,18 +4,18 @@
  * one. A read round would say it sooner, for five times the letters, which an idle cluster would pay all day.
  */
 import type { ActorSystem } from '../runtime/index.js';
-import type { StoreClient } from '../store/client.js';
+import type { ApiStore } from '../store/client.js';
 
 const freshMs = 500;
 const timeoutMs = 1_000;
 
 export class StoreCheck {
   readonly #system: ActorSystem;
-  readonly #store: StoreClient;
+  readonly #store: ApiStore;
   #checkedAtMs = Number.NEGATIVE_INFINITY;
   #outcome: Promise<string | undefined> = Promise.resolve('not asked yet');
 
-  constructor(system: ActorSystem, store: StoreClient) {
+  constructor(system: ActorSystem, store: ApiStore) {
     this.#system = system;
     this.#store = store;
   }

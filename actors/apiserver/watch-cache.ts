@@ -6,7 +6,7 @@
 import type { WatchBatch } from 'raft-consensus';
 import type { Timer } from '../../transport/index.js';
 import type { ActorSystem, Cause } from '../runtime/index.js';
-import type { StoreClient, StoreWatch } from '../store/index.js';
+import type { ApiStore, StoreWatch } from '../store/index.js';
 import { limits } from './limits.js';
 import { afterPrefix, CacheEntry, type CacheEvent, ResourceCache } from './resource-cache.js';
 import { revisionTooLarge, unavailable, waitedInVain } from './status.js';
@@ -29,7 +29,7 @@ interface Waiter {
 
 export interface WatchCacheOptions {
   readonly system: ActorSystem;
-  readonly store: StoreClient;
+  readonly store: ApiStore;
   /** `/registry/apps/deployments/` of a key below it. */
   readonly prefixOf: (key: string) => string;
   readonly causeOf: (context: string | undefined) => Cause | undefined;

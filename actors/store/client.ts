@@ -56,24 +56,28 @@ export interface WatchHandler {
   ): void;
 }
 
-export interface StoreStatus {
+/** How the store is, as the member or endpoint sees it that was asked. */
+export interface StoreHealth {
   readonly member: string;
-  readonly role: string;
   readonly leader: string | null;
+  readonly revision: Revision;
+  /** What the quota is compared with: all versions held, history too. Compaction alone frees it. */
+  readonly dbSizeBytes: number;
+  /** What is wrong, for people: no leader, alarms. Empty: nothing. */
+  readonly errors: readonly string[];
+}
+
+export interface StoreStatus extends StoreHealth {
+  readonly role: string;
   readonly term: number;
   readonly commitIndex: number;
   readonly appliedIndex: number;
-  readonly revision: Revision;
   readonly compactRevision: Revision;
   readonly members: readonly StoreMemberInfo[];
-  /** What the quota is compared with: all versions held, history too. Compaction alone frees it. */
-  readonly dbSizeBytes: number;
   /** The same: nothing is held that is not in use, so there is nothing to defragment. */
   readonly dbSizeInUseBytes: number;
   readonly quotaBytes: number;
   readonly alarms: readonly Alarm[];
-  /** What is wrong, for people: no leader, alarms. Empty: nothing. */
-  readonly errors: readonly string[];
 }
 
 export interface StoreMemberInfo {
@@ -118,7 +122,11 @@ interface Timeout {
   readonly timeoutMs?: number;
 }
 
-export interface StoreClient {
+/**
+ * What an apiserver needs of a store, and all that it uses. Two drivers offer it, and one suite is passed by both
+ * (test/actors/store/api-store.case.ts): the built-in store, and a real etcd cluster (etcd-client/).
+ */
+export interface ApiStore {
   /** Linearizable; a transaction without a write is a linearizable read. */
   txn(
     txn: TxnOp,
@@ -130,10 +138,21 @@ export interface StoreClient {
     op: RangeOp,
     options?: { readonly timeoutMs?: number; readonly serializable?: boolean },
   ): Promise<WithRevision<RangeResult>>;
-  /** The revision that a linearizable read would see now (ReadIndex; no data moved). */
+  /**
+   * The revision that a linearizable read would see now (ReadIndex; no data moved). The watches of this client get there soon,
+   * also when none of their keys has changed.
+   */
   currentRevision(options?: { readonly timeoutMs?: number }): Promise<Revision>;
   /** Batches also arrive without events, as progress, when the store moved on for other keys. */
   watch(request: WatchRequest, handler: WatchHandler): StoreWatch;
+  /** The keys that are put under it go when it runs out. */
+  leaseGrant(ttlMs: number, options?: Timeout): Promise<LeaseId>;
+  /** Of the nearest member; for health endpoints. */
+  status(options?: Timeout): Promise<StoreHealth>;
+}
+
+/** The built-in store as a whole. */
+export interface StoreClient extends ApiStore {
   /** Resolves with the revision at that moment. */
   compact(revision: Revision, options?: Timeout): Promise<Revision>;
   /** Deletes the keys under it; resolves with the revision at that moment. Refused with LeaseNotFound. */

@@ -1,11 +1,13 @@
 export { createStoreClient, type StoreClientOptions } from './actor-store-client.js';
 export {
+  type ApiStore,
   type HashOfMember,
   type LeaseKeptAlive,
   type LeaseTimeToLive,
   type StoreClient,
   StoreError,
   type StoreErrorCode,
+  type StoreHealth,
   type StoreMemberInfo,
   type StoreStatus,
   type StoreWatch,

@@ -25,6 +25,8 @@ export const edges: readonly string[] = [
   // gRPC and HTTP of etcd's API; the services behind it know of neither.
   'actors/store/etcd/door.ts',
   'actors/store/etcd/http2-call.ts',
+  // A real etcd cluster as the store.
+  'actors/store/etcd-client/http2-connection.ts',
   // The machine as a kubelet sees it, and the process runtime.
   'actors/kubelet/machine-facts.ts',
   'actors/kubelet/mount-views.ts',

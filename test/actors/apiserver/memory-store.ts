@@ -137,7 +137,10 @@ export class MemoryStore implements StoreClient {
     return (await this.#apply({ type: 'compact', revision }, undefined)).revision;
   }
 
-  async leaseGrant(ttlMs: number, options?: { readonly id?: LeaseId }): Promise<LeaseId> {
+  async leaseGrant(
+    ttlMs: number,
+    options?: { readonly id?: LeaseId; readonly timeoutMs?: number },
+  ): Promise<LeaseId> {
     this.#leases += 1;
     const id = options?.id ?? leaseId(this.#leases);
     await this.#apply({ type: 'lease-grant', id, ttlMs }, undefined);
