@@ -13,11 +13,20 @@ export type MachineState = 'starting' | 'running' | 'paused' | 'exited';
 /** What a machine tells its launcher: that its components run, and in its last moment why it ends. */
 export type MachineMessage = { readonly ready: true } | { readonly failed: string };
 
+/** For harnesses that run machines elsewhere, or with something loaded before them. */
+export interface MachineProcessOptions {
+  /** What starts Node, as `ip netns exec NAME`. */
+  readonly prefix?: readonly string[];
+  /** More options of Node. */
+  readonly nodeFlags?: readonly string[];
+}
+
 const stopTimeoutMs = 8_000;
 
 export class MachineProcess {
   readonly name: string;
   readonly #dir: DataDir;
+  readonly #options: MachineProcessOptions;
   #child: ChildProcess | undefined;
   #state: MachineState = 'exited';
   #exit: Promise<void> = Promise.resolve();
@@ -25,9 +34,10 @@ export class MachineProcess {
   onUnexpectedExit: (how: string) => void = () => {};
   #failure: string | undefined;
 
-  constructor(name: string, dir: DataDir) {
+  constructor(name: string, dir: DataDir, options: MachineProcessOptions = {}) {
     this.name = name;
     this.#dir = dir;
+    this.#options = options;
   }
 
   get state(): MachineState {
@@ -58,7 +68,10 @@ export class MachineProcess {
     if (this.state !== 'starting') throw new Error(`${this.name} was stopped while starting`);
     const log = openSync(this.#dir.logPath(this.name), 'a', 0o600);
     const main = new URL('./machine-main.js', import.meta.url).pathname;
-    const child = spawn(process.execPath, [...nodeFlags(), main, this.#dir.path, this.name], {
+    const { prefix = [], nodeFlags: more = [] } = this.#options;
+    const node = [process.execPath, ...nodeFlags(), ...more, main, this.#dir.path, this.name];
+    const [command = process.execPath, ...args] = [...prefix, ...node];
+    const child = spawn(command, args, {
       stdio: ['ignore', log, log, 'ipc'],
       // Signals of the terminal go to the launcher alone, which stops the machines in order.
       detached: true,

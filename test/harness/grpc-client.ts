@@ -25,6 +25,11 @@ export class GrpcClient {
     this.#session.on('error', () => {});
   }
 
+  /** Its connection broke, or could not be made. */
+  get isClosed(): boolean {
+    return this.#session.closed || this.#session.destroyed;
+  }
+
   async unary<Q extends object, R extends object>(
     path: string,
     schemas: readonly [Schema<Q>, Schema<R>],
@@ -77,6 +82,7 @@ export interface GrpcStatus {
 export class GrpcStream<Q extends object, R extends object> {
   readonly stream: ClientHttp2Stream;
   readonly received: R[] = [];
+  onMessage: (message: R) => void = () => {};
   readonly status: Promise<GrpcStatus>;
   readonly #request: Schema<Q>;
 
@@ -95,7 +101,9 @@ export class GrpcStream<Q extends object, R extends object> {
     stream.on('data', (chunk: Buffer) => {
       frames.push(chunk);
       for (let next = frames.next(); next !== undefined; next = frames.next()) {
-        this.received.push(response.decode(Buffer.from(next)));
+        const message = response.decode(Buffer.from(next));
+        this.received.push(message);
+        this.onMessage(message);
       }
     });
     stream.on('error', () => {});

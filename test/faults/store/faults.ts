@@ -1,0 +1,219 @@
+/**
+ * What can befall a group of processes, by name. A fault strikes, holds for a while, and ends when the group is healed; what it
+ * must have done to be one is asserted where it strikes. Which members it hits comes from the seed.
+ */
+import { strict as assert } from 'node:assert';
+import { waitFor } from '../../../deploy/wait.js';
+import type { FaultRule, Random } from '../../../transport/index.js';
+import type { ProcessGroup } from './process-group.js';
+
+export interface Fault {
+  readonly name: string;
+  readonly what: string;
+  /** Why it cannot be had here; undefined: it can. */
+  readonly missing?: (group: ProcessGroup) => string | undefined;
+  /** Between the strike and the heal. */
+  readonly holdMs: number;
+  strike(group: ProcessGroup, random: Random): Promise<void>;
+}
+
+/** Followers campaign after 0.8 to 1.6 s without a word. */
+const anElectionMs = 1_500;
+
+export const faults: readonly Fault[] = [
+  {
+    name: 'kill-leader',
+    what: 'SIGKILL of the leader',
+    holdMs: anElectionMs,
+    strike: async (group) => group.kill(await group.leader()),
+  },
+  {
+    name: 'kill-follower',
+    what: 'SIGKILL of a follower',
+    holdMs: 500,
+    strike: async (group, random) => group.kill(await follower(group, random)),
+  },
+  {
+    name: 'kill-all',
+    what: 'SIGKILL of all members at once',
+    holdMs: 0,
+    strike: (group) => killAll(group),
+  },
+  {
+    name: 'power-failure',
+    what: 'all disks stop syncing while clients write, then all members are killed: what was not synced is gone',
+    holdMs: 0,
+    strike: async (group) => {
+      for (const name of group.names) group.order(name, { stalled: true });
+      await passes(700);
+      await killAll(group);
+    },
+  },
+  {
+    name: 'pause-leader',
+    what: 'SIGSTOP of the leader, for longer than an election takes, then SIGCONT',
+    holdMs: anElectionMs + 500,
+    strike: async (group) => group.pause(await group.leader()),
+  },
+  {
+    name: 'pause-majority',
+    what: 'SIGSTOP of two members, then SIGCONT',
+    holdMs: 1_000,
+    strike: async (group, random) => {
+      const spared = random.integer(3);
+      group.names.forEach((name, at) => {
+        if (at !== spared) group.pause(name);
+      });
+    },
+  },
+  {
+    name: 'stall-disk',
+    what: 'the fsyncs of the leader hang for two seconds',
+    holdMs: 2_000,
+    strike: async (group) => group.order(await group.leader(), { stalled: true }),
+  },
+  {
+    name: 'fail-fsync',
+    what: 'an fsync of a member fails: it ends itself and says why',
+    holdMs: 0,
+    strike: async (group, random) => {
+      const name = random.next() < 0.5 ? await group.leader() : await follower(group, random);
+      group.order(name, { broken: true });
+      await endsItself(group, name, /the test broke this disk/);
+    },
+  },
+  {
+    name: 'full-disk',
+    what: 'the disk of a member is full (tmpfs): it ends itself and says why',
+    missing: ({ smallDisk }) => (smallDisk ? undefined : 'mounting a small disk needs root'),
+    holdMs: 0,
+    strike: async (group) => {
+      const name = group.names.at(-1) as string;
+      await group.smallDisk?.fill(8);
+      await endsItself(group, name, /ENOSPC|no space/);
+    },
+  },
+  {
+    name: 'isolate-leader',
+    what: 'no letter passes between the leader and the others (the policy of the transport)',
+    holdMs: anElectionMs,
+    strike: async (group) => {
+      const leader = await group.leader();
+      await cut(group, [leader], others(group, leader));
+      await cut(group, others(group, leader), [leader]);
+    },
+  },
+  {
+    name: 'one-way',
+    what: 'one member hears nobody, or is heard by nobody',
+    holdMs: anElectionMs,
+    strike: async (group, random) => {
+      const one = pick(group.names, random);
+      if (random.next() < 0.5) await cut(group, [one], others(group, one));
+      else await cut(group, others(group, one), [one]);
+    },
+  },
+  {
+    name: 'bridge',
+    what: 'two members do not hear each other, the third hears both',
+    holdMs: anElectionMs,
+    strike: async (group, random) => {
+      const [a, b] = others(group, pick(group.names, random)) as [string, string];
+      await cut(group, [a], [b]);
+      await cut(group, [b], [a]);
+    },
+  },
+  {
+    name: 'bad-links',
+    what: 'letters between the members are lost, doubled, late and out of order',
+    holdMs: anElectionMs,
+    strike: (group) => {
+      const to = group.names;
+      const rule = (id: string, action: FaultRule['action']) => ({ id, from: to, to, action });
+      return group.addRules([
+        rule('lost', { type: 'drop', probability: 0.15 }),
+        rule('doubled', { type: 'duplicate', probability: 0.2 }),
+        rule('overtaken', { type: 'reorder', probability: 0.2, windowMs: 100 }),
+        rule('late', { type: 'delay', minMs: 0, maxMs: 60 }),
+      ]);
+    },
+  },
+  {
+    name: 'lost-replies',
+    what: 'of what the members answer their clients over ZeroMQ, a third is lost',
+    holdMs: anElectionMs,
+    strike: (group) =>
+      group.addRules([
+        { id: 'lost', from: group.names, to: ['client'], action: { type: 'drop', probability: 0.3 } },
+      ]),
+  },
+  {
+    name: 'kernel-isolate-leader',
+    what: 'no packet passes between the leader and the others (nftables between network namespaces)',
+    missing: needsNamespaces,
+    holdMs: anElectionMs,
+    strike: async (group) => {
+      const leader = await group.leader();
+      for (const other of others(group, leader)) {
+        group.namespaces?.cut(leader, other);
+        group.namespaces?.cut(other, leader);
+      }
+      await anotherLeads(group, leader);
+    },
+  },
+  {
+    name: 'kernel-one-way',
+    what: 'the packets of one member to the others are dropped, not theirs to it (nftables)',
+    missing: needsNamespaces,
+    holdMs: anElectionMs,
+    strike: async (group, random) => {
+      const one = pick(group.names, random);
+      for (const other of others(group, one)) group.namespaces?.cut(one, other);
+    },
+  },
+];
+
+export function faultNamed(name: string): Fault {
+  const fault = faults.find((known) => known.name === name);
+  if (fault) return fault;
+  throw new TypeError(`there is no fault ${name}; there are ${faults.map((known) => known.name).join(', ')}`);
+}
+
+export const passes = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+function needsNamespaces({ namespaces }: ProcessGroup): string | undefined {
+  return namespaces ? undefined : 'network namespaces need root, ip and nft';
+}
+
+async function killAll(group: ProcessGroup): Promise<void> {
+  await Promise.all(group.names.map((name) => group.kill(name)));
+}
+
+async function endsItself(group: ProcessGroup, name: string, why: RegExp): Promise<void> {
+  await waitFor(`${name} to end`, 10_000, async () => group.ended.length > 0);
+  const [how] = group.ended.splice(0);
+  assert.match(how ?? '', why);
+}
+
+async function anotherLeads(group: ProcessGroup, than: string): Promise<void> {
+  await waitFor(`another one than ${than} to lead`, 10_000, async () => {
+    const statuses = await Promise.all(others(group, than).map((name) => group.status(name)));
+    return statuses.some(({ role }) => role === 'leader');
+  });
+}
+
+function cut(group: ProcessGroup, from: readonly string[], to: readonly string[]): Promise<void> {
+  return group.addRules([{ id: `cut-${from.join('+')}`, from, to, action: { type: 'cut' } }]);
+}
+
+function others(group: ProcessGroup, name: string): readonly string[] {
+  return group.names.filter((other) => other !== name);
+}
+
+async function follower(group: ProcessGroup, random: Random): Promise<string> {
+  return pick(others(group, await group.leader()), random);
+}
+
+function pick<T>(items: readonly T[], random: Random): T {
+  return items[random.integer(items.length)] as T;
+}

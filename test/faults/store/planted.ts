@@ -1,0 +1,59 @@
+/**
+ * Bugs on purpose in the members' own processes, to see that the checkers find them there too: those of the simulator where
+ * they wrap what Raft is started with, and some more. One for each checker.
+ */
+import { type Applied, type KvFsm, KvStore, Raft, revision, WatchHub } from 'raft-consensus';
+import { realClock } from '../../../actors/runtime/index.js';
+import type { MemberParts, MemberStorage } from '../../../actors/store/index.js';
+import { bugNamed } from '../../sim/raft/planted-bugs.js';
+
+const bugs = {
+  'ack-before-fsync': fromSimulator('ack-before-fsync'),
+  'follower-reads-at-once': fromSimulator('follower-reads-at-once'),
+  'lease-cut-short': fromSimulator('lease-cut-short'),
+  'resume-skips-one': () => {
+    const { watch } = WatchHub.prototype;
+    WatchHub.prototype.watch = function (request, onReady) {
+      const start = request.startRevision ?? 0;
+      return watch.call(
+        this,
+        start > 1 ? { ...request, startRevision: revision(start + 1) } : request,
+        onReady,
+      );
+    };
+  },
+  /** One member leaves out every seventh command of a key, and says nothing. */
+  'member-strays': (machine: string) => {
+    if (machine !== 'store-2') return;
+    const { apply } = KvStore.prototype;
+    KvStore.prototype.apply = function (command, index) {
+      const isLeftOut = command.type === 'txn' && index % 7 === 0;
+      return apply.call(this, isLeftOut ? { type: 'clock', atMs: command.atMs } : command, index);
+    };
+  },
+} as const satisfies Readonly<Record<string, (machine: string) => void>>;
+
+export type PlantedName = keyof typeof bugs;
+
+export function plant(name: PlantedName, machine: string): void {
+  bugs[name](machine);
+}
+
+/** Wraps what Raft is started with, as the simulator does when it makes a member. */
+function fromSimulator(name: string): () => void {
+  return () => {
+    const bug = bugNamed(name);
+    if (!bug) throw new TypeError(`the simulator has no bug ${name}`);
+    const start = Raft.start.bind(Raft);
+    Raft.start = (async (options: Parameters<typeof Raft.start<Applied | null>>[0]) => {
+      const { storage: log, snapshots, fsm } = options;
+      const whole: MemberStorage = { log, snapshots, close: async () => {} };
+      const wrapped = bug.storage?.(whole) ?? whole;
+      const raft = await start({ ...options, storage: wrapped.log, snapshots: wrapped.snapshots });
+      // Bugs of watches are planted in the class, above: the hub is not among what Raft is given.
+      const parts = { raft, store: (fsm as KvFsm).store } as MemberParts;
+      bug.member?.(parts, realClock);
+      return raft;
+    }) as typeof Raft.start;
+  };
+}

@@ -1,0 +1,172 @@
+/**
+ * The checkers of the simulator on what real processes did. The truth is what each member tells of its whole history when all
+ * is healed: all must tell the same. Every checker is heard, and the first thing that each finds is reported.
+ */
+import { realClock } from '../../../actors/runtime/index.js';
+import { waitFor } from '../../../deploy/wait.js';
+import { checkKeys } from '../../sim/raft/key-check.js';
+import { checkLeases } from '../../sim/raft/lease-check.js';
+import { Truth, trueChange, type TrueChange } from '../../sim/raft/truth.js';
+import { checkAgainstTruth } from '../../sim/raft/truth-check.js';
+import { WatchLog } from '../../sim/raft/watch-check.js';
+import { type Clients, everything, keys } from './clients.js';
+import { EtcdStoreClient } from './etcd-store-client.js';
+import type { ProcessGroup } from './process-group.js';
+import { recordEtcdWatch, type WatchRecord } from './watch-record.js';
+
+export interface Verdict {
+  /** Each with the checker that found it; empty: every property held. */
+  readonly violations: readonly string[];
+  readonly operations: number;
+  readonly acknowledgedWrites: number;
+  readonly watchEvents: number;
+  readonly revisions: number;
+  readonly leases: number;
+  readonly undecidedKeys: number;
+}
+
+const convergedWithinMs = 15_000;
+
+/** Of a healed group whose clients have stopped. */
+export async function judge(group: ProcessGroup, clients: Clients): Promise<Verdict> {
+  const violations: string[] = [];
+  const checking = async (checker: string, check: () => void | Promise<void>) => {
+    try {
+      await check();
+    } catch (error) {
+      violations.push(`${checker}: ${(error as Error).message}`);
+    }
+  };
+  let head = 0;
+  await checking('liveness', async () => {
+    head = await converge(group, clients);
+  });
+  const receivedAtMs = earliest(clients.observers);
+  let recording = 0;
+  const truth = new Truth(() => receivedAtMs.get(recording) ?? Infinity, fail);
+  for (const [at, name] of group.names.entries()) {
+    await checking('state machine', async () => {
+      for (const changes of await historyOf(group, at, head)) {
+        recording = changes[0]!.mod;
+        truth.record(name, recording, changes);
+      }
+    });
+  }
+  await checking('hashes', () => checkHashes(group, head));
+  for (const how of group.ended) violations.push(`process: ${how}`);
+  const { history } = clients;
+  const watches = [...clients.watches, ...clients.observers];
+  const leased = clients.leaseHolders.flatMap((holder) => holder.leased);
+  let undecidedKeys = 0;
+  await checking('truth', () =>
+    checkAgainstTruth({ history, truth, isLeased: (key) => key.startsWith('/lease/'), fail }),
+  );
+  await checking('linearizability', () => {
+    undecidedKeys = checkKeys(history, keys, fail);
+  });
+  for (const watch of watches) await checking('watch', () => replay(watch, truth));
+  await checking('leases', () => checkLeases({ truth, leased, clockDriftMax: 0, fail }));
+  if (history.acknowledgedWrites === 0) violations.push('sanity: no write was ever acknowledged');
+  return {
+    violations,
+    operations: history.operations.length,
+    acknowledgedWrites: history.acknowledgedWrites,
+    watchEvents: watches.reduce((sum, { seenAtMs }) => sum + seenAtMs.size, 0),
+    revisions: truth.head,
+    leases: leased.length,
+    undecidedKeys,
+  };
+}
+
+const fail = (message: string): never => {
+  throw new Error(message);
+};
+
+/** All leases have ended, and all members and watchers are at one revision. */
+async function converge(group: ProcessGroup, clients: Clients): Promise<number> {
+  const reader = new EtcdStoreClient(group.endpoints(0));
+  const ends = clients.leaseHolders.flatMap(({ leased }) => leased.map(({ notBeforeMs }) => notBeforeMs));
+  const leasesMs = Math.max(0, ...ends) - realClock.monotonicMs();
+  let head = 0;
+  try {
+    await waitFor('all leases to end', Math.max(0, leasesMs) + convergedWithinMs, async () => {
+      const left = await reader.range({
+        type: 'range',
+        key: '/lease/',
+        rangeEnd: '/lease0',
+        countOnly: true,
+      });
+      head = left.revision;
+      return left.result.count === 0;
+    });
+    await waitFor('members and watchers to agree', convergedWithinMs, async () => {
+      const statuses = await Promise.all(group.names.map((name) => group.status(name)));
+      const watches = [...clients.watches, ...clients.observers];
+      return (
+        statuses.every(({ revision }) => revision === head) && watches.every(({ reached }) => reached >= head)
+      );
+    });
+    return head;
+  } finally {
+    reader.close();
+  }
+}
+
+/** What one member tells of every revision, in order. */
+async function historyOf(group: ProcessGroup, at: number, head: number): Promise<readonly TrueChange[][]> {
+  const name = `history of ${group.names[at]}`;
+  const watch = recordEtcdWatch(group.endpoints(at).slice(0, 1), {
+    name,
+    request: everything,
+    clock: realClock,
+  });
+  try {
+    await waitFor(`the ${name}`, convergedWithinMs, async () => watch.reached >= head);
+  } finally {
+    watch.close();
+  }
+  const revisions: TrueChange[][] = [];
+  for (const told of watch.told) {
+    if (told.type === 'compacted') fail(`${name} is compacted at ${told.compactRevision}`);
+    if (told.type !== 'batch') continue;
+    for (const { kv, prevKv } of told.batch.events) {
+      const change = trueChange({ kv, prev: prevKv });
+      if (revisions.at(-1)?.[0]?.mod === change.mod) revisions.at(-1)!.push(change);
+      else revisions.push([change]);
+    }
+  }
+  return revisions;
+}
+
+async function checkHashes(group: ProcessGroup, head: number): Promise<void> {
+  const hashes = await Promise.all(
+    group.names.map(async (name, at) => {
+      const client = new EtcdStoreClient(group.endpoints(at).slice(0, 1));
+      try {
+        return { name, hash: await client.hashKv(head) };
+      } finally {
+        client.close();
+      }
+    }),
+  );
+  for (const { name, hash } of hashes) {
+    if (hash !== hashes[0]!.hash) fail(`${name} has ${hash}, ${hashes[0]!.name} has ${hashes[0]!.hash}`);
+  }
+}
+
+function replay(watch: WatchRecord, truth: Truth): void {
+  const log = new WatchLog(watch.name, watch.request, truth, fail);
+  for (const told of watch.told) {
+    if (told.type === 'batch') log.batch(told.batch);
+    else log.compacted(told.compactRevision);
+  }
+}
+
+/** A revision was applied no later than anybody heard of it. */
+function earliest(watches: readonly WatchRecord[]): ReadonlyMap<number, number> {
+  const found = new Map<number, number>();
+  for (const { seenAtMs } of watches) {
+    for (const [at, ms] of seenAtMs) found.set(at, Math.min(ms, found.get(at) ?? Infinity));
+  }
+  return found;
+}
