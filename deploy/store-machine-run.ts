@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { actorRef } from '../actors/runtime/index.js';
-import { createStoreClient, type StoreMessage } from '../actors/store/index.js';
+import { BackupDesk, createStoreClient, type StoreMessage } from '../actors/store/index.js';
 import { type EtcdMember, type EtcdTls, openEtcdFront } from '../actors/store/etcd/index.js';
 import { ControlServer } from '../transport/index.js';
 import { type ClusterSpec, type MachineSpec, mainNode, masters, storeNode } from './cluster-spec.js';
@@ -30,12 +30,14 @@ export async function runStoreMachine({
     name: member.name,
     ref: actorRef<StoreMessage>(storeNode(member), '/store'),
   }));
+  const backups = new BackupDesk({ system, member: members[0]!.ref, folder: 'backup' });
   const tls = readTls(spec);
   const { progressNotifyIntervalMs } = spec.store ?? {};
   const front = await openEtcdFront({
     system,
     client: createStoreClient({ system, members }),
     local: createStoreClient({ system, members: members.slice(0, 1) }),
+    backups,
     name: machine.name,
     clusterId: spec.id,
     members: masters(spec).map((member) => etcdMember(spec, member)),

@@ -1,3 +1,11 @@
+export {
+  BackupDesk,
+  type BackupDeskOptions,
+  BackupError,
+  type BackupErrorCode,
+  type BackupProgress,
+  type BackupSpool,
+} from './backup/index.js';
 export { createStoreClient, type StoreClientOptions } from './actor-store-client.js';
 export {
   type ApiStore,

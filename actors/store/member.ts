@@ -25,6 +25,7 @@ import {
   RecentlySeen,
 } from '../runtime/index.js';
 import { Compaction } from './compaction.js';
+import { BackupSessions } from './backup/index.js';
 import { GroupClock } from './group-clock.js';
 import { HashCheck } from './hash-check.js';
 import { LeaseWatch } from './lease-watch.js';
@@ -83,6 +84,7 @@ class StoreMember {
   readonly #proposer: Proposer;
   readonly #requests: Requests;
   readonly #promotions: Promotions;
+  readonly #backups: BackupSessions;
 
   static async open(options: StoreMemberOptions, ctx: ActorContext<StoreMessage>): Promise<StoreMember> {
     const storage = await options.openStorage();
@@ -157,7 +159,8 @@ class StoreMember {
     const parts = { name: options.name, raft, store: fsm.store, groupClock, limits, ctx };
     this.#proposer = new Proposer(parts);
     this.#promotions = new Promotions(raft, limits.requestTimeoutMs);
-    this.#requests = new Requests({ ...parts, book, proposer: this.#proposer });
+    this.#backups = new BackupSessions(fsm.store, ctx.env);
+    this.#requests = new Requests({ ...parts, book, proposer: this.#proposer, backups: this.#backups });
   }
 
   receive(message: StoreMessage): void {
@@ -181,6 +184,8 @@ class StoreMember {
       case 'StoreMemberRemove':
       case 'StoreMemberPromote':
       case 'StoreMemberUpdate':
+      case 'StoreBackupOpen':
+      case 'StoreBackupRead':
         void this.#answer(message);
         return;
       case 'StoreDigestAsk': {
@@ -215,6 +220,9 @@ class StoreMember {
       case 'StoreMemberGone':
         this.#book.told(message.configuration, this.#raft.configuration());
         this.#checkGone();
+        return;
+      case 'StoreBackupClose':
+        this.#backups.close(message.id);
         return;
       case 'StoreTick':
         this.#tick();
@@ -292,6 +300,7 @@ class StoreMember {
   #tick(): void {
     this.#ctx.setTimer('tick', this.#limits.leaseCheckIntervalMs, { type: 'StoreTick' });
     this.#watchers.progress();
+    this.#backups.expire();
     if (this.#raft.leader() === null) {
       for (const ref of this.#book.others) {
         this.#ctx.tell<StoreMessage>(ref, {

@@ -17,6 +17,7 @@ import type {
   WatchRequest,
 } from 'raft-consensus';
 import type { ActorRef } from '../runtime/index.js';
+import type { BackupOpened, BackupPiece } from './backup/messages.js';
 import type { DigestPoint } from './hash-check.js';
 import type { MemberAddress, MemberChange } from './member-address.js';
 import type {
@@ -55,7 +56,10 @@ export type StoreRequest =
     } & Reply)
   | ({ readonly type: 'StoreMemberUpdate'; readonly name: string; readonly change: MemberChange } & Reply)
   | ({ readonly type: 'StoreMemberRemove'; readonly name: string } & Reply)
-  | ({ readonly type: 'StoreMemberPromote'; readonly name: string } & Reply);
+  | ({ readonly type: 'StoreMemberPromote'; readonly name: string } & Reply)
+  /** The member's state of this moment, to be read piece by piece; unless `serializable`, not older than the request. */
+  | ({ readonly type: 'StoreBackupOpen'; readonly serializable: boolean } & Reply)
+  | ({ readonly type: 'StoreBackupRead'; readonly id: string; readonly number: number } & Reply);
 
 export type StoreWatchMessage =
   | {
@@ -99,6 +103,12 @@ export type StoreDigestLetter =
   | { readonly type: 'StoreDigestAsk'; readonly from: string }
   | { readonly type: 'StoreDigests'; readonly from: string; readonly points: readonly DigestPoint[] };
 
+/** Nobody will read any more of it. */
+export interface StoreBackupClose {
+  readonly type: 'StoreBackupClose';
+  readonly id: string;
+}
+
 /** Sent by the member to itself. */
 export interface StoreTick {
   readonly type: 'StoreTick' | 'StoreCompactStep';
@@ -111,6 +121,7 @@ export type StoreMessage =
   | StoreDigestLetter
   | StoreMemberAsk
   | StoreMemberGone
+  | StoreBackupClose
   | StoreTick;
 
 export type StoreReply =
@@ -126,6 +137,8 @@ export type StoreReply =
   | { readonly type: 'StoreDone'; readonly revision: Revision }
   | { readonly type: 'StoreStatusIs'; readonly status: StoreStatus }
   | { readonly type: 'StoreMembersAre'; readonly members: readonly StoreMemberInfo[] }
+  | { readonly type: 'StoreBackupIs'; readonly opened: BackupOpened }
+  | { readonly type: 'StoreBackupPiece'; readonly piece: BackupPiece }
   | {
       readonly type: 'StoreFailed';
       readonly code: StoreErrorCode;

@@ -13,6 +13,7 @@ import {
   type TxnResult,
 } from 'raft-consensus';
 import type { ActorContext } from '../runtime/index.js';
+import type { BackupSessions } from './backup/index.js';
 import type { LeaseTimeToLive, StoreErrorCode, StoreStatus } from './client.js';
 import type { GroupClock } from './group-clock.js';
 import type { StoreLimits } from './limits.js';
@@ -25,6 +26,13 @@ import type { Proposer, ProposerParts } from './proposer.js';
 export interface RequestsParts extends ProposerParts {
   readonly book: MemberBook;
   readonly proposer: Proposer;
+  readonly backups: BackupSessions;
+}
+
+type BackupRequest = Extract<StoreRequest, { type: 'StoreBackupOpen' | 'StoreBackupRead' }>;
+
+function isAboutBackups(request: StoreRequest): request is BackupRequest {
+  return request.type === 'StoreBackupOpen' || request.type === 'StoreBackupRead';
 }
 
 export class Requests {
@@ -36,6 +44,7 @@ export class Requests {
   readonly #ctx: ActorContext<StoreMessage>;
   readonly #book: MemberBook;
   readonly #proposer: Proposer;
+  readonly #backups: BackupSessions;
 
   constructor(parts: RequestsParts) {
     this.#name = parts.name;
@@ -46,10 +55,12 @@ export class Requests {
     this.#ctx = parts.ctx;
     this.#book = parts.book;
     this.#proposer = parts.proposer;
+    this.#backups = parts.backups;
   }
 
   serve(request: StoreRequest): Promise<StoreReply> {
-    return isAboutMembers(request) ? this.#serveMembership(request) : this.#serveData(request);
+    if (isAboutMembers(request)) return this.#serveMembership(request);
+    return isAboutBackups(request) ? this.#serveBackup(request) : this.#serveData(request);
   }
 
   async #serveMembership(request: MembershipRequest): Promise<StoreReply> {
@@ -69,7 +80,15 @@ export class Requests {
     }
   }
 
-  async #serveData(request: Exclude<StoreRequest, MembershipRequest>): Promise<StoreReply> {
+  async #serveBackup(request: BackupRequest): Promise<StoreReply> {
+    if (request.type === 'StoreBackupRead') {
+      return { type: 'StoreBackupPiece', piece: await this.#backups.read(request.id, request.number) };
+    }
+    if (!request.serializable) await this.#raft.readIndex(this.#limits.requestTimeoutMs);
+    return { type: 'StoreBackupIs', opened: this.#backups.open() };
+  }
+
+  async #serveData(request: Exclude<StoreRequest, MembershipRequest | BackupRequest>): Promise<StoreReply> {
     switch (request.type) {
       case 'StoreTxn': {
         // A transaction that only reads needs no place in the log (etcd: read-only txn).

@@ -3,6 +3,7 @@
  * same store; each prefers the member that it stands beside.
  */
 import type { ActorSystem } from '../../runtime/index.js';
+import type { BackupDesk } from '../backup/index.js';
 import type { StoreClient } from '../client.js';
 import { authService } from './auth-service.js';
 import { clusterService } from './cluster-service.js';
@@ -26,6 +27,8 @@ export interface EtcdFrontOptions {
   readonly client: StoreClient;
   /** Of the member beside this front only. */
   readonly local: StoreClient;
+  /** Of that member. */
+  readonly backups: BackupDesk;
   /** Name of that member. */
   readonly name: string;
   readonly clusterId: string;
@@ -54,7 +57,7 @@ export async function openEtcdFront(options: EtcdFrontOptions): Promise<EtcdFron
     ...kvService({ client, local, view }),
     ...watchService({ client, view, clock, limits }),
     ...clusterService(view, client),
-    ...maintenanceService(options.local, client, view),
+    ...maintenanceService(local, client, view, options.backups),
     ...leaseService(client, view),
     ...lockService(client, view),
     ...electionService(client, view),

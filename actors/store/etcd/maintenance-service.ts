@@ -2,7 +2,8 @@
 import { type Alarm, type AlarmType, revision } from 'raft-consensus';
 import type { StoreClient } from '../client.js';
 import type { ClusterView } from './cluster-view.js';
-import { type Call, service, unary } from './method.js';
+import type { BackupDesk } from '../backup/index.js';
+import { type Call, service, streaming, unary } from './method.js';
 import {
   AlarmRequest,
   AlarmResponse,
@@ -12,14 +13,21 @@ import {
   HashResponse,
   HeaderOnly,
   MoveLeaderRequest,
+  SnapshotResponse,
   StatusResponse,
 } from './rpc-messages.js';
+import { SnapshotStream } from './snapshot-stream.js';
 import { code, errors, GrpcError } from './status.js';
 import { etcdVersion, storageVersion } from './version.js';
 
 const alarmTypes: readonly (AlarmType | undefined)[] = [undefined, 'NoSpace', 'Corrupt'];
 
-export function maintenanceService(local: StoreClient, client: StoreClient, view: ClusterView) {
+export function maintenanceService(
+  local: StoreClient,
+  client: StoreClient,
+  view: ClusterView,
+  backups: BackupDesk,
+) {
   return service('etcdserverpb.Maintenance', {
     Status: unary(Empty, StatusResponse, () => statusOf(view)),
     // Nothing is ever fragmented: space is used again as it becomes free.
@@ -52,7 +60,7 @@ export function maintenanceService(local: StoreClient, client: StoreClient, view
       await client.transfer(target.name, { timeoutMs: call.timeoutMs() });
       return { header: view.header() };
     }),
-    Snapshot: unary(Empty, Empty, () => unsupported('a snapshot over this API')),
+    Snapshot: streaming(Empty, SnapshotResponse, (call) => new SnapshotStream(call, backups, view)),
     Downgrade: unary(Empty, Empty, () => unsupported('a downgrade')),
   });
 }

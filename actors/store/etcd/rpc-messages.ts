@@ -131,6 +131,13 @@ export const HashKvResponse = message('HashKVResponse', {
 });
 export const MoveLeaderRequest = message('MoveLeaderRequest', { targetId: uint64(1) });
 
+export const SnapshotResponse = message('SnapshotResponse', {
+  header: header(),
+  remainingBytes: uint64(2),
+  blob: bytes(3),
+});
+export type SnapshotResponse = MessageOf<typeof SnapshotResponse>;
+
 // Lock and Election.
 export const LockRequest = message('LockRequest', { name: key(1), lease: int64(2) });
 export const LockResponse = message('LockResponse', { header: header(), key: key(2) });

@@ -1,0 +1,126 @@
+/**
+ * What etcd keeps in its database and under which keys (etcd server/storage/schema, server/storage/mvcc/revision.go): each
+ * change of a key under its revision, main u64, `_`, and the number of the change within it u64, big-endian, with a `t` behind
+ * it when the key was deleted; the value is mvccpb.KeyValue. Leases and facts about the whole in buckets of their own. Ids of
+ * etcd's leases have 63 bits and are read as bigints.
+ */
+import type { KeyValue, KvSnapshotHead } from 'raft-consensus';
+import { int64, message } from '../etcd/message.js';
+import { KeyValue as KeyValueMessage } from '../etcd/kv-messages.js';
+import { WireError, WireReader } from '../etcd/wire.js';
+
+/** All that etcd makes; the ones for members and access are empty in our files. */
+export const bucketNames = {
+  key: 'key',
+  meta: 'meta',
+  lease: 'lease',
+  auth: 'auth',
+  empty: ['alarm', 'auth', 'authRoles', 'authUsers', 'cluster', 'members', 'members_removed'],
+} as const;
+
+export const metaKeys = {
+  consistentIndex: 'consistent_index',
+  scheduledCompaction: 'scheduledCompactRev',
+  finishedCompaction: 'finishedCompactRev',
+} as const;
+
+const REVISION_BYTES = 17;
+const UNDERSCORE = 0x5f;
+const TOMBSTONE = 0x74;
+
+export interface RevisionKey {
+  readonly main: number;
+  readonly sub: number;
+  readonly isTombstone: boolean;
+}
+
+export function encodeRevision({ main, sub, isTombstone }: RevisionKey): Buffer {
+  const key = Buffer.alloc(REVISION_BYTES + (isTombstone ? 1 : 0));
+  key.writeBigUInt64BE(BigInt(main), 0);
+  key[8] = UNDERSCORE;
+  key.writeBigUInt64BE(BigInt(sub), 9);
+  if (isTombstone) key[REVISION_BYTES] = TOMBSTONE;
+  return key;
+}
+
+/** Null: it is no such key. */
+export function decodeRevision(key: Buffer): RevisionKey | null {
+  const isTombstone = key.length === REVISION_BYTES + 1 && key[REVISION_BYTES] === TOMBSTONE;
+  if (!isTombstone && key.length !== REVISION_BYTES) return null;
+  const main = Number(key.readBigUInt64BE(0));
+  const sub = Number(key.readBigUInt64BE(9));
+  if (key[8] !== UNDERSCORE || !Number.isSafeInteger(main) || !Number.isSafeInteger(sub)) return null;
+  return { main, sub, isTombstone };
+}
+
+/** Of a deletion only the key is kept: its revision is the record's. */
+export function encodeKeyValue(kv: KeyValue): Buffer {
+  return KeyValueMessage.encode(kv.version === 0 ? { key: kv.key } : kv);
+}
+
+/** As it was stored, with the lease's id as etcd gave it. */
+export interface StoredKeyValue {
+  readonly key: string;
+  readonly value: Buffer;
+  readonly createRevision: number;
+  readonly modRevision: number;
+  readonly version: number;
+  readonly lease: bigint;
+}
+
+/** Throws WireError. The value is a view. */
+export function decodeKeyValue(bytes: Buffer): StoredKeyValue {
+  const { key, value, createRevision, modRevision, version } = KeyValueMessage.decode(bytes);
+  const lease = bigintField(bytes, 6);
+  return { key, value: value as Buffer, createRevision, modRevision, version, lease };
+}
+
+const Lease = message('Lease', { id: int64(1), ttl: int64(2), remainingTtl: int64(3) });
+
+export interface StoredLease {
+  readonly id: bigint;
+  readonly ttlSeconds: number;
+  /** 0: etcd did not write it down. */
+  readonly remainingSeconds: number;
+}
+
+/** Key and value of a lease. Its time goes on counting from what is left, in whole seconds. */
+export function encodeLease(
+  { id, ttlMs, deadlineMs }: KvSnapshotHead['leases'][number],
+  clockMs: number,
+): { readonly key: Buffer; readonly value: Buffer } {
+  const key = Buffer.alloc(8);
+  key.writeBigInt64BE(BigInt(id), 0);
+  const ttl = Math.ceil(ttlMs / 1000);
+  const remainingTtl = Math.min(ttl, Math.max(1, Math.ceil((deadlineMs - clockMs) / 1000)));
+  return { key, value: Lease.encode({ id, ttl, remainingTtl }) };
+}
+
+/** Throws WireError. */
+export function decodeLease(bytes: Buffer): StoredLease {
+  const { ttl, remainingTtl } = Lease.decode(bytes);
+  return { id: bigintField(bytes, 1), ttlSeconds: ttl, remainingSeconds: remainingTtl };
+}
+
+/** The last varint of this number; 0 when there is none. */
+function bigintField(bytes: Buffer, number: number): bigint {
+  const reader = new WireReader(bytes);
+  let found = 0n;
+  while (reader.position < reader.end) {
+    const tag = reader.uint32();
+    if (tag === number * 8) found = bigVarint(reader);
+    else reader.skip(tag & 7);
+  }
+  return found;
+}
+
+function bigVarint(reader: WireReader): bigint {
+  let value = 0n;
+  for (let shift = 0n; shift < 70n; shift += 7n) {
+    const byte = reader.bytes[reader.position++];
+    if (byte === undefined) break;
+    value |= BigInt(byte & 0x7f) << shift;
+    if (byte < 0x80) return BigInt.asIntN(64, value);
+  }
+  throw new WireError('a varint does not end');
+}
