@@ -11,7 +11,7 @@ export interface MachineSpec {
   readonly address: string;
   /** CURVE public key of the machine's links, Z85. */
   readonly publicKey: string;
-  /** Of masters: where the store member listens and where HTTPS is served. */
+  /** Of masters: where the store member listens, if there is one, and where HTTPS is served. */
   readonly storeAddress?: string;
   readonly httpsPort?: number;
   /** `127.64.1.0/24` */
@@ -29,6 +29,16 @@ export interface StoreAlone {
   readonly progressNotifyIntervalMs?: number;
 }
 
+/** A store that is not ours: an etcd cluster. */
+export interface ExternalStore {
+  /** `host:port` */
+  readonly endpoints: readonly string[];
+  /** Before every key; empty for none. */
+  readonly prefix: string;
+  /** Absent: plaintext. Paths of PEM files. */
+  readonly tls?: { readonly caFile?: string; readonly certFile?: string; readonly keyFile?: string };
+}
+
 export interface ClusterSpec {
   readonly name: string;
   /** Random; a peer of another cluster is refused by it. */
@@ -42,10 +52,17 @@ export interface ClusterSpec {
   readonly kubernetesServicePort: number;
   /** Set when the store runs alone: its members are the machines, and there is no control plane. */
   readonly store?: StoreAlone;
+  /** Set when the apiservers use an etcd cluster: then masters have no store member. */
+  readonly externalStore?: ExternalStore;
 }
 
 export function masters(spec: ClusterSpec): readonly MachineSpec[] {
   return spec.machines.filter((machine) => machine.role === 'master');
+}
+
+/** Machines with a member of the built-in store. */
+export function storeMachines(spec: ClusterSpec): readonly MachineSpec[] {
+  return spec.externalStore ? [] : masters(spec);
 }
 
 export function machineNamed(spec: ClusterSpec, name: string): MachineSpec {

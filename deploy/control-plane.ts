@@ -6,7 +6,7 @@ import { electionClientLimits, leaderElection } from '../actors/leadership/index
 import { builtinRegistry } from '../actors/objects/index.js';
 import { actorRef, type SupervisorSpec } from '../actors/runtime/index.js';
 import { schedulerSpec } from '../actors/scheduler/index.js';
-import { createStoreClient, type StoreMessage } from '../actors/store/index.js';
+import { type ApiStore, createStoreClient, type StoreMessage } from '../actors/store/index.js';
 import { type NodeId, nodeId } from '../transport/index.js';
 import { storeNode, mainNode } from './cluster-spec.js';
 import { identifyComponent } from './identity.js';
@@ -19,14 +19,11 @@ export function startControlPlane(parts: MachineParts): ApiServer {
   return apiServer;
 }
 
-function startApiServer({ spec, machine, system, tokens, rootCa, identifyGuest }: MachineParts): ApiServer {
-  const members = ownFirst(spec, machine).map((master) => ({
-    name: master.name,
-    ref: actorRef<StoreMessage>(storeNode(master), '/store'),
-  }));
+function startApiServer(parts: MachineParts): ApiServer {
+  const { spec, machine, system, tokens, rootCa, identifyGuest } = parts;
   const server = createApiServer({
     system,
-    store: createStoreClient({ system, members }),
+    store: parts.store ?? builtInStore(parts),
     registry: builtinRegistry(),
     kubelets: (node) => actorRef<KubeletMessage>(nodeId(node), '/kubelet'),
     serviceCidr: spec.serviceCidr,
@@ -41,6 +38,14 @@ function startApiServer({ spec, machine, system, tokens, rootCa, identifyGuest }
     identifyComponent(spec, node, userAgent) ?? identifyGuest?.(node);
   system.spawn(apiserverActor({ handler: server, identify }));
   return server;
+}
+
+function builtInStore({ spec, machine, system }: MachineParts): ApiStore {
+  const members = ownFirst(spec, machine).map((master) => ({
+    name: master.name,
+    ref: actorRef<StoreMessage>(storeNode(master), '/store'),
+  }));
+  return createStoreClient({ system, members });
 }
 
 /** Scheduler and controllers run on every master and are active on one (DESIGN rule 10). */

@@ -9,6 +9,7 @@ import {
   addressRanges,
   type ClusterSpec,
   clustersPerMachineMax,
+  type ExternalStore,
   kubernetesServiceIp,
   type MachineSpec,
   nodePodCidr,
@@ -22,6 +23,7 @@ export interface ClusterShape {
   readonly workers: number;
   /** Port of the front address; absent: 6443, or another free one when that is taken. */
   readonly port?: number;
+  readonly externalStore?: ExternalStore;
 }
 
 export class ClusterShapeError extends Error {
@@ -30,7 +32,12 @@ export class ClusterShapeError extends Error {
 
 /** Defaults and checks of what a user asked for. */
 export function checkShape(shape: ClusterShape): ClusterShape {
-  if (![1, 3, 5].includes(shape.masters)) {
+  if (shape.externalStore) {
+    // No quorum of theirs decides anything.
+    if (!Number.isInteger(shape.masters) || shape.masters < 1 || shape.masters > 9) {
+      throw new ClusterShapeError(`--masters must be from 1 to 9 with --store, not ${shape.masters}`);
+    }
+  } else if (![1, 3, 5].includes(shape.masters)) {
     throw new ClusterShapeError(
       `--masters must be 1, 3 or 5 (an odd group survives failures), not ${shape.masters}`,
     );
@@ -59,6 +66,7 @@ export async function createCluster(dir: DataDir, shape: ClusterShape): Promise<
     machines,
     frontPort,
     ...ranges,
+    ...(shape.externalStore && { externalStore: shape.externalStore }),
     kubernetesServicePort: (await portIsFree(443, kubernetesServiceIp(ranges))) ? 443 : 6443,
   };
   await writeCredentials(dir, spec);
@@ -95,7 +103,8 @@ async function machineSpecs(
       address: `tcp://127.0.0.1:${take()}`,
       publicKey: keys.publicKey,
       podCidr: nodePodCidr(podCidr, ordinal + 1),
-      ...(role === 'master' && { storeAddress: `tcp://127.0.0.1:${take()}`, httpsPort: take() }),
+      ...(role === 'master' && { httpsPort: take() }),
+      ...(role === 'master' && !shape.externalStore && { storeAddress: `tcp://127.0.0.1:${take()}` }),
     };
   });
 }

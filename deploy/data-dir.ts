@@ -15,7 +15,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { type ClusterSpec, mainNode, masters, storeNode } from './cluster-spec.js';
+import { type ClusterSpec, mainNode, storeMachines, storeNode } from './cluster-spec.js';
 
 export interface MachineKeys {
   /** CURVE secret key, Z85. */
@@ -74,7 +74,7 @@ export class DataDir {
   journalPaths(spec: ClusterSpec): string[] {
     return [
       ...spec.machines.map((machine) => this.journalPath(machine.name, mainNode(machine))),
-      ...masters(spec).map((machine) => this.journalPath(machine.name, storeNode(machine))),
+      ...storeMachines(spec).map((machine) => this.journalPath(machine.name, storeNode(machine))),
     ].filter((path) => existsSync(path));
   }
 

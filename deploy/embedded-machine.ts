@@ -26,6 +26,7 @@ import {
   realRandom,
   type RunningActorSystem,
 } from '../actors/runtime/index.js';
+import type { EtcdStore } from '../actors/store/etcd-client/index.js';
 import { openDiskStorage, storeMember, type StoreMessage } from '../actors/store/index.js';
 import {
   FaultPolicy,
@@ -34,10 +35,18 @@ import {
   InprocNetwork,
   type NodeId,
 } from '../transport/index.js';
-import { type ClusterSpec, type MachineSpec, mainNode, masters, storeNode } from './cluster-spec.js';
+import {
+  type ClusterSpec,
+  type MachineSpec,
+  mainNode,
+  masters,
+  storeMachines,
+  storeNode,
+} from './cluster-spec.js';
 import type { DataDir } from './data-dir.js';
 import { openApiServerDoor } from './apiserver-door.js';
 import { startControlPlane } from './control-plane.js';
+import { openExternalStore } from './external-store.js';
 import { type Machine, type MachineParts, startMachine } from './machine.js';
 import { MortalClock } from './mortal-clock.js';
 import { tokenSigner } from './token-signer.js';
@@ -63,6 +72,8 @@ interface Run {
   readonly runtime: ContainerRuntime;
   readonly machine: Machine;
   readonly door?: HttpsDoor;
+  /** What the apiserver uses instead of the built-in store. */
+  readonly store?: EtcdStore;
 }
 
 export class EmbeddedMachine {
@@ -95,7 +106,8 @@ export class EmbeddedMachine {
     // Later starts have later clocks, unless two of them fall into one millisecond.
     this.#incarnation = Math.max(this.#incarnation + 1, Date.now());
     try {
-      if (this.spec.role === 'master') this.#startStore(await this.#system(storeNode(this.spec)));
+      if (storeMachines(this.#world.spec).includes(this.spec))
+        this.#startStore(await this.#system(storeNode(this.spec)));
       this.#run = await this.#startComponents(await this.#system(mainNode(this.spec)));
     } catch (error) {
       await this.#stopSystems();
@@ -126,6 +138,7 @@ export class EmbeddedMachine {
       this.#ending = (async () => {
         await run.door?.close(graceMs);
         run.machine.stop();
+        run.store?.close();
         await this.#stopSystems(run.runtime);
       })();
     }
@@ -210,7 +223,11 @@ export class EmbeddedMachine {
   async #startComponents(system: RunningActorSystem): Promise<Run> {
     const { dir, spec, guests } = this.#world;
     const outside = this.#outside(system);
-    const tokens = this.spec.role === 'master' ? await tokenSigner(dir) : undefined;
+    const isMaster = this.spec.role === 'master';
+    const tokens = isMaster ? await tokenSigner(dir) : undefined;
+    const first = masters(spec).indexOf(this.spec);
+    const store = isMaster && spec.externalStore ? openExternalStore(spec.externalStore, first) : undefined;
+    store?.startCompacting();
     const machine = startMachine(
       {
         spec,
@@ -219,12 +236,13 @@ export class EmbeddedMachine {
         ...outside,
         rootCa: dir.readText('pki/ca.crt'),
         ...(tokens && { tokens }),
+        ...(store && { store }),
         identifyGuest: (node) => guests.get(node),
       },
       startControlPlane,
     );
     const door = machine.apiServer && (await openApiServerDoor(dir, this.spec, system, machine.apiServer));
-    return { runtime: outside.runtime, machine, ...(door && { door }) };
+    return { runtime: outside.runtime, machine, ...(door && { door }), ...(store && { store }) };
   }
 
   /** What the components have of the world outside. */
@@ -244,5 +262,5 @@ export class EmbeddedMachine {
 }
 
 function nodesOf(spec: ClusterSpec): NodeId[] {
-  return [...spec.machines.map(mainNode), ...masters(spec).map(storeNode)];
+  return [...spec.machines.map(mainNode), ...storeMachines(spec).map(storeNode)];
 }

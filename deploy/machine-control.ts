@@ -3,7 +3,7 @@
  * so both nodes obey; the tree shows both; status sums up.
  */
 import type { ActorSystem, TreeNode } from '../actors/runtime/index.js';
-import type { StoreStatus } from '../actors/store/index.js';
+import type { ApiStore, StoreHealth, StoreStatus } from '../actors/store/index.js';
 import { type ControlHandlers, nodeControl } from './node-control.js';
 import type { StoreThread } from './store-thread.js';
 
@@ -12,11 +12,18 @@ export interface MachineStatusReport {
   /** Components that this machine runs as their elected leader. */
   readonly leads: readonly string[];
   readonly store?: StoreStatus;
+  /** Of an etcd cluster, as this master sees it. */
+  readonly externalStore?: StoreHealth | { readonly error: string };
   /** Ids of the fault rules in force. */
   readonly faults: readonly string[];
 }
 
-export function machineControl(system: ActorSystem, store: StoreThread | undefined): ControlHandlers {
+/** `store`: the thread of this machine's member; `external`: what its apiserver uses instead. */
+export function machineControl(
+  system: ActorSystem,
+  store: StoreThread | undefined,
+  external?: ApiStore,
+): ControlHandlers {
   const own = nodeControl(system);
   const both =
     (method: 'fault.add' | 'fault.remove' | 'fault.clear' | 'journal.flush') => async (params: unknown) => {
@@ -34,12 +41,16 @@ export function machineControl(system: ActorSystem, store: StoreThread | undefin
       const { path } = params as { path?: unknown };
       return store && path === '/store' ? store.call('crash', params) : own.crash(params);
     },
-    status: async () => status(system, store),
+    status: async () => status(system, store, external),
     ...(store && { 'store.transfer': (params: unknown) => store.call('transfer', params) }),
   };
 }
 
-async function status(system: ActorSystem, store: StoreThread | undefined): Promise<MachineStatusReport> {
+async function status(
+  system: ActorSystem,
+  store: StoreThread | undefined,
+  external: ApiStore | undefined,
+): Promise<MachineStatusReport> {
   return {
     memoryMiB: Math.round(process.memoryUsage.rss() / (1 << 20)),
     leads: system
@@ -47,8 +58,17 @@ async function status(system: ActorSystem, store: StoreThread | undefined): Prom
       .filter((node) => isElected(node))
       .map((node) => node.path.slice(1)),
     ...(store && { store: (await store.call('status', {})) as StoreStatus }),
+    ...(external && { externalStore: await healthOf(external) }),
     faults: system.faults.rules.map((rule) => rule.id),
   };
+}
+
+async function healthOf(store: ApiStore): Promise<NonNullable<MachineStatusReport['externalStore']>> {
+  try {
+    return await store.status({ timeoutMs: 2_000 });
+  } catch (error) {
+    return { error: error instanceof Error ? error.message : String(error) };
+  }
 }
 
 /** An elector runs what it elects below itself, and only while it leads. */

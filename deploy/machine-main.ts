@@ -23,7 +23,8 @@ const fail = (error: unknown) => {
 process.on('uncaughtException', fail);
 process.on('unhandledRejection', fail);
 
-const store = machine.role === 'master' ? startStoreThread({ dataDir, machine: name }, fail) : undefined;
+const hasMember = machine.role === 'master' && !spec.externalStore;
+const store = hasMember ? startStoreThread({ dataDir, machine: name }, fail) : undefined;
 const run = spec.store
   ? (await import('./store-machine-run.js')).runStoreMachine
   : (await import('./machine-run.js')).runMachine;

@@ -4,8 +4,9 @@
  */
 import { machineFacts, ProcessRuntime, socketPodNetwork, staticPodFolder } from '../actors/kubelet/index.js';
 import { UserSpaceProxy } from '../actors/proxy/index.js';
+import type { ActorSystem } from '../actors/runtime/index.js';
 import { ControlServer } from '../transport/index.js';
-import { type ClusterSpec, type MachineSpec, mainNode } from './cluster-spec.js';
+import { type ClusterSpec, type ExternalStore, type MachineSpec, mainNode, masters } from './cluster-spec.js';
 import type { DataDir } from './data-dir.js';
 import { type MachineParts, startMachine } from './machine.js';
 import { machineControl } from './machine-control.js';
@@ -26,11 +27,12 @@ export interface MachineRun {
 export async function runMachine({ dir, spec, machine, store: starting, fail }: MachineRun): Promise<void> {
   const { name } = machine;
   const master = machine.role === 'master' ? await loadMaster() : undefined;
-  const store = await starting;
+  const member = await starting;
   const system = createNodeSystem(dir, spec, machine, mainNode(machine));
   await system.started;
   void system.whenFailed.then(fail);
   const tokens = await master?.tokenSigner(dir);
+  const external = master && spec.externalStore && (await openStore(spec, machine, system));
   const parts: MachineParts = {
     spec,
     machine,
@@ -46,11 +48,12 @@ export async function runMachine({ dir, spec, machine, store: starting, fail }: 
     serviceProxy: new UserSpaceProxy({ clock: system.env.clock, random: system.env.random }),
     rootCa: dir.readText('pki/ca.crt'),
     ...(tokens && { tokens }),
+    ...(external && { store: external }),
   };
   const running = startMachine(parts, master?.startControlPlane);
   const door =
     running.apiServer && (await master?.openApiServerDoor(dir, machine, system, running.apiServer));
-  const control = new ControlServer(dir.socketPath(name), machineControl(system, store));
+  const control = new ControlServer(dir.socketPath(name), machineControl(system, member, external));
   await control.start();
   let stopping = false;
   const stop = async () => {
@@ -58,14 +61,26 @@ export async function runMachine({ dir, spec, machine, store: starting, fail }: 
     stopping = true;
     await door?.close(1_000);
     running.stop();
+    external?.close();
     await system.stop();
     await system.journal.close();
-    await store?.stop();
+    await member?.stop();
     await control.close();
     process.exit(0);
   };
   process.on('SIGTERM', () => void stop().catch(fail));
   process.on('disconnect', () => void stop().catch(fail));
+}
+
+/** Loaded only where it is used. */
+async function openStore(spec: ClusterSpec, machine: MachineSpec, system: ActorSystem) {
+  const { openExternalStore } = await import('./external-store.js');
+  const first = masters(spec).indexOf(machine);
+  const store = openExternalStore(spec.externalStore as ExternalStore, first, (what, fields) =>
+    system.note('store', what, fields),
+  );
+  store.startCompacting();
+  return store;
 }
 
 async function loadMaster() {

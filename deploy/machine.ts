@@ -22,6 +22,7 @@ import {
 } from '../actors/kubelet/index.js';
 import { proxySpec, type ServiceProxy } from '../actors/proxy/index.js';
 import { actorRef, type ActorSystem } from '../actors/runtime/index.js';
+import type { ApiStore } from '../actors/store/index.js';
 import type { NodeId } from '../transport/index.js';
 import { type ClusterSpec, type MachineSpec, mainNode, masters, nodeAddress } from './cluster-spec.js';
 
@@ -29,6 +30,8 @@ export interface MachineParts {
   readonly spec: ClusterSpec;
   readonly machine: MachineSpec;
   readonly system: ActorSystem;
+  /** What the apiserver of a master keeps its objects in; absent: the built-in store of the cluster. */
+  readonly store?: ApiStore;
   readonly tokens?: TokenSigner;
   /** PEM of the cluster's authority, which pods are told to trust. */
   readonly rootCa?: string;

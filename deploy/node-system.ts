@@ -18,7 +18,7 @@ import {
   silentJournal,
   ZmqLink,
 } from '../transport/index.js';
-import { type ClusterSpec, type MachineSpec, mainNode, masters, storeNode } from './cluster-spec.js';
+import { type ClusterSpec, type MachineSpec, mainNode, storeMachines, storeNode } from './cluster-spec.js';
 import type { DataDir } from './data-dir.js';
 
 export function createNodeSystem(
@@ -70,7 +70,7 @@ export function createNodeSystem(
 function addressBook(spec: ClusterSpec): Map<NodeId, string> {
   return new Map([
     ...spec.machines.map((machine) => [mainNode(machine), machine.address] as const),
-    ...masters(spec).map((machine) => [storeNode(machine), machine.storeAddress as string] as const),
+    ...storeMachines(spec).map((machine) => [storeNode(machine), machine.storeAddress as string] as const),
   ]);
 }
 
@@ -78,6 +78,6 @@ function addressBook(spec: ClusterSpec): Map<NodeId, string> {
 function keyBook(spec: ClusterSpec): Map<NodeId, string> {
   return new Map([
     ...spec.machines.map((machine) => [mainNode(machine), machine.publicKey] as const),
-    ...masters(spec).map((machine) => [storeNode(machine), machine.publicKey] as const),
+    ...storeMachines(spec).map((machine) => [storeNode(machine), machine.publicKey] as const),
   ]);
 }

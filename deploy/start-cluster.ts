@@ -34,11 +34,19 @@ import {
   machineNamed,
   mainNode,
   masters,
+  storeMachines,
   storeNode,
 } from './cluster-spec.js';
-import { createCluster, freePorts } from './create-cluster.js';
+import { freePorts } from './create-cluster.js';
 import { DataDir } from './data-dir.js';
 import { EmbeddedMachine, type EmbeddedWorld } from './embedded-machine.js';
+import {
+  createWithStore,
+  enterStore,
+  parseStore,
+  refuseExternalStore,
+  type StoreOptions,
+} from './external-store.js';
 import { startFront } from './front.js';
 import type { LoadBalancer } from './load-balancer.js';
 import { MortalClock } from './mortal-clock.js';
@@ -56,6 +64,8 @@ export interface ClusterOptions {
   readonly storage?: 'disk' | 'memory';
   /** `process` (default): containers are processes of this machine. `simulated`: pods run, but nothing is started. */
   readonly runtime?: 'process' | 'simulated';
+  /** An etcd cluster instead of the built-in store; `storage` means nothing then. */
+  readonly store?: StoreOptions;
   /** Default 30,000. */
   readonly readyTimeoutMs?: number;
   /** A machine failed, as its process would have ended; default: printed to stderr. */
@@ -143,9 +153,10 @@ async function open(dir: DataDir, options: ClusterOptions): Promise<EmbeddedClus
     masters: options.masters ?? 1,
     workers: options.workers ?? 1,
   };
+  const store = options.store && parseStore(options.store);
   const spec = dir.exists
-    ? dir.readSpec()
-    : await createCluster(dir, { ...shape, port: (await freePorts(1))[0] as number });
+    ? await enterStore(dir, dir.readSpec(), store, () => {})
+    : await createWithStore(dir, { ...shape, port: (await freePorts(1))[0] as number }, store, () => {});
   const count = { masters: masters(spec).length, workers: spec.machines.length - masters(spec).length };
   if (
     count.masters !== (options.masters ?? count.masters) ||
@@ -238,6 +249,7 @@ class EmbeddedCluster implements Cluster {
   }
 
   async leader(): Promise<string> {
+    refuseExternalStore(this.#spec);
     const running = this.#machines.filter(({ spec, running }) => running && spec.role === 'master');
     const roles = await Promise.all(
       running.map(async ({ spec }) => ({ name: spec.name, role: (await this.#storeStatus(spec)).role })),
@@ -360,7 +372,7 @@ function guestSystem(network: InprocNetwork, spec: ClusterSpec, clock: MortalClo
     }),
     clock,
   };
-  const peers = [...spec.machines.map(mainNode), ...masters(spec).map(storeNode)];
+  const peers = [...spec.machines.map(mainNode), ...storeMachines(spec).map(storeNode)];
   return createActorSystem({
     node: admin,
     incarnation,

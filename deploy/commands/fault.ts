@@ -3,6 +3,7 @@ import { Command, InvalidArgumentError } from 'commander';
 import type { FaultRule } from '../../transport/index.js';
 import { type ClusterSpec, machineNamed } from '../cluster-spec.js';
 import type { DataDir } from '../data-dir.js';
+import { refuseExternalStore } from '../external-store.js';
 import type { LauncherStatus } from '../launcher.js';
 import { table } from './lifecycle.js';
 import { control, dataDirOption, openDataDir, wholeNumber } from './options.js';
@@ -214,6 +215,7 @@ async function resolveGroup(dir: DataDir, text: string): Promise<string[]> {
 }
 
 export async function storeLeader(dir: DataDir): Promise<string> {
+  refuseExternalStore(dir.readSpec());
   const { machines } = await control<LauncherStatus>(dir, 'launcher', 'status');
   for (const machine of machines) {
     if (machine.state !== 'running' || machine.role !== 'master') continue;

@@ -1,6 +1,7 @@
 /** `kabuki down` and `kabuki status`. */
 import { Command } from 'commander';
 import type { DataDir } from '../data-dir.js';
+import { storeUrl } from '../external-store.js';
 import type { LauncherStatus } from '../launcher.js';
 import { endLeftMachine } from '../left-machine.js';
 import type { MachineStatusReport } from '../machine-control.js';
@@ -51,8 +52,9 @@ export function statusCommand(): Command {
           ...(machine.state === 'running' && { components: await machineStatus(dir, machine.name) }),
         })),
       );
-      if (options.json) console.log(JSON.stringify({ ...status, machines }, null, 2));
-      else printStatus(status, machines);
+      const store = storeText(dir);
+      if (options.json) console.log(JSON.stringify({ ...status, store, machines }, null, 2));
+      else printStatus(status, store, machines);
     });
 }
 
@@ -68,27 +70,40 @@ async function machineStatus(
   }
 }
 
+/** Where the objects are. */
+export function storeText(dir: DataDir): string {
+  const { externalStore } = dir.readSpec();
+  return externalStore ? storeUrl(externalStore) : 'built in';
+}
+
 function printStatus(
   status: LauncherStatus,
+  store: string,
   machines: readonly (LauncherStatus['machines'][number] & {
     components?: MachineStatusReport | undefined;
   })[],
 ): void {
   const kubeconfig = status.kubeconfig === '' ? '' : `  kubeconfig ${status.kubeconfig}`;
-  console.log(`cluster ${status.cluster}  ${status.front}${kubeconfig}`);
+  console.log(`cluster ${status.cluster}  ${status.front}${kubeconfig}  store ${store}`);
   const rows = machines.map(({ name, state, pid, components }) => [
     name,
     state,
     pid === undefined ? '' : String(pid),
     components ? `${components.memoryMiB} MiB` : '',
-    components?.store
-      ? `${components.store.role} term ${components.store.term} rev ${components.store.revision}`
-      : '',
+    storeCell(components),
     components?.leads.join(', ') ?? '',
     components?.faults.join(', ') ?? '',
   ]);
   console.log(table(['MACHINE', 'STATE', 'PID', 'MEMORY', 'STORE', 'LEADS', 'FAULTS'], rows));
   for (const { name, failure } of machines) if (failure !== undefined) console.log(`${name}: ${failure}`);
+}
+
+function storeCell(components: MachineStatusReport | undefined): string {
+  const { store, externalStore: external } = components ?? {};
+  if (store) return `${store.role} term ${store.term} rev ${store.revision}`;
+  if (!external) return '';
+  if ('error' in external) return external.error;
+  return `${external.member} ${external.leader === null ? 'has no leader' : `rev ${external.revision}`}`;
 }
 
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {

@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import { formatTree, type TreeNode } from '../../actors/runtime/index.js';
 import { machineNamed } from '../cluster-spec.js';
+import { storeUrl } from '../external-store.js';
 import type { LauncherStatus } from '../launcher.js';
 import { control, dataDirOption, openDataDir } from './options.js';
 
@@ -13,7 +14,10 @@ export function treeCommand(): Command {
     .action(async (only: string | undefined, options: { dataDir: string }) => {
       const dir = openDataDir(options);
       const { machines } = await control<LauncherStatus>(dir, 'launcher', 'status');
-      if (only !== undefined) machineNamed(dir.readSpec(), only);
+      const spec = dir.readSpec();
+      if (only !== undefined) machineNamed(spec, only);
+      else if (spec.externalStore)
+        console.log(`store ${storeUrl(spec.externalStore)}, outside of all machines`);
       for (const machine of machines) {
         if (only !== undefined && machine.name !== only) continue;
         if (machine.state !== 'running') console.log(`${machine.name} (${machine.state})`);

@@ -4,9 +4,10 @@ import { closeSync, openSync, readFileSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import { parse } from 'yaml';
 import { controlCall } from '../../transport/index.js';
-import { type ClusterSpec, masters } from '../cluster-spec.js';
-import { type ClusterShape, checkShape, createCluster } from '../create-cluster.js';
+import { type ClusterSpec, type ExternalStore, masters } from '../cluster-spec.js';
+import { type ClusterShape, checkShape } from '../create-cluster.js';
 import type { DataDir } from '../data-dir.js';
+import { createWithStore, enterStore, parseStore, storeUrl } from '../external-store.js';
 import { launch, type LauncherStatus } from '../launcher.js';
 import { readyNodes } from '../readiness.js';
 import { waitFor } from '../wait.js';
@@ -20,6 +21,11 @@ interface UpOptions {
   readonly detach?: boolean;
   readonly dataDir: string;
   readonly cluster?: string;
+  readonly store?: string;
+  readonly storePrefix?: string;
+  readonly storeCacert?: string;
+  readonly storeCert?: string;
+  readonly storeKey?: string;
 }
 
 const readyTimeoutMs = 60_000;
@@ -38,6 +44,14 @@ export function upCommand(): Command {
     )
     .option('--name <name>', 'of the cluster in the kubeconfig (default kabuki)')
     .option('--cluster <file>', 'YAML file with masters, workers, port, name')
+    .option(
+      '--store <url>',
+      'use an etcd cluster as the store: etcd://host:port,host:port (etcds:// for TLS)',
+    )
+    .option('--store-prefix <prefix>', 'of all keys in it, as /team-a, when others use it too')
+    .option('--store-cacert <file>', 'PEM authority of its servers')
+    .option('--store-cert <file>', 'PEM certificate to show to them')
+    .option('--store-key <file>', 'PEM key of the certificate')
     .option('--detach', 'return when the cluster is ready and leave it running')
     .addOption(dataDirOption())
     .action(async (options: UpOptions) => {
@@ -99,10 +113,14 @@ async function announceReady(
 
 /** The specification of this run: what the folder holds, or a new cluster. */
 async function prepare(dir: DataDir, options: UpOptions, say: (line: string) => void): Promise<ClusterSpec> {
-  const wanted = shapeOf(options);
+  const store = storeOf(options);
+  const wanted = shapeOf(options, store);
   if (!dir.exists) {
-    const spec = await createCluster(dir, wanted);
-    say(`new cluster "${spec.name}" in ${dir.path}: ${wanted.masters} masters, ${wanted.workers} workers`);
+    const spec = await createWithStore(dir, wanted, store, say);
+    const where = store ? `, store ${storeUrl(store)}` : '';
+    say(
+      `new cluster "${spec.name}" in ${dir.path}: ${wanted.masters} masters, ${wanted.workers} workers${where}`,
+    );
     return spec;
   }
   const spec = dir.readSpec();
@@ -117,11 +135,37 @@ async function prepare(dir: DataDir, options: UpOptions, say: (line: string) => 
         'leave the options out to start it again, or remove the folder to begin anew',
     );
   }
-  say(`starting cluster "${spec.name}" again with the data in ${dir.path}`);
-  return spec;
+  const { externalStore } = spec;
+  say(
+    `starting cluster "${spec.name}" again with the data in ${externalStore ? storeUrl(store ?? externalStore) : dir.path}`,
+  );
+  return enterStore(dir, spec, store, say);
 }
 
-function shapeOf(options: UpOptions): ClusterShape {
+function storeOf(options: UpOptions): ExternalStore | undefined {
+  const {
+    store: url,
+    storePrefix: prefix,
+    storeCacert: caFile,
+    storeCert: certFile,
+    storeKey: keyFile,
+  } = options;
+  if (url !== undefined) {
+    return parseStore({
+      url,
+      ...(prefix !== undefined && { prefix }),
+      ...(caFile !== undefined && { caFile }),
+      ...(certFile !== undefined && { certFile }),
+      ...(keyFile !== undefined && { keyFile }),
+    });
+  }
+  if ([prefix, caFile, certFile, keyFile].some((option) => option !== undefined)) {
+    throw new Error('--store-prefix, --store-cacert, --store-cert and --store-key belong to --store');
+  }
+  return undefined;
+}
+
+function shapeOf(options: UpOptions, externalStore: ExternalStore | undefined): ClusterShape {
   const file = options.cluster === undefined ? {} : readShapeFile(options.cluster);
   const port = options.port ?? file.port;
   return checkShape({
@@ -129,6 +173,7 @@ function shapeOf(options: UpOptions): ClusterShape {
     masters: options.masters ?? file.masters ?? 3,
     workers: options.workers ?? file.workers ?? 2,
     ...(port !== undefined && { port }),
+    ...(externalStore && { externalStore }),
   });
 }
 

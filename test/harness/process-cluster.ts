@@ -24,6 +24,8 @@ export interface Shape {
   readonly workers?: number;
   /** Absent: a new folder, removed by `stop`. */
   readonly dataDir?: string;
+  /** More of `kabuki up`. */
+  readonly args?: readonly string[];
 }
 
 export interface HttpAnswer {
@@ -83,6 +85,7 @@ export class ProcessCluster {
       ...count('--masters', shape.masters),
       ...count('--workers', shape.workers),
       ...count('--port', port),
+      ...(shape.args ?? []),
     ];
     await output(process.execPath, [kabukiPath, 'up', '--detach', ...args, '--data-dir', this.dir.path], {
       timeoutMs: 120_000,

@@ -15,7 +15,7 @@ export interface CompactorOptions {
   readonly calls: Calls;
   readonly clock: Clock;
   readonly limits: EtcdClientLimits;
-  note(what: string, fields: Readonly<Record<string, unknown>>): void;
+  note(what: string, fields: Readonly<Record<string, string | number | boolean>>): void;
 }
 
 const txn = { path: '/etcdserverpb.KV/Txn', request: TxnRequest, response: TxnResponse };

@@ -14,7 +14,7 @@ export interface EndpointsOptions {
   readonly clock: Clock;
   readonly limits: EtcdClientLimits;
   /** For the journal: what happens to connections. */
-  note(what: string, fields: Readonly<Record<string, unknown>>): void;
+  note(what: string, fields: Readonly<Record<string, string | number | boolean>>): void;
 }
 
 /** Who serves a call. */
@@ -142,9 +142,10 @@ export class Endpoints {
   }
 
   #unreachable(): StoreError {
-    const each = this.#states.map(
-      ({ endpoint, lastError }) => `${endpoint.address}: ${lastError ?? 'no answer in time'}`,
-    );
-    return new StoreError('NoLeader', `no endpoint of the store can be reached (${each.join('; ')})`, true);
+    const each = this.#states.map(({ endpoint, lastError = 'no answer in time' }) => {
+      // Errors of the system name the address themselves.
+      return lastError.includes(endpoint.address) ? lastError : `${endpoint.address}: ${lastError}`;
+    });
+    return new StoreError('NoLeader', `no endpoint of the store can be reached: ${each.join('; ')}`, true);
   }
 }

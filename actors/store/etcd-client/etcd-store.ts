@@ -35,7 +35,7 @@ export interface EtcdStoreOptions {
   readonly prefix?: string;
   readonly limits?: Partial<EtcdClientLimits>;
   /** For the journal. */
-  note?(what: string, fields: Readonly<Record<string, unknown>>): void;
+  note?(what: string, fields: Readonly<Record<string, string | number | boolean>>): void;
 }
 
 const kvPath = '/etcdserverpb.KV';

@@ -25,7 +25,7 @@ export interface WatchesOptions {
   readonly requests: Requests;
   readonly clock: Clock;
   readonly limits: EtcdClientLimits;
-  note(what: string, fields: Readonly<Record<string, unknown>>): void;
+  note(what: string, fields: Readonly<Record<string, string | number | boolean>>): void;
 }
 
 interface Watch {
