@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { output } from '../harness/program.js';
 
 /** On top of what is in the folder already. */
-const diskMiB = 96;
+const defaultMiB = 96;
 
 export const canMount = process.getuid?.() === 0;
 
@@ -16,7 +16,7 @@ export class SmallDisk {
   }
 
   /** In the place of a folder, with what is in it. */
-  static async over(folder: string): Promise<SmallDisk> {
+  static async over(folder: string, diskMiB = defaultMiB): Promise<SmallDisk> {
     const aside = mkdtempSync(`${folder}-aside-`);
     cpSync(folder, aside, { recursive: true });
     const held = Number((await output('du', ['--summarize', '--block-size=1M', folder])).split('\t')[0]);

@@ -120,10 +120,11 @@ function setting(name: string, request: WatchRequest) {
   return { name, request, clock: realClock };
 }
 
+/** With little patience, as clients that retry have. */
 function retrying(client: StoreClient): StoreClient {
   const txn = client.txn.bind(client);
   client.txn = (request, options) =>
-    txn(request, options).catch((error: unknown) => {
+    txn(request, { ...options, timeoutMs: 300 }).catch((error: unknown) => {
       if (error instanceof StoreError && !error.definite) return txn(request, options);
       throw error;
     });

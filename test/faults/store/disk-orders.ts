@@ -13,7 +13,7 @@ export interface Orders {
   readonly stalled?: boolean;
   /** Every sync fails. */
   readonly broken?: boolean;
-  readonly bug?: PlantedName;
+  readonly bugs: readonly PlantedName[];
 }
 
 const pollMs = 20;

@@ -18,7 +18,7 @@ export interface Fault {
 }
 
 /** Followers campaign after 0.8 to 1.6 s without a word. */
-const anElectionMs = 1_500;
+const anElectionMs = 1_300;
 
 export const faults: readonly Fault[] = [
   {
@@ -101,6 +101,16 @@ export const faults: readonly Fault[] = [
       const leader = await group.leader();
       await cut(group, [leader], others(group, leader));
       await cut(group, others(group, leader), [leader]);
+    },
+  },
+  {
+    name: 'isolate-follower',
+    what: 'no letter passes between a follower and the others (the policy of the transport)',
+    holdMs: 1_000,
+    strike: async (group, random) => {
+      const one = await follower(group, random);
+      await cut(group, [one], others(group, one));
+      await cut(group, others(group, one), [one]);
     },
   },
   {

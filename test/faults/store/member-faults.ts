@@ -15,8 +15,8 @@ if (!isMainThread) {
   RealDisk.open = async (folder) => {
     const machine = dirname(folder);
     const orders = new DiskOrders(machine);
-    const { seed, bug } = orders.read();
-    if (bug !== undefined) (await import('./planted.js')).plant(bug, basename(machine));
+    const { seed, bugs } = orders.read();
+    for (const bug of bugs) (await import('./planted.js')).plant(bug, basename(machine));
     const random = seededRandom(seed, `disk of ${basename(machine)}`);
     const disk = await WriteBackDisk.over(await open(folder), { orders, random });
     return disk as unknown as RealDisk;

@@ -22,18 +22,23 @@ const bugs = {
       );
     };
   },
-  /** One member leaves out every seventh command of a key, and says nothing. */
+  /** One member now and then writes something else than it was told. */
   'member-strays': (machine: string) => {
     if (machine !== 'store-2') return;
     const { apply } = KvStore.prototype;
     KvStore.prototype.apply = function (command, index) {
-      const isLeftOut = command.type === 'txn' && index % 7 === 0;
-      return apply.call(this, isLeftOut ? { type: 'clock', atMs: command.atMs } : command, index);
+      if (command.type !== 'txn' || index % 7 !== 0) return apply.call(this, command, index);
+      const success = command.txn.success.map((op) =>
+        op.type === 'put' ? { ...op, value: Buffer.from('strayed') } : op,
+      );
+      return apply.call(this, { ...command, txn: { ...command.txn, success } }, index);
     };
   },
 } as const satisfies Readonly<Record<string, (machine: string) => void>>;
 
 export type PlantedName = keyof typeof bugs;
+
+export const plantedNames = Object.keys(bugs) as readonly PlantedName[];
 
 export function plant(name: PlantedName, machine: string): void {
   bugs[name](machine);

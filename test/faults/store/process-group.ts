@@ -36,10 +36,11 @@ import type { PlantedName } from './planted.js';
 
 export interface GroupOptions {
   readonly seed: number;
-  readonly bug?: PlantedName | undefined;
+  readonly bugs: readonly PlantedName[];
 }
 
 const clientName = 'client';
+const smallDiskMiB = 24;
 const preload = new URL('./member-faults.js', import.meta.url).href;
 
 /** However this process ends, nothing is left of the members. */
@@ -76,7 +77,7 @@ export class ProcessGroup {
       const spec = await withClient(dir, made, namespaces);
       const last = join(dir.machineDir(names.at(-1) as string), 'store');
       mkdirSync(last, { recursive: true, mode: 0o700 });
-      const smallDisk = canMount ? await SmallDisk.over(last) : undefined;
+      const smallDisk = canMount ? await SmallDisk.over(last, smallDiskMiB) : undefined;
       const group = new ProcessGroup(dir, spec, options, namespaces, smallDisk);
       await group.#start();
       return group;
@@ -147,10 +148,9 @@ export class ProcessGroup {
     return this.#of(name).start();
   }
 
-  /** What the disk of a member does from now on, its bug and its seed apart. */
+  /** What the disk of a member does from now on, its bugs and its seed apart. */
   order(name: string, orders: Pick<Orders, 'stalled' | 'broken'>): void {
-    const { seed, bug } = this.#options;
-    new DiskOrders(this.dir.machineDir(name)).give({ seed, ...(bug && { bug }), ...orders });
+    new DiskOrders(this.dir.machineDir(name)).give({ ...this.#options, ...orders });
   }
 
   /** The transport's policy, at the senders that are up. */
@@ -193,7 +193,8 @@ export class ProcessGroup {
   async stop({ keep = false } = {}): Promise<void> {
     await this.system.stop();
     await this.system.journal.close();
-    await Promise.all([...this.#processes.values()].map((process) => process.stop()));
+    // Not gently, which takes longer: a store is made for it.
+    await Promise.all([...this.#processes.values()].map((process) => process.kill()));
     await this.smallDisk?.remove();
     this.namespaces?.remove();
     alive.delete(this);

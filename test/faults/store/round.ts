@@ -13,7 +13,9 @@ import { judge, type Verdict } from './verdict.js';
 
 export interface RoundOptions {
   readonly seed: number;
-  readonly bug?: PlantedName;
+  /** On purpose, in the members. */
+  readonly bugs?: readonly PlantedName[];
+  /** Another one, in the clients over ZeroMQ: they repeat what may have happened. */
   readonly retriesWrites?: boolean;
 }
 
@@ -24,8 +26,8 @@ export class Round {
   readonly #found: string[];
 
   static async begin(options: RoundOptions): Promise<Round> {
-    const { seed, bug, retriesWrites = false } = options;
-    const group = await ProcessGroup.start({ seed, bug });
+    const { seed, bugs = [], retriesWrites = false } = options;
+    const group = await ProcessGroup.start({ seed, bugs });
     const found: string[] = [];
     const fail = (message: string): never => {
       found.push(message);
@@ -57,6 +59,16 @@ export class Round {
     await passes(fault.holdMs);
     await this.group.heal();
     await this.clients.canWrite();
+  }
+
+  /** One after another, as far as it gets, and then the verdict. */
+  async play(faults: readonly Fault[]): Promise<Verdict> {
+    try {
+      for (const fault of faults) await this.suffer(fault);
+    } catch (error) {
+      this.#found.push(`liveness: ${(error as Error).message}`);
+    }
+    return this.judge();
   }
 
   async judge(): Promise<Verdict> {

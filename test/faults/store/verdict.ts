@@ -46,6 +46,7 @@ export async function judge(group: ProcessGroup, clients: Clients): Promise<Verd
   const truth = new Truth(() => receivedAtMs.get(recording) ?? Infinity, fail);
   for (const [at, name] of group.names.entries()) {
     await checking('state machine', async () => {
+      if (!group.isUp(name)) fail(`${name} does not run`);
       for (const changes of await historyOf(group, at, head)) {
         recording = changes[0]!.mod;
         truth.record(name, recording, changes);
@@ -100,6 +101,7 @@ async function converge(group: ProcessGroup, clients: Clients): Promise<number> 
       return left.result.count === 0;
     });
     await waitFor('members and watchers to agree', convergedWithinMs, async () => {
+      if (group.ended.length > 0) return true;
       const statuses = await Promise.all(group.names.map((name) => group.status(name)));
       const watches = [...clients.watches, ...clients.observers];
       return (

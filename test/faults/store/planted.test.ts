@@ -1,0 +1,58 @@
+import { strict as assert } from 'node:assert';
+import { faultNamed } from './faults.js';
+import { Round, type RoundOptions } from './round.js';
+
+/** A harness that finds nothing proves nothing: each checker sees a bug that was planted for it. */
+interface Expectation {
+  readonly title: string;
+  readonly options: Omit<RoundOptions, 'seed'>;
+  readonly faults: readonly string[];
+  /** What has to be among what is found. */
+  readonly finds: readonly RegExp[];
+}
+
+const expectations: readonly Expectation[] = [
+  {
+    title: 'a member that answers before its fsync loses acknowledged writes when the power fails',
+    options: { bugs: ['ack-before-fsync'] },
+    faults: ['power-failure'],
+    finds: [/^truth: .*(beyond the last revision|but )/, /^linearizability: /],
+  },
+  {
+    title: 'stale reads, a skipped event, leases cut short and a repeated write, each by its own checker',
+    options: { bugs: ['follower-reads-at-once', 'resume-skips-one', 'lease-cut-short'], retriesWrites: true },
+    faults: ['isolate-follower', 'kill-follower', 'lost-replies'],
+    finds: [
+      /^linearizability: /,
+      /^watch: .*(instead of|without)/,
+      /^leases: .*before its lease ended/,
+      /^truth: .*(stale|written twice)/,
+    ],
+  },
+  {
+    title: 'a member whose state is not that of the others',
+    options: { bugs: ['member-strays'] },
+    faults: ['isolate-follower'],
+    finds: [/^state machine: state machine safety|^process: store-2 ended|^state machine: store-2/],
+  },
+];
+
+describe('the checkers of real processes find what is planted', function () {
+  this.timeout(60_000);
+  for (const { title, options, faults, finds } of expectations) {
+    it(title, async () => {
+      const round = await Round.begin({ seed: 1, ...options });
+      try {
+        const { violations } = await round.play(faults.map(faultNamed));
+        for (const expected of finds) {
+          assert.ok(
+            violations.some((violation) => expected.test(violation)),
+            `nothing like ${expected} in\n${violations.join('\n')}`,
+          );
+        }
+      } finally {
+        await round.end();
+      }
+    });
+  }
+});
