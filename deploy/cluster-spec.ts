@@ -25,7 +25,13 @@ export interface StoreAlone {
   /** Whether journals are written. */
   readonly trace: boolean;
   /** Paths of PEM files. */
-  readonly tls?: { readonly certFile: string; readonly keyFile: string; readonly clientCaFile?: string };
+  readonly tls?: {
+    readonly certFile: string;
+    readonly keyFile: string;
+    readonly clientCaFile?: string;
+    /** The common name of a client's certificate is the name of a user. */
+    readonly clientCertAuth?: boolean;
+  };
   readonly progressNotifyIntervalMs?: number;
 }
 

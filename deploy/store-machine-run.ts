@@ -74,5 +74,6 @@ function readTls(spec: ClusterSpec): EtcdTls | undefined {
     certificate: readFileSync(files.certFile, 'utf8'),
     key: readFileSync(files.keyFile, 'utf8'),
     ...(files.clientCaFile !== undefined && { clientCa: readFileSync(files.clientCaFile, 'utf8') }),
+    ...(files.clientCertAuth === true && { clientCertAuth: true }),
   };
 }

@@ -5,6 +5,10 @@
  */
 import {
   type Alarm,
+  type AuthChange,
+  type AuthQuery,
+  type AuthSecrets,
+  type Caller,
   KvError,
   type KvErrorCode,
   type LeaseId,
@@ -15,6 +19,7 @@ import {
 } from 'raft-consensus';
 import type { WatchRequest } from 'raft-consensus';
 import { type ActorRef, type ActorSystem, AskError } from '../runtime/index.js';
+import type { CallerStore, GuardedStoreClient, Need } from './caller-store.js';
 import {
   type StoreClient,
   StoreError,
@@ -41,21 +46,58 @@ type Timeout = { readonly timeoutMs?: number };
 type WatchLost = Extract<StoreWatchReply, { type: 'StoreWatchLost' }>;
 type Failure = Extract<StoreReply, { type: 'StoreFailed' }>;
 
-export function createStoreClient(options: StoreClientOptions): StoreClient {
-  return new ActorStoreClient(options);
+export function createStoreClient({ system, members }: StoreClientOptions): GuardedStoreClient {
+  return new ActorStoreClient({ system, members: [...members], leader: 0, watchSeq: 0 });
 }
 
-class ActorStoreClient implements StoreClient {
-  readonly #system: ActorSystem;
+/** What a client knows of its group, shared by those that act for others. */
+interface Group {
+  readonly system: ActorSystem;
   /** Those it was told of, and whom it heard of since. */
-  readonly #members: StoreClientOptions['members'][number][];
+  readonly members: StoreClientOptions['members'][number][];
   /** Index of the member believed to lead. */
-  #leader = 0;
-  #watchSeq = 0;
+  leader: number;
+  watchSeq: number;
+}
 
-  constructor(options: StoreClientOptions) {
-    this.#system = options.system;
-    this.#members = [...options.members];
+class ActorStoreClient implements GuardedStoreClient, CallerStore {
+  readonly #group: Group;
+  readonly #system: ActorSystem;
+  readonly #members: StoreClientOptions['members'][number][];
+  /** On whose behalf; undefined: the machine's own. */
+  readonly #caller: Caller | undefined;
+
+  constructor(group: Group, caller?: Caller) {
+    this.#group = group;
+    this.#system = group.system;
+    this.#members = group.members;
+    this.#caller = caller;
+  }
+
+  as(caller: Caller): CallerStore {
+    return new ActorStoreClient(this.#group, caller);
+  }
+
+  async authorize(need: Need, options?: Timeout): Promise<void> {
+    await this.#toNearest({ type: 'StoreAuthorize', need }, 'StoreDone', options?.timeoutMs);
+  }
+
+  async authChange(change: AuthChange, options?: Timeout): Promise<Revision> {
+    return (await this.#toLeader({ type: 'StoreAuth', change }, 'StoreDone', options?.timeoutMs)).revision;
+  }
+
+  async authQuery(query: AuthQuery, options?: Timeout) {
+    const reply = await this.#toNearest(
+      { type: 'StoreAuthQuery', query },
+      'StoreAuthAnswer',
+      options?.timeoutMs,
+    );
+    return { revision: reply.revision, result: reply.answer };
+  }
+
+  async authSecrets(user: string | undefined, options?: Timeout): Promise<AuthSecrets> {
+    const request = { type: 'StoreAuthSecrets' as const, ...(user !== undefined && { user }) };
+    return (await this.#toNearest(request, 'StoreAuthSecretsAre', options?.timeoutMs)).secrets;
   }
 
   async txn(txn: Parameters<StoreClient['txn']>[0], options?: Parameters<StoreClient['txn']>[1]) {
@@ -164,11 +206,11 @@ class ActorStoreClient implements StoreClient {
   }
 
   watch(request: WatchRequest, handler: WatchHandler): StoreWatch {
-    this.#watchSeq += 1;
+    this.#group.watchSeq += 1;
     return new ResumingWatch(
       this.#system,
       this.#members,
-      `${this.#system.node}-${this.#watchSeq}`,
+      `${this.#system.node}-${this.#group.watchSeq}`,
       request,
       handler,
       (lost) => this.#learnFrom(lost),
@@ -197,20 +239,20 @@ class ActorStoreClient implements StoreClient {
     const { clock } = this.#system.env;
     const deadline = clock.monotonicMs() + timeoutMs;
     const isForLeader = kind !== 'read';
-    let target = isForLeader ? this.#leader : 0;
+    let target = isForLeader ? this.#group.leader : 0;
     for (;;) {
       const left = deadline - clock.monotonicMs();
       const waitMs = kind === 'repeatable' ? Math.min(left, storeLimits.repeatAfterMs) : left;
       const outcome = await this.#askMember(target, request, Math.max(1, waitMs));
       this.#learnFrom(outcome);
       if (outcome.type === wanted) {
-        if (isForLeader) this.#leader = target;
+        if (isForLeader) this.#group.leader = target;
         return outcome as Extract<StoreReply, { type: T }>;
       }
       if (outcome.type !== 'StoreFailed')
         throw new TypeError(`store answered ${outcome.type} to ${request.type}`);
       // Whoever did not answer well is not asked first the next time.
-      if (isForLeader && outcome.code !== 'Refused') this.#leader = (target + 1) % this.#members.length;
+      if (isForLeader && outcome.code !== 'Refused') this.#group.leader = (target + 1) % this.#members.length;
       const retry = outcome.code === 'NoLeader' || (kind !== 'write' && outcome.code !== 'Refused');
       if (!retry || deadline - clock.monotonicMs() <= storeLimits.retryDelayMs) throw toError(outcome);
       const hinted = this.#indexOf(outcome);
@@ -242,10 +284,11 @@ class ActorStoreClient implements StoreClient {
   async #askMember(index: number, request: Omitted<StoreRequest>, timeoutMs: number): Promise<StoreReply> {
     const member = this.#members[index];
     if (!member) throw new TypeError('the store has no members');
+    const by = this.#caller && { caller: this.#caller };
     try {
       return await this.#system.ask<StoreMessage, StoreReply>(
         member.ref,
-        (replyTo) => ({ ...request, replyTo }) as StoreRequest,
+        (replyTo) => ({ ...request, ...by, replyTo }) as StoreRequest,
         { timeoutMs },
       );
     } catch (error) {

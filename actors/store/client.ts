@@ -78,6 +78,8 @@ export interface StoreStatus extends StoreHealth {
   readonly dbSizeInUseBytes: number;
   readonly quotaBytes: number;
   readonly alarms: readonly Alarm[];
+  /** Whether callers from outside are asked for their rights. */
+  readonly authEnabled: boolean;
 }
 
 export interface StoreMemberInfo {

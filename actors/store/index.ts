@@ -7,6 +7,7 @@ export {
   type BackupSpool,
 } from './backup/index.js';
 export { createStoreClient, type StoreClientOptions } from './actor-store-client.js';
+export type { CallerStore, GuardedStoreClient, Need } from './caller-store.js';
 export {
   type ApiStore,
   type HashOfMember,

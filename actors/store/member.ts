@@ -43,7 +43,7 @@ import { infoOf, MemberBook } from './membership.js';
 import { Promotions } from './promotions.js';
 import { Proposer } from './proposer.js';
 import { sendLetter } from './raft-letters.js';
-import { Requests } from './requests.js';
+import { isRequest, Requests } from './requests.js';
 import { Watchers } from './watchers.js';
 
 export function storeMember(options: StoreMemberOptions): ChildSpec<StoreMessage> {
@@ -164,30 +164,8 @@ class StoreMember {
   }
 
   receive(message: StoreMessage): void {
+    if (isRequest(message)) return void this.#answer(message);
     switch (message.type) {
-      case 'StoreTxn':
-      case 'StoreRange':
-      case 'StoreCurrentRevision':
-      case 'StoreCompact':
-      case 'StoreLeaseGrant':
-      case 'StoreLeaseRevoke':
-      case 'StoreLeaseKeepAlive':
-      case 'StoreLeaseTimeToLive':
-      case 'StoreLeases':
-      case 'StoreHashKv':
-      case 'StoreAlarms':
-      case 'StoreAlarm':
-      case 'StoreTransfer':
-      case 'StoreStatus':
-      case 'StoreMemberList':
-      case 'StoreMemberAdd':
-      case 'StoreMemberRemove':
-      case 'StoreMemberPromote':
-      case 'StoreMemberUpdate':
-      case 'StoreBackupOpen':
-      case 'StoreBackupRead':
-        void this.#answer(message);
-        return;
       case 'StoreDigestAsk': {
         const { name } = this.#options;
         this.#tellMember(message.from, { type: 'StoreDigests', from: name, points: this.#hashes.points() });

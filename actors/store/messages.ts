@@ -3,6 +3,11 @@
  * One reply per request, on the ref that the request names.
  */
 import type {
+  AuthAnswer,
+  AuthChange,
+  AuthQuery,
+  AuthSecrets,
+  Caller,
   Configuration,
   Alarm,
   LeaseId,
@@ -18,6 +23,7 @@ import type {
 } from 'raft-consensus';
 import type { ActorRef } from '../runtime/index.js';
 import type { BackupOpened, BackupPiece } from './backup/messages.js';
+import type { Need } from './caller-store.js';
 import type { DigestPoint } from './hash-check.js';
 import type { MemberAddress, MemberChange } from './member-address.js';
 import type {
@@ -29,7 +35,8 @@ import type {
   StoreStatus,
 } from './client.js';
 
-type Reply = { readonly replyTo: ActorRef<StoreReply> };
+/** With a caller, what he has no right to is refused (rights.ts); without one it comes from a machine of the group. */
+type Reply = { readonly replyTo: ActorRef<StoreReply>; readonly caller?: Caller };
 
 export type StoreRequest =
   | ({ readonly type: 'StoreTxn'; readonly txn: TxnOp; readonly context?: string } & Reply)
@@ -59,7 +66,13 @@ export type StoreRequest =
   | ({ readonly type: 'StoreMemberPromote'; readonly name: string } & Reply)
   /** The member's state of this moment, to be read piece by piece; unless `serializable`, not older than the request. */
   | ({ readonly type: 'StoreBackupOpen'; readonly serializable: boolean } & Reply)
-  | ({ readonly type: 'StoreBackupRead'; readonly id: string; readonly number: number } & Reply);
+  | ({ readonly type: 'StoreBackupRead'; readonly id: string; readonly number: number } & Reply)
+  /** May the caller do this? */
+  | ({ readonly type: 'StoreAuthorize'; readonly need: Need } & Reply)
+  | ({ readonly type: 'StoreAuth'; readonly change: AuthChange } & Reply)
+  | ({ readonly type: 'StoreAuthQuery'; readonly query: AuthQuery } & Reply)
+  /** Answered to machines of the group only. */
+  | ({ readonly type: 'StoreAuthSecrets'; readonly user?: string } & Reply);
 
 export type StoreWatchMessage =
   | {
@@ -139,6 +152,8 @@ export type StoreReply =
   | { readonly type: 'StoreMembersAre'; readonly members: readonly StoreMemberInfo[] }
   | { readonly type: 'StoreBackupIs'; readonly opened: BackupOpened }
   | { readonly type: 'StoreBackupPiece'; readonly piece: BackupPiece }
+  | { readonly type: 'StoreAuthAnswer'; readonly revision: Revision; readonly answer: AuthAnswer }
+  | { readonly type: 'StoreAuthSecretsAre'; readonly secrets: AuthSecrets }
   | {
       readonly type: 'StoreFailed';
       readonly code: StoreErrorCode;

@@ -1,6 +1,7 @@
 /** What a member does for each request of its clients, and what it says when that fails. */
 import {
   type Applied,
+  type Caller,
   type CommandResult,
   KvError,
   type KvStore,
@@ -21,6 +22,7 @@ import { addressOf, infoOf, type MemberBook } from './membership.js';
 import { changeMembers, isAboutMembers, type MembershipRequest } from './membership-requests.js';
 import type { StoreMessage, StoreReply, StoreRequest } from './messages.js';
 import { unwrap } from './outcome.js';
+import { deniesAtOnce, deniesNeed, isAhead } from './rights.js';
 import type { Proposer, ProposerParts } from './proposer.js';
 
 export interface RequestsParts extends ProposerParts {
@@ -58,7 +60,9 @@ export class Requests {
     this.#backups = parts.backups;
   }
 
-  serve(request: StoreRequest): Promise<StoreReply> {
+  async serve(request: StoreRequest): Promise<StoreReply> {
+    const denied = deniesAtOnce(this.#store, request);
+    if (denied !== undefined) throw denied;
     if (isAboutMembers(request)) return this.#serveMembership(request);
     return isAboutBackups(request) ? this.#serveBackup(request) : this.#serveData(request);
   }
@@ -89,12 +93,14 @@ export class Requests {
   }
 
   async #serveData(request: Exclude<StoreRequest, MembershipRequest | BackupRequest>): Promise<StoreReply> {
+    const { caller } = request;
+    const by = caller && { caller };
     switch (request.type) {
       case 'StoreTxn': {
         // A transaction that only reads needs no place in the log (etcd: read-only txn).
         if (isReadOnly(request.txn)) {
           await this.#raft.readIndex(this.#limits.requestTimeoutMs);
-          const { revision, result } = unwrap(this.#store.readTxn(request.txn));
+          const { revision, result } = unwrap(this.#store.readTxn(request.txn, caller));
           return { type: 'StoreTxnDone', revision, result };
         }
         const context = request.context === undefined ? {} : { context: request.context };
@@ -102,36 +108,26 @@ export class Requests {
           type: 'txn',
           txn: request.txn,
           ...context,
+          ...by,
         });
         return { type: 'StoreTxnDone', revision, result: asTxn(result) };
       }
       case 'StoreRange': {
         if (!request.serializable) await this.#raft.readIndex(this.#limits.requestTimeoutMs);
-        const { revision, result } = unwrap(this.#store.range(request.op));
+        const { revision, result } = unwrap(this.#store.range(request.op, caller));
         return { type: 'StoreRangeDone', revision, result };
       }
       case 'StoreCurrentRevision':
         await this.#raft.readIndex(this.#limits.requestTimeoutMs);
         return { type: 'StoreRevision', revision: this.#store.revision };
       case 'StoreCompact': {
-        const { revision } = await this.#proposer.propose({ type: 'compact', revision: request.revision });
+        const { revision } = await this.#proposer.propose({
+          type: 'compact',
+          revision: request.revision,
+          ...by,
+        });
         return { type: 'StoreDone', revision };
       }
-      case 'StoreLeaseGrant': {
-        const id = request.id === 0 ? this.#freeLeaseId() : request.id;
-        await this.#proposer.propose({ type: 'lease-grant', id, ttlMs: request.ttlMs });
-        return { type: 'StoreLeaseGranted', id };
-      }
-      case 'StoreLeaseKeepAlive': {
-        const { revision, result } = await this.#proposer.propose({ type: 'lease-renew', id: request.id });
-        if (result.type !== 'lease') throw new TypeError(`a renewal gave a result of type ${result.type}`);
-        return { type: 'StoreLeaseKept', kept: { revision, ttlMs: result.ttlMs } };
-      }
-      case 'StoreLeaseTimeToLive':
-        return { type: 'StoreLeaseTime', time: await this.#timeToLive(request.id, request.keys) };
-      case 'StoreLeases':
-        await this.#raft.readIndex(this.#limits.requestTimeoutMs);
-        return { type: 'StoreLeaseIds', revision: this.#store.revision, ids: this.#store.leases() };
       case 'StoreHashKv': {
         const { hash, revision: hashRevision, compactRevision } = unwrap(this.#store.hash(request.revision));
         return { type: 'StoreHash', hash: { hash, hashRevision, compactRevision } };
@@ -141,20 +137,108 @@ export class Requests {
         return { type: 'StoreAlarmList', alarms: this.#store.alarms() };
       case 'StoreAlarm': {
         const { action, alarm } = request;
-        const { result } = await this.#proposer.propose({ type: 'alarm', action, alarm });
+        const { result } = await this.#proposer.propose({ type: 'alarm', action, alarm, ...by });
         if (result.type !== 'alarm') throw new TypeError(`an alarm gave a result of type ${result.type}`);
         return { type: 'StoreAlarmList', alarms: result.changed };
-      }
-      case 'StoreLeaseRevoke': {
-        const { revision } = await this.#proposer.propose({ type: 'lease-revoke', id: request.id });
-        return { type: 'StoreDone', revision };
       }
       case 'StoreTransfer':
         await this.#raft.leadershipTransfer(request.to === undefined ? undefined : memberId(request.to));
         return { type: 'StoreDone', revision: this.#store.revision };
       case 'StoreStatus':
         return { type: 'StoreStatusIs', status: this.#status() };
+      case 'StoreAuthorize':
+      case 'StoreAuth':
+      case 'StoreAuthQuery':
+      case 'StoreAuthSecrets':
+        return this.#serveAuth(request);
+      default:
+        return this.#serveLease(request);
     }
+  }
+
+  async #serveLease(request: Extract<StoreRequest, { type: `StoreLease${string}` }>): Promise<StoreReply> {
+    const { caller } = request;
+    const by = caller && { caller };
+    switch (request.type) {
+      case 'StoreLeaseGrant': {
+        const id = request.id === 0 ? this.#freeLeaseId() : request.id;
+        await this.#proposer.propose({ type: 'lease-grant', id, ttlMs: request.ttlMs, ...by });
+        return { type: 'StoreLeaseGranted', id };
+      }
+      case 'StoreLeaseKeepAlive': {
+        const { revision, result } = await this.#proposer.propose({
+          type: 'lease-renew',
+          id: request.id,
+          ...by,
+        });
+        if (result.type !== 'lease') throw new TypeError(`a renewal gave a result of type ${result.type}`);
+        return { type: 'StoreLeaseKept', kept: { revision, ttlMs: result.ttlMs } };
+      }
+      case 'StoreLeaseTimeToLive':
+        return { type: 'StoreLeaseTime', time: await this.#timeToLive(request) };
+      case 'StoreLeases':
+        return this.#leaseIds(caller);
+      case 'StoreLeaseRevoke': {
+        const { revision } = await this.#proposer.propose({ type: 'lease-revoke', id: request.id, ...by });
+        return { type: 'StoreDone', revision };
+      }
+      default:
+        return request satisfies never;
+    }
+  }
+
+  async #serveAuth(request: Extract<StoreRequest, { type: `StoreAuth${string}` }>): Promise<StoreReply> {
+    const { caller } = request;
+    const store = this.#store;
+    switch (request.type) {
+      case 'StoreAuthorize': {
+        const { need } = request;
+        if (need.type === 'read' || isAhead(store, caller)) await this.#catchUp();
+        const denied = deniesNeed(store, need, caller);
+        if (denied !== undefined) throw denied;
+        return { type: 'StoreDone', revision: store.revision };
+      }
+      case 'StoreAuth': {
+        const { change } = request;
+        const { revision } = await this.#proposer.propose({
+          type: 'auth',
+          change,
+          ...(caller && { caller }),
+        });
+        return { type: 'StoreDone', revision };
+      }
+      case 'StoreAuthQuery':
+        await this.#catchUp();
+        return {
+          type: 'StoreAuthAnswer',
+          revision: store.revision,
+          answer: unwrap(store.auth.answer(request.query, caller)),
+        };
+      case 'StoreAuthSecrets':
+        await this.#catchUp();
+        return { type: 'StoreAuthSecretsAre', secrets: store.auth.secrets(request.user) };
+      default:
+        return request satisfies never;
+    }
+  }
+
+  /** All that was applied anywhere before is applied here. */
+  #catchUp(): Promise<unknown> {
+    return this.#raft.readIndex(this.#limits.requestTimeoutMs);
+  }
+
+  /** Which leases there are is told to those who may read all their keys. */
+  async #leaseIds(caller: Caller | undefined): Promise<StoreReply> {
+    await this.#catchUp();
+    const store = this.#store;
+    const ids = store.leases();
+    const denied = store.auth.deniesUser(caller);
+    if (denied !== undefined) throw denied;
+    for (const id of ids) {
+      const hidden = store.deniesLeaseKeys(id, caller);
+      if (hidden !== undefined) throw hidden;
+    }
+    return { type: 'StoreLeaseIds', revision: store.revision, ids };
   }
 
   #freeLeaseId(): LeaseId {
@@ -165,12 +249,19 @@ export class Requests {
   }
 
   /** Of the leader only: the others' clocks are guesses. */
-  async #timeToLive(id: LeaseId, withKeys: boolean): Promise<LeaseTimeToLive> {
+  async #timeToLive(
+    request: Extract<StoreRequest, { type: 'StoreLeaseTimeToLive' }>,
+  ): Promise<LeaseTimeToLive> {
+    const { id, keys: withKeys, caller } = request;
     await this.#raft.readIndex(this.#limits.requestTimeoutMs);
     if (!this.#raft.isLeader()) {
       const leader = this.#raft.leader();
       throw new RaftError('NotLeader', 'only a leader knows how late it is', { definite: true, leader });
     }
+    const { auth } = this.#store;
+    const denied =
+      auth.deniesUser(caller) ?? (withKeys ? this.#store.deniesLeaseKeys(id, caller) : undefined);
+    if (denied !== undefined) throw denied;
     const { grantedTtlMs, deadlineMs, keys } = unwrap(this.#store.leaseStatus(id));
     const ttlMs = Math.max(0, deadlineMs - this.#groupClock.nowMs());
     return { revision: this.#store.revision, grantedTtlMs, ttlMs, keys: withKeys ? keys : [] };
@@ -193,6 +284,7 @@ export class Requests {
       dbSizeInUseBytes: store.footprintBytes,
       quotaBytes: this.#limits.quotaBytes,
       alarms: store.alarms(),
+      authEnabled: store.auth.enabled,
       errors: [
         ...(stats.leader === null ? ['etcdserver: no leader'] : []),
         ...store.alarms().map(({ type, member }) => `alarm ${type} of ${member || 'the group'}`),
@@ -224,6 +316,38 @@ export class Requests {
       ...(without !== null && { members: infoOf(without) }),
     };
   }
+}
+
+const requestTypes: Readonly<Record<StoreRequest['type'], true>> = {
+  StoreTxn: true,
+  StoreRange: true,
+  StoreCurrentRevision: true,
+  StoreCompact: true,
+  StoreLeaseGrant: true,
+  StoreLeaseRevoke: true,
+  StoreLeaseKeepAlive: true,
+  StoreLeaseTimeToLive: true,
+  StoreLeases: true,
+  StoreHashKv: true,
+  StoreAlarms: true,
+  StoreAlarm: true,
+  StoreTransfer: true,
+  StoreStatus: true,
+  StoreMemberList: true,
+  StoreMemberAdd: true,
+  StoreMemberRemove: true,
+  StoreMemberPromote: true,
+  StoreMemberUpdate: true,
+  StoreBackupOpen: true,
+  StoreBackupRead: true,
+  StoreAuthorize: true,
+  StoreAuth: true,
+  StoreAuthQuery: true,
+  StoreAuthSecrets: true,
+};
+
+export function isRequest(message: StoreMessage): message is StoreRequest {
+  return Object.hasOwn(requestTypes, message.type);
 }
 
 function storeCode(error: RaftError): StoreErrorCode {

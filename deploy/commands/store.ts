@@ -17,6 +17,7 @@ interface RunOptions {
   readonly certFile?: string;
   readonly keyFile?: string;
   readonly trustedCaFile?: string;
+  readonly clientCertAuth?: boolean;
   readonly trace?: boolean;
   readonly watchProgressNotifyInterval?: number;
 }
@@ -42,6 +43,7 @@ function runCommand(): Command {
     .option('--cert-file <file>', 'PEM certificate: the API is served over TLS')
     .option('--key-file <file>', 'PEM key of the certificate')
     .option('--trusted-ca-file <file>', 'PEM authority: clients must bring a certificate that it signed')
+    .option('--client-cert-auth', 'the common name of that certificate is the name of a user')
     .addOption(
       new Option(
         '--watch-progress-notify-interval <duration>',
@@ -84,12 +86,15 @@ async function runForeground(options: RunOptions): Promise<void> {
 }
 
 function aloneOf(options: RunOptions): StoreAlone {
-  const { certFile, keyFile, trustedCaFile, watchProgressNotifyInterval } = options;
+  const { certFile, keyFile, trustedCaFile, clientCertAuth, watchProgressNotifyInterval } = options;
   if ((certFile === undefined) !== (keyFile === undefined)) {
     throw new Error('--cert-file and --key-file belong together');
   }
   if (trustedCaFile !== undefined && certFile === undefined) {
     throw new Error('--trusted-ca-file needs --cert-file and --key-file');
+  }
+  if (clientCertAuth === true && trustedCaFile === undefined) {
+    throw new Error('--client-cert-auth needs --trusted-ca-file');
   }
   return {
     trace: options.trace === true,
@@ -102,6 +107,7 @@ function aloneOf(options: RunOptions): StoreAlone {
           certFile: resolve(certFile),
           keyFile: resolve(keyFile),
           ...(trustedCaFile !== undefined && { clientCaFile: resolve(trustedCaFile) }),
+          ...(clientCertAuth === true && { clientCertAuth }),
         },
       }),
   };

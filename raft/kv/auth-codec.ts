@@ -116,6 +116,7 @@ export function readAuthChange(reader: ByteReader): AuthChange {
 export function writeAuthState(out: ByteWriter, state: AuthState): void {
   out.u8(state.enabled ? 1 : 0);
   out.varint(state.revision);
+  out.varint(state.enabledRevision);
   out.bytes(state.tokenKey);
   out.varint(state.users.length);
   for (const user of state.users) {
@@ -136,6 +137,7 @@ export function writeAuthState(out: ByteWriter, state: AuthState): void {
 export function readAuthState(reader: ByteReader): AuthState {
   const enabled = reader.u8() === 1;
   const revision = reader.varint();
+  const enabledRevision = reader.varint();
   const tokenKey = reader.bytes();
   const users: User[] = [];
   for (let left = reader.varint(); left > 0; left--) {
@@ -153,7 +155,7 @@ export function readAuthState(reader: ByteReader): AuthState {
     for (let more = reader.varint(); more > 0; more--) permissions.push(readPermission(reader));
     roles.push({ name, permissions });
   }
-  return { enabled, revision, tokenKey, users, roles };
+  return { enabled, revision, enabledRevision, tokenKey, users, roles };
 }
 
 function writeHash(out: ByteWriter, passwordHash: string | undefined): void {

@@ -39,6 +39,8 @@ export interface Role {
 export interface AuthState {
   readonly enabled: boolean;
   readonly revision: number;
+  /** At which rights were enforced last: tokens of an earlier time are worth nothing. */
+  readonly enabledRevision: number;
   readonly tokenKey: Uint8Array;
   /** Both by name. */
   readonly users: readonly User[];
@@ -53,6 +55,7 @@ const rootPermission: Permission = { access: 'readwrite', key: '', rangeEnd: '\0
 export class Auth {
   #enabled = false;
   #revision = firstRevision;
+  #enabledRevision = 0;
   #tokenKey: Uint8Array = noKey;
   readonly #users = new Map<string, User>();
   readonly #roles = new Map<string, Role>();
@@ -155,15 +158,17 @@ export class Auth {
     return {
       enabled: this.#enabled,
       revision: this.#revision,
+      enabledRevision: this.#enabledRevision,
       tokenKey: this.#tokenKey,
       users: sortedKeys(this.#users).map((name) => this.#users.get(name)!),
       roles: sortedKeys(this.#roles).map((name) => this.#roles.get(name)!),
     };
   }
 
-  restore({ enabled, revision, tokenKey, users, roles }: AuthState): void {
+  restore({ enabled, revision, enabledRevision, tokenKey, users, roles }: AuthState): void {
     this.#enabled = enabled;
     this.#revision = revision;
+    this.#enabledRevision = enabledRevision;
     this.#tokenKey = tokenKey;
     for (const user of users) this.#users.set(user.name, user);
     for (const role of roles) this.#roles.set(role.name, role);
@@ -221,6 +226,7 @@ export class Auth {
     if (!user.roles.includes(root)) return authError('RootRoleNotExist');
     if (tokenKey.length < KV_LIMITS.authTokenKeyBytesMin) return tooMuch('a key for tokens is too short');
     this.#enabled = true;
+    this.#enabledRevision = this.#revision;
     this.#tokenKey = new Uint8Array(tokenKey);
     return undefined;
   }
@@ -317,10 +323,10 @@ export class Auth {
     return ranges;
   }
 
-  /** A token from before the password, or from a user of the same name who is gone. */
+  /** A token from before the password, from a user of the same name who is gone, or of an earlier time of enforcement. */
   #isOutdated(caller: Caller, user: User): KvError | undefined {
-    const isOld = caller.type === 'token' && caller.authRevision < user.sinceRevision;
-    return isOld ? authError('InvalidAuthToken') : undefined;
+    const since = Math.max(user.sinceRevision, this.#enabledRevision);
+    return caller.type === 'token' && caller.authRevision < since ? authError('InvalidAuthToken') : undefined;
   }
 
   #isCaller(caller: Caller | undefined, name: string): boolean {
@@ -361,10 +367,11 @@ function tooMuch(what: string): KvError {
   return new KvError('InvalidArgument', `etcdserver: ${what}`);
 }
 
-function digestOfState({ enabled, revision, tokenKey, users, roles }: AuthState): number {
+function digestOfState({ enabled, revision, enabledRevision, tokenKey, users, roles }: AuthState): number {
   return digestOfAll([
     enabled ? 1 : 0,
     revision,
+    enabledRevision,
     tokenKey.join(),
     ...users.flatMap(({ name, passwordHash, roles: of, sinceRevision }) => [
       name,

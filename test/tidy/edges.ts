@@ -27,6 +27,9 @@ export const edges: readonly string[] = [
   'actors/store/etcd/http2-call.ts',
   // A real etcd cluster as the store.
   'actors/store/etcd-client/http2-connection.ts',
+  // Passwords and tokens of its users.
+  'actors/store/etcd/passwords.ts',
+  'actors/store/etcd/tokens.ts',
   // The machine as a kubelet sees it, and the process runtime.
   'actors/kubelet/machine-facts.ts',
   'actors/kubelet/mount-views.ts',

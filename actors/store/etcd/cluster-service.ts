@@ -2,10 +2,9 @@
 import type { ClusterView } from './cluster-view.js';
 import { service, unary } from './method.js';
 import { Empty, HeaderOnly, MemberListRequest, MemberListResponse } from './rpc-messages.js';
-import type { StoreClient } from '../client.js';
 import { code, GrpcError } from './status.js';
 
-export function clusterService(view: ClusterView, client: StoreClient) {
+export function clusterService(view: ClusterView) {
   const notYet = (what: string) =>
     unary(Empty, HeaderOnly, () => {
       const text = `etcdserver: ${what} is not supported: the members of this store are fixed`;
@@ -13,7 +12,10 @@ export function clusterService(view: ClusterView, client: StoreClient) {
     });
   return service('etcdserverpb.Cluster', {
     MemberList: unary(MemberListRequest, MemberListResponse, async (request, call) => {
-      if (request.linearizable) view.header(await client.currentRevision({ timeoutMs: call.timeoutMs() }));
+      if (request.linearizable) {
+        const { client } = await call.stores();
+        view.header(await client.currentRevision({ timeoutMs: call.timeoutMs() }));
+      }
       const members = view.options.members.map(({ name, peerUrls, clientUrls }) => ({
         id: view.idOf(name),
         name,

@@ -22,6 +22,8 @@ export interface EtcdTls {
   readonly certificate: string;
   /** PEM; with it clients must bring a certificate that it signed. */
   readonly clientCa?: string;
+  /** The common name of that certificate is the name of a user. */
+  readonly clientCertAuth?: boolean;
 }
 
 export interface Page {
@@ -62,6 +64,8 @@ class Door implements EtcdDoor {
   readonly #http1 = createHttp1((request, response) => void this.#servePage(request, response));
   readonly #http2;
   readonly #sessions = new Set<ServerHttp2Session>();
+  /** Whom the certificate names, where that counts. */
+  readonly #commonNames = new WeakMap<ServerHttp2Session, string>();
   readonly #sockets = new Set<Socket>();
 
   constructor(options: EtcdDoorOptions) {
@@ -80,6 +84,7 @@ class Door implements EtcdDoor {
     );
     this.#http2.on('session', (session: ServerHttp2Session) => {
       this.#sessions.add(session);
+      this.#noteCommonName(session);
       session.setLocalWindowSize(limits.http2WindowBytes * 4);
       session.on('close', () => this.#sessions.delete(session));
       // What a client does to its connection is its own affair; its calls are told by their streams.
@@ -135,6 +140,17 @@ class Door implements EtcdDoor {
     return server;
   }
 
+  #noteCommonName(session: ServerHttp2Session): void {
+    const { tls } = this.#options;
+    if (tls?.clientCa === undefined || tls.clientCertAuth !== true) return;
+    const socket = session.socket as TLSSocket;
+    if (!socket.authorized) return;
+    const { subject } = socket.getPeerCertificate();
+    const name: unknown = subject?.CN;
+    // One that claims several names proves none.
+    if (typeof name === 'string') this.#commonNames.set(session, name);
+  }
+
   #keep(socket: Socket): void {
     this.#sockets.add(socket);
     socket.on('close', () => this.#sockets.delete(socket));
@@ -164,7 +180,15 @@ class Door implements EtcdDoor {
     const path = headers[':path'] ?? '';
     const type = headers['content-type'] ?? '';
     if (headers[':method'] === 'POST' && type.startsWith('application/grpc')) {
-      return serveCall(stream, headers, path, this.#options.methods.get(path), this.#options.calls);
+      const commonName = stream.session && this.#commonNames.get(stream.session as ServerHttp2Session);
+      return serveCall(
+        stream,
+        headers,
+        path,
+        this.#options.methods.get(path),
+        this.#options.calls,
+        commonName,
+      );
     }
     stream.on('error', () => {});
     stream.resume();

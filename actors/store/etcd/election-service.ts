@@ -1,9 +1,10 @@
 /** v3electionpb.Election: campaigns wait for their turn like locks; whoever is first under the name leads. */
 import { type KeyValue, revision, type Revision } from 'raft-consensus';
-import type { StoreClient, StoreWatch } from '../client.js';
+import type { CallerStore } from '../caller-store.js';
+import type { StoreWatch } from '../client.js';
 import type { ClusterView } from './cluster-view.js';
 import { service, type StreamCall, type StreamHandler, streaming, unary } from './method.js';
-import { endOfPrefix, firstOf, leaveIfOwn, takeTurn } from './queue-of-keys.js';
+import { endOfPrefix, firstOf, leaveIfOwn, takeTurn, type Watches } from './queue-of-keys.js';
 import {
   CampaignRequest,
   CampaignResponse,
@@ -20,38 +21,42 @@ const notLeader = () => new GrpcError(code.failedPrecondition, 'election: not le
 const noLeader = () => new GrpcError(code.unknown, 'election: no leader');
 const missingLeader = () => new GrpcError(code.invalidArgument, '"leader" field must be provided');
 
-export function electionService(client: StoreClient, view: ClusterView) {
+export function electionService(watches: Watches, view: ClusterView) {
   return service('v3electionpb.Election', {
     Campaign: unary(
       CampaignRequest,
       CampaignResponse,
       async ({ name, lease, value }, call) => {
-        const { place, at } = await takeTurn(client, name, lease, value, call);
+        const { client } = await call.stores();
+        const { place, at } = await takeTurn(client, watches, name, lease, value, call);
         // The lease may have stood in the queue before, with another value.
         await proclaim(client, { key: place.key, rev: place.rev, lease: place.lease }, value);
         return { header: view.header(at), leader: { name, ...place } };
       },
       { waits: true },
     ),
-    Proclaim: unary(ProclaimRequest, HeaderOnly, async ({ leader, value }) => {
+    Proclaim: unary(ProclaimRequest, HeaderOnly, async ({ leader, value }, call) => {
       if (!leader) throw missingLeader();
+      const { client } = await call.stores();
       return { header: view.header(await proclaim(client, leader, value)) };
     }),
-    Leader: unary(LeaderRequest, LeaderResponse, async ({ name }) => {
+    Leader: unary(LeaderRequest, LeaderResponse, async ({ name }, call) => {
+      const { client } = await call.stores();
       const { at, kv } = await firstOf(client, name);
       if (!kv) throw noLeader();
       return { header: view.header(at), kv };
     }),
-    Observe: streaming(LeaderRequest, LeaderResponse, (call) => new Observer(call, client, view)),
-    Resign: unary(ResignRequest, HeaderOnly, async ({ leader }) => {
+    Observe: streaming(LeaderRequest, LeaderResponse, (call) => new Observer(call, watches, view)),
+    Resign: unary(ResignRequest, HeaderOnly, async ({ leader }, call) => {
       if (!leader) throw missingLeader();
+      const { client } = await call.stores();
       return { header: view.header(await leaveIfOwn(client, leader.key ?? '', leader.rev ?? 0)) };
     }),
   });
 }
 
 async function proclaim(
-  client: StoreClient,
+  client: CallerStore,
   leader: Partial<LeaderKey>,
   value: Uint8Array,
 ): Promise<Revision> {
@@ -69,16 +74,16 @@ async function proclaim(
 /** Sends the leader's key whenever there is another leader or he says something else. */
 class Observer implements StreamHandler<LeaderRequest> {
   readonly #call: StreamCall<LeaderResponse>;
-  readonly #client: StoreClient;
+  readonly #watches: Watches;
   readonly #view: ClusterView;
   #watch: StoreWatch | undefined;
   #sent = 0;
   #isLooking = false;
   #lookAgain = false;
 
-  constructor(call: StreamCall<LeaderResponse>, client: StoreClient, view: ClusterView) {
+  constructor(call: StreamCall<LeaderResponse>, watches: Watches, view: ClusterView) {
     this.#call = call;
-    this.#client = client;
+    this.#watches = watches;
     this.#view = view;
   }
 
@@ -91,11 +96,11 @@ class Observer implements StreamHandler<LeaderRequest> {
   finished(): void {}
 
   async #begin(name: string): Promise<void> {
-    const { at, kv } = await firstOf(this.#client, name);
+    const { at, kv } = await this.#first(name);
     if (this.#call.isGone) return;
     this.#tell(at, kv);
     const key = `${name}/`;
-    this.#watch = this.#client.watch(
+    this.#watch = this.#watches.watch(
       { key, rangeEnd: endOfPrefix(key), startRevision: revision(at + 1) },
       {
         onBatch: ({ events }) => {
@@ -109,6 +114,11 @@ class Observer implements StreamHandler<LeaderRequest> {
     );
   }
 
+  async #first(name: string) {
+    const { client } = await this.#call.stores();
+    return firstOf(client, name);
+  }
+
   /** One look at a time; what happens meanwhile is seen by the next. */
   #look(name: string): void {
     if (this.#isLooking) {
@@ -117,7 +127,7 @@ class Observer implements StreamHandler<LeaderRequest> {
     }
     this.#isLooking = true;
     this.#lookAgain = false;
-    firstOf(this.#client, name).then(
+    this.#first(name).then(
       ({ at, kv }) => {
         this.#isLooking = false;
         this.#tell(at, kv);

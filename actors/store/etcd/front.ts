@@ -4,12 +4,14 @@
  */
 import type { ActorSystem } from '../../runtime/index.js';
 import type { BackupDesk } from '../backup/index.js';
-import type { StoreClient } from '../client.js';
+import type { GuardedStoreClient } from '../caller-store.js';
 import { authService } from './auth-service.js';
+import { Callers } from './callers.js';
 import { clusterService } from './cluster-service.js';
 import { ClusterView, type EtcdMember } from './cluster-view.js';
 import { type EtcdDoor, type EtcdTls, openEtcdDoor } from './door.js';
 import { electionService } from './election-service.js';
+import { guarded } from './guard.js';
 import type { CallHost } from './http2-call.js';
 import { kvService } from './kv-service.js';
 import { type EtcdLimits, etcdLimits } from './limits.js';
@@ -24,9 +26,9 @@ import { watchService } from './watch-service.js';
 export interface EtcdFrontOptions {
   readonly system: ActorSystem;
   /** Nearest member first. */
-  readonly client: StoreClient;
+  readonly client: GuardedStoreClient;
   /** Of the member beside this front only. */
-  readonly local: StoreClient;
+  readonly local: GuardedStoreClient;
   /** Of that member. */
   readonly backups: BackupDesk;
   /** Name of that member. */
@@ -54,15 +56,16 @@ export async function openEtcdFront(options: EtcdFrontOptions): Promise<EtcdFron
   // Or the first answers would name a revision that is not the store's.
   await view.asked;
   const methods = new Map([
-    ...kvService({ client, local, view }),
+    ...kvService(view),
     ...watchService({ client, view, clock, limits }),
-    ...clusterService(view, client),
-    ...maintenanceService(local, client, view, options.backups),
-    ...leaseService(client, view),
+    ...clusterService(view),
+    ...maintenanceService(view, options.backups),
+    ...leaseService(view),
     ...lockService(client, view),
     ...electionService(client, view),
-    ...authService(view),
+    ...authService({ client, view, clock, limits }),
   ]);
+  const callers = new Callers({ client, local, clock, limits });
   const leaderStreams = new Set<StreamCall<never>>();
   const calls: CallHost = {
     clock,
@@ -71,6 +74,7 @@ export async function openEtcdFront(options: EtcdFrontOptions): Promise<EtcdFron
     requestTimeoutMs: limits.requestTimeoutMs,
     hasLeader: () => view.leaderlessForMs() < limits.leaderlessMaxMs,
     leaderStreams,
+    storesOf: (credentials) => callers.of(credentials),
     onError: (error, path) => {
       if (error.code === code.internal) system.note('etcd', 'call failed', { path, error: error.message });
     },
@@ -80,7 +84,7 @@ export async function openEtcdFront(options: EtcdFrontOptions): Promise<EtcdFron
     host: options.host,
     port: options.port,
     ...(options.tls && { tls: options.tls }),
-    methods,
+    methods: guarded(methods),
     calls,
     page: (path, query) => page(path, query, pages),
     limits,

@@ -4,6 +4,7 @@
  */
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import type { Clock, Timer } from '../../../transport/index.js';
+import type { CallerStores, Credentials } from './callers.js';
 import { framePrefixBytes, FrameReader, sealFrame } from './frames.js';
 import { etcdLimits } from './limits.js';
 import type { Method, StreamCall, StreamHandler, StreamMethod, UnaryMethod } from './method.js';
@@ -21,6 +22,7 @@ export interface CallHost {
   hasLeader(): boolean;
   /** Streams that require a leader, to be cut when there is none. */
   readonly leaderStreams: Set<StreamCall<never>>;
+  storesOf(credentials: Credentials): CallerStores | Promise<CallerStores>;
   onError(error: GrpcError, path: string): void;
 }
 
@@ -38,8 +40,9 @@ export function serveCall(
   path: string,
   method: Method | undefined,
   host: CallHost,
+  commonName: string | undefined,
 ): void {
-  const call = new Http2Call(stream, path, method, host);
+  const call = new Http2Call(stream, path, method, host, credentialsOf(headers, commonName));
   (stream as CallStream)[calls] = call;
   stream.on('data', onData);
   stream.on('end', onEnd);
@@ -71,6 +74,7 @@ class Http2Call implements StreamCall<object> {
   readonly #path: string;
   readonly #method: Method | undefined;
   readonly #host: CallHost;
+  readonly #credentials: Credentials;
   readonly #frames: FrameReader;
   /** Monotonic; Infinity without one. */
   #deadlineMs = Number.POSITIVE_INFINITY;
@@ -83,8 +87,15 @@ class Http2Call implements StreamCall<object> {
   #isOver = false;
   isGone = false;
 
-  constructor(stream: ServerHttp2Stream, path: string, method: Method | undefined, host: CallHost) {
+  constructor(
+    stream: ServerHttp2Stream,
+    path: string,
+    method: Method | undefined,
+    host: CallHost,
+    credentials: Credentials,
+  ) {
     this.#stream = stream;
+    this.#credentials = credentials;
     this.#path = path;
     this.#method = method;
     this.#host = host;
@@ -117,6 +128,10 @@ class Http2Call implements StreamCall<object> {
   timeoutMs(): number {
     const left = this.#deadlineMs - this.#host.clock.monotonicMs();
     return Math.max(1, Math.min(left, this.#host.requestTimeoutMs));
+  }
+
+  stores(): CallerStores | Promise<CallerStores> {
+    return this.#host.storesOf(this.#credentials);
   }
 
   onGone(listener: () => void): void {
@@ -260,6 +275,19 @@ class Http2Call implements StreamCall<object> {
     });
     return true;
   }
+}
+
+const noCredentials: Credentials = { token: undefined, commonName: undefined };
+
+/** etcd's names for a token. What comes through etcd's HTTP gateway has the gateway's certificate (CVE-2018-16886). */
+function credentialsOf(headers: IncomingHttpHeaders, commonName: string | undefined): Credentials {
+  const token = headers['token'] ?? headers['authorization'];
+  if (token === undefined && commonName === undefined) return noCredentials;
+  const isGateway = headers['grpcgateway-accept'] !== undefined;
+  return {
+    token: token === undefined ? undefined : String(token).replace(/^Bearer /, ''),
+    commonName: isGateway ? undefined : commonName,
+  };
 }
 
 const unitsMs: Readonly<Record<string, number>> = {

@@ -1,6 +1,5 @@
 /** etcd's KV service over the store client. Serializable reads are answered by the member beside this front. */
 import { type DeleteResult, type Op, type PutResult, revision } from 'raft-consensus';
-import type { StoreClient } from '../client.js';
 import type { ClusterView } from './cluster-view.js';
 import {
   CompactionRequest,
@@ -17,24 +16,19 @@ import {
 import { type Call, service, unary } from './method.js';
 import { deleteOp, putOp, rangeOp, rangeResponse, txnOp, txnResponse } from './txn-request.js';
 
-export interface KvServiceOptions {
-  readonly client: StoreClient;
-  readonly local: StoreClient;
-  readonly view: ClusterView;
-}
-
 const nothing: readonly never[] = [];
 
-export function kvService(options: KvServiceOptions) {
-  const { client, view } = options;
+export function kvService(view: ClusterView) {
   const write = async (op: Op, call: Call) => {
     const txn = { type: 'txn' as const, compare: nothing, success: [op], failure: nothing };
+    const { client } = await call.stores();
     const done = await client.txn(txn, { timeoutMs: call.timeoutMs() });
     return { header: view.header(done.revision), result: done.result.results[0] };
   };
   return service('etcdserverpb.KV', {
     Range: unary(RangeRequest, RangeResponse, async (request, call) => {
-      const near = request.serializable ? options.local : client;
+      const { client, local } = await call.stores();
+      const near = request.serializable ? local : client;
       const read = { timeoutMs: call.timeoutMs(), serializable: request.serializable };
       const done = await near.range(rangeOp(request), read);
       return { header: view.header(done.revision), ...rangeResponse(done.result) };
@@ -50,11 +44,14 @@ export function kvService(options: KvServiceOptions) {
       return { header, deleted, ...(prevKvs && { prevKvs }) };
     }),
     Txn: unary(TxnRequest, TxnResponse, async (request, call) => {
-      const done = await client.txn(txnOp(request), { timeoutMs: call.timeoutMs() });
+      const txn = txnOp(request);
+      const { client } = await call.stores();
+      const done = await client.txn(txn, { timeoutMs: call.timeoutMs() });
       return { header: view.header(done.revision), ...txnResponse(done.result, done.revision) };
     }),
     Compact: unary(CompactionRequest, CompactionResponse, async (request, call) => {
       const at = revision(Math.max(0, request.revision));
+      const { client } = await call.stores();
       return { header: view.header(await client.compact(at, { timeoutMs: call.timeoutMs() })) };
     }),
   });

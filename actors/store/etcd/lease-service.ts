@@ -1,6 +1,6 @@
 /** etcd's Lease service. TTLs are whole seconds here and milliseconds in the store. */
 import { KvError, leaseId } from 'raft-consensus';
-import { type StoreClient, StoreError } from '../client.js';
+import { StoreError } from '../client.js';
 import type { ClusterView } from './cluster-view.js';
 import { etcdLimits } from './limits.js';
 import { service, type StreamCall, type StreamHandler, streaming, unary } from './method.js';
@@ -17,12 +17,14 @@ import {
 } from './rpc-messages.js';
 import { errors, toGrpcError } from './status.js';
 
-export function leaseService(client: StoreClient, view: ClusterView) {
+export function leaseService(view: ClusterView) {
   const revoke = unary(LeaseRequest, HeaderOnly, async ({ id }, call) => {
+    const { client } = await call.stores();
     const at = await client.leaseRevoke(leaseId(id), { timeoutMs: call.timeoutMs() });
     return { header: view.header(at) };
   });
   const timeToLive = unary(LeaseTimeToLiveRequest, LeaseTimeToLiveResponse, async ({ id, keys }, call) => {
+    const { client } = await call.stores();
     try {
       const lease = await client.leaseTimeToLive(leaseId(id), { keys, timeoutMs: call.timeoutMs() });
       return {
@@ -38,6 +40,7 @@ export function leaseService(client: StoreClient, view: ClusterView) {
     }
   });
   const leases = unary(Empty, LeaseLeasesResponse, async (_request, call) => {
+    const { client } = await call.stores();
     const { revision: at, result } = await client.leases({ timeoutMs: call.timeoutMs() });
     return { header: view.header(at), leases: result.map((id) => ({ id })) };
   });
@@ -45,6 +48,7 @@ export function leaseService(client: StoreClient, view: ClusterView) {
     LeaseGrant: unary(LeaseGrantRequest, LeaseGrantResponse, async ({ ttl, id }, call) => {
       if (ttl > etcdLimits.leaseTtlMaxSeconds) throw errors.leaseTtlTooLarge();
       const seconds = Math.max(ttl, etcdLimits.leaseTtlMinSeconds);
+      const { client } = await call.stores();
       const timeoutMs = call.timeoutMs();
       const granted = await client.leaseGrant(seconds * 1000, { id: leaseId(id), timeoutMs });
       return { header: view.header(), id: granted, ttl: seconds };
@@ -52,25 +56,19 @@ export function leaseService(client: StoreClient, view: ClusterView) {
     LeaseRevoke: revoke,
     LeaseTimeToLive: timeToLive,
     LeaseLeases: leases,
-    LeaseKeepAlive: streaming(
-      LeaseRequest,
-      LeaseKeepAliveResponse,
-      (call) => new KeepAlive(call, client, view),
-    ),
+    LeaseKeepAlive: streaming(LeaseRequest, LeaseKeepAliveResponse, (call) => new KeepAlive(call, view)),
   });
 }
 
 /** Renewals of one stream are carried out side by side and answered as they are done. */
 class KeepAlive implements StreamHandler<{ readonly id: number }> {
   readonly #call: StreamCall<{ id: number; ttl: number }>;
-  readonly #client: StoreClient;
   readonly #view: ClusterView;
   #running = 0;
   #isFinished = false;
 
-  constructor(call: StreamCall<never>, client: StoreClient, view: ClusterView) {
+  constructor(call: StreamCall<never>, view: ClusterView) {
     this.#call = call;
-    this.#client = client;
     this.#view = view;
   }
 
@@ -99,7 +97,8 @@ class KeepAlive implements StreamHandler<{ readonly id: number }> {
   /** A lease that is not there has no time to live: that is an answer, not an error. */
   async #renewed(id: number) {
     try {
-      const { revision: at, ttlMs } = await this.#client.leaseKeepAlive(leaseId(id));
+      const { client } = await this.#call.stores();
+      const { revision: at, ttlMs } = await client.leaseKeepAlive(leaseId(id));
       return { ttl: Math.ceil(ttlMs / 1000), header: this.#view.header(at) };
     } catch (error) {
       if (!isNotFound(error)) throw error;

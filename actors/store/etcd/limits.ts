@@ -12,6 +12,12 @@ export const etcdLimits = {
   /** Compares, success operations and failure operations of one transaction (etcd's --max-txn-ops). */
   txnOpsMax: 128,
   messageDepthMax: 40,
+  /** etcd's --auth-token-ttl. */
+  tokenTtlMs: 300_000,
+  /** Tokens, and names of certificates, that a front need not verify again. */
+  callersRememberedMax: 10_000,
+  /** Checked or hashed side by side, 16 MiB each. */
+  passwordsAtOnceMax: 32,
   leaseTtlMaxSeconds: 9_000_000_000,
   /** One and a half election timeouts, in whole seconds: shorter leases would end with every election. */
   leaseTtlMinSeconds: 2,

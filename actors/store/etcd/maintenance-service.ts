@@ -1,6 +1,6 @@
 /** etcd's Maintenance service: of the member beside this front, but for alarms and leadership, which are the group's. */
 import { type Alarm, type AlarmType, revision } from 'raft-consensus';
-import type { StoreClient } from '../client.js';
+import type { CallerStore } from '../caller-store.js';
 import type { ClusterView } from './cluster-view.js';
 import type { BackupDesk } from '../backup/index.js';
 import { type Call, service, streaming, unary } from './method.js';
@@ -22,27 +22,25 @@ import { etcdVersion, storageVersion } from './version.js';
 
 const alarmTypes: readonly (AlarmType | undefined)[] = [undefined, 'NoSpace', 'Corrupt'];
 
-export function maintenanceService(
-  local: StoreClient,
-  client: StoreClient,
-  view: ClusterView,
-  backups: BackupDesk,
-) {
+export function maintenanceService(view: ClusterView, backups: BackupDesk) {
   return service('etcdserverpb.Maintenance', {
     Status: unary(Empty, StatusResponse, () => statusOf(view)),
     // Nothing is ever fragmented: space is used again as it becomes free.
     Defragment: unary(Empty, HeaderOnly, async () => ({ header: view.header() })),
     Hash: unary(Empty, HashResponse, async (_request, call) => {
+      const { local } = await call.stores();
       const { hash, hashRevision } = await local.hashKv(revision(0), { timeoutMs: call.timeoutMs() });
       return { header: view.header(hashRevision), hash };
     }),
     HashKV: unary(HashKvRequest, HashKvResponse, async (request, call) => {
       const wanted = revision(Math.max(0, request.revision));
+      const { local } = await call.stores();
       const found = await local.hashKv(wanted, { timeoutMs: call.timeoutMs() });
       const { hash, compactRevision, hashRevision } = found;
       return { header: view.header(), hash, compactRevision, hashRevision };
     }),
     Alarm: unary(AlarmRequest, AlarmResponse, async (request, call) => {
+      const { client } = await call.stores();
       const alarms = await alarmsAfter(client, view, request, call);
       return {
         header: view.header(),
@@ -57,6 +55,7 @@ export function maintenanceService(
       if (leader !== member) throw errors.notLeader();
       const target = view.named(targetId);
       if (!target) throw errors.badTransferee();
+      const { client } = await call.stores();
       await client.transfer(target.name, { timeoutMs: call.timeoutMs() });
       return { header: view.header() };
     }),
@@ -89,7 +88,7 @@ async function statusOf(view: ClusterView) {
 
 /** What there is, or what changed by the request. */
 async function alarmsAfter(
-  client: StoreClient,
+  client: CallerStore,
   view: ClusterView,
   { action, memberId, alarm }: { readonly action: number; readonly memberId: number; readonly alarm: number },
   call: Call,

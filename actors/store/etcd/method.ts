@@ -1,4 +1,5 @@
 /** What a service offers to a transport of gRPC: methods with the tables of their messages, and how calls of them are seen. */
+import type { CallerStores } from './callers.js';
 import type { Schema } from './message.js';
 import type { GrpcError } from './status.js';
 
@@ -9,6 +10,11 @@ export interface Call {
   /** Calls back once when nobody waits for the answer any more: cancelled, connection lost, deadline passed. */
   onGone(listener: () => void): void;
   readonly isGone: boolean;
+  /**
+   * The store on the behalf of whoever calls. Asked for anew by each message of a stream: a token ends while it runs.
+   * Rejects when the token is not one.
+   */
+  stores(): CallerStores | Promise<CallerStores>;
 }
 
 export interface UnaryMethod<Q extends object = object, R extends object = object> {

@@ -4,10 +4,14 @@
  * elsewhere under `create revision of my key = mine` cannot do so after he lost his turn.
  */
 import { type KeyValue, type LeaseId, leaseId, type Revision, revision } from 'raft-consensus';
+import type { CallerStore } from '../caller-store.js';
 import type { StoreClient } from '../client.js';
 import { etcdLimits } from './limits.js';
 import type { Call } from './method.js';
 import { code, errors, GrpcError } from './status.js';
+
+/** Whoever watches keys under a prefix has read them all first, on the behalf of the caller. */
+export type Watches = Pick<StoreClient, 'watch'>;
 
 interface Place {
   readonly key: string;
@@ -20,7 +24,8 @@ const noBytes = new Uint8Array(0);
 
 /** Enters and waits; whoever gives up or fails on the way leaves no key behind. Without a lease a session of 60 s is opened. */
 export async function takeTurn(
-  client: StoreClient,
+  client: CallerStore,
+  watches: Watches,
   name: string,
   lease: number,
   value: Uint8Array | undefined,
@@ -29,7 +34,7 @@ export async function takeTurn(
   const own = lease === 0 ? await client.leaseGrant(etcdLimits.sessionTtlMs) : lease;
   const place: Place = await enter(client, name, own, value);
   try {
-    return { place, at: await waitForTurn(client, name, place, call) };
+    return { place, at: await waitForTurn(client, watches, name, place, call) };
   } catch (error) {
     await leaveIfOwn(client, place.key, place.rev);
     throw error;
@@ -38,7 +43,7 @@ export async function takeTurn(
 
 /** Takes a place; the one that it has already when the lease stood in this queue before. */
 async function enter(
-  client: StoreClient,
+  client: CallerStore,
   name: string,
   lease: number,
   value: Uint8Array = noBytes,
@@ -59,12 +64,18 @@ async function enter(
 }
 
 /** Resolves when nobody is before it any more; the revision is that of the proof. Rejects when its key is gone. */
-async function waitForTurn(client: StoreClient, name: string, place: Place, call: Call): Promise<Revision> {
+async function waitForTurn(
+  client: CallerStore,
+  watches: Watches,
+  name: string,
+  place: Place,
+  call: Call,
+): Promise<Revision> {
   for (;;) {
     if (call.isGone) throw errors.canceled();
     const before = await lastBefore(client, name, place.rev);
     if (!before.kv) break;
-    await gone(client, before.kv.key, before.at, call);
+    await gone(watches, before.kv.key, before.at, call);
   }
   // The lease may have ended while others were waited for (etcd-io/etcd #11456).
   const { revision: at, result } = await client.range({ type: 'range', key: place.key });
@@ -74,13 +85,13 @@ async function waitForTurn(client: StoreClient, name: string, place: Place, call
   return at;
 }
 
-export async function leave(client: StoreClient, key: string): Promise<Revision> {
+export async function leave(client: CallerStore, key: string): Promise<Revision> {
   const success = [{ type: 'delete' as const, key }];
   return (await client.txn({ type: 'txn', compare: [], success, failure: [] })).revision;
 }
 
 /** Deletes a key unless it is somebody else's by now. */
-export async function leaveIfOwn(client: StoreClient, key: string, rev: number): Promise<Revision> {
+export async function leaveIfOwn(client: CallerStore, key: string, rev: number): Promise<Revision> {
   const { revision: at } = await client.txn({
     type: 'txn',
     compare: [{ key, target: 'create', result: '=', operand: rev }],
@@ -92,7 +103,7 @@ export async function leaveIfOwn(client: StoreClient, key: string, rev: number):
 
 /** The first under the prefix: who holds the lock, who leads. */
 export async function firstOf(
-  client: StoreClient,
+  client: CallerStore,
   name: string,
 ): Promise<{ readonly at: Revision; readonly kv: KeyValue | undefined }> {
   const { revision: at, result } = await client.range({
@@ -113,7 +124,7 @@ export function endOfPrefix(prefix: string): string {
   return prefix.slice(0, length - 1) + String.fromCharCode(prefix.charCodeAt(length - 1) + 1);
 }
 
-async function lastBefore(client: StoreClient, name: string, rev: Revision) {
+async function lastBefore(client: CallerStore, name: string, rev: Revision) {
   const { revision: at, result } = await client.range({
     type: 'range',
     key: `${name}/`,
@@ -126,9 +137,9 @@ async function lastBefore(client: StoreClient, name: string, rev: Revision) {
 }
 
 /** Resolves when the key was deleted after `at`. */
-function gone(client: StoreClient, key: string, at: Revision, call: Call): Promise<void> {
+function gone(watches: Watches, key: string, at: Revision, call: Call): Promise<void> {
   return new Promise((resolve) => {
-    const watch = client.watch(
+    const watch = watches.watch(
       { key, startRevision: revision(at + 1), noPut: true },
       {
         onBatch: ({ events }) => {

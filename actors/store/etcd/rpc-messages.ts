@@ -3,7 +3,6 @@ import { header, KeyValue } from './kv-messages.js';
 import {
   bool,
   bytes,
-  chosen,
   embedded,
   enumeration,
   int64,
@@ -164,11 +163,4 @@ export const ResignRequest = message('ResignRequest', { leader: embedded(1, () =
 export const ProclaimRequest = message('ProclaimRequest', {
   leader: embedded(1, () => LeaderKey),
   value: bytes(2),
-});
-
-// Auth.
-export const AuthStatusResponse = message('AuthStatusResponse', {
-  header: header(),
-  enabled: chosen(bool(2)),
-  authRevision: uint64(3),
 });

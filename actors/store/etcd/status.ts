@@ -10,6 +10,7 @@ export const code = {
   invalidArgument: 3,
   deadlineExceeded: 4,
   notFound: 5,
+  permissionDenied: 7,
   resourceExhausted: 8,
   failedPrecondition: 9,
   outOfRange: 11,
@@ -17,7 +18,14 @@ export const code = {
   internal: 13,
   unavailable: 14,
   dataLoss: 15,
+  unauthenticated: 16,
 } as const;
+
+/** As Go's gRPC prints it: `PermissionDenied`. */
+export function codeName(of: GrpcCode): string {
+  const name = Object.entries(code).find(([, value]) => value === of)?.[0] ?? 'unknown';
+  return name[0]!.toUpperCase() + name.slice(1);
+}
 
 export type GrpcCode = (typeof code)[keyof typeof code];
 
@@ -54,6 +62,10 @@ export const errors = {
   memberNotFound: make(code.notFound, 'etcdserver: member not found'),
   canceled: make(code.canceled, 'etcdserver: request canceled'),
   deadlineExceeded: make(code.deadlineExceeded, 'etcdserver: context deadline exceeded'),
+  authFailed: make(code.invalidArgument, 'etcdserver: authentication failed, invalid user ID or password'),
+  permissionNotGiven: make(code.invalidArgument, 'etcdserver: permission not given'),
+  invalidAuthMgmt: make(code.invalidArgument, 'etcdserver: invalid auth management'),
+  invalidAuthToken: make(code.unauthenticated, 'etcdserver: invalid auth token'),
   authNotEnabled: make(code.failedPrecondition, 'etcdserver: authentication is not enabled'),
 } as const;
 
@@ -65,6 +77,16 @@ const ofKvError: Readonly<Record<string, GrpcCode>> = {
   LeaseTtlTooLarge: code.outOfRange,
   NoSpace: code.resourceExhausted,
   Corrupt: code.dataLoss,
+  RootUserNotExist: code.failedPrecondition,
+  RootRoleNotExist: code.failedPrecondition,
+  UserAlreadyExist: code.failedPrecondition,
+  UserNotFound: code.failedPrecondition,
+  RoleAlreadyExist: code.failedPrecondition,
+  RoleNotFound: code.failedPrecondition,
+  RoleNotGranted: code.failedPrecondition,
+  PermissionNotGranted: code.failedPrecondition,
+  PermissionDenied: code.permissionDenied,
+  InvalidAuthToken: code.unauthenticated,
 };
 
 /** The KvError's texts are etcd's already. */

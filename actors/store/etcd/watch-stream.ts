@@ -7,7 +7,7 @@ import { type Revision, revision, type WatchBatch, type WatchEvent } from 'raft-
 import type { StoreWatch } from '../client.js';
 import type { StreamCall, StreamHandler } from './method.js';
 import type { Event, WatchCreateRequest, WatchRequest, WatchResponse } from './rpc-messages.js';
-import { toGrpcError } from './status.js';
+import { code, codeName, toGrpcError } from './status.js';
 import type { WatchServiceOptions } from './watch-service.js';
 
 const noPut = 0;
@@ -85,10 +85,12 @@ export class WatchStream implements StreamHandler<WatchRequest> {
 
   async #create(request: WatchCreateRequest): Promise<void> {
     const { view, clock, limits } = this.#options;
-    const { revision: now } = await view.status();
+    const { revision: now, authEnabled } = await view.status();
+    const key = request.key === '' ? '\0' : request.key;
+    const denied = authEnabled ? await this.#denial({ key, rangeEnd: request.rangeEnd }) : undefined;
     if (this.#isClosed) return;
     const header = view.header(now);
-    const refusal = this.#refusal(request, limits.watchersPerStreamMax);
+    const refusal = denied ?? this.#refusal(request, limits.watchersPerStreamMax);
     if (refusal !== undefined) {
       const refused = { header, watchId: invalidId, created: true, canceled: true, cancelReason: refusal };
       this.#call.send(refused);
@@ -96,7 +98,7 @@ export class WatchStream implements StreamHandler<WatchRequest> {
     }
     const watcher: Watcher = {
       id: request.watchId === 0 ? this.#freeId() : request.watchId,
-      key: request.key === '' ? '\0' : request.key,
+      key,
       rangeEnd: request.rangeEnd,
       request,
       startRevision: request.startRevision === 0 ? revision(now + 1) : revision(request.startRevision),
@@ -107,6 +109,26 @@ export class WatchStream implements StreamHandler<WatchRequest> {
     this.#watchers.set(watcher.id, watcher);
     this.#call.send({ header, watchId: watcher.id, created: true });
     if (!this.#isPaused) this.#open(watcher);
+  }
+
+  /**
+   * Why the caller may not read all that he wants to watch; in etcd's words. Asked once, and of the keys that will be
+   * watched, "from this key on" too (GHSA-xg4h-6gfc-h4m8).
+   */
+  async #denial(range: { readonly key: string; readonly rangeEnd: string }): Promise<string | undefined> {
+    try {
+      const { client } = await this.#call.stores();
+      await client.authorize({ type: 'read', range }, { timeoutMs: this.#call.timeoutMs() });
+      return undefined;
+    } catch (error) {
+      const failure = toGrpcError(error);
+      const isDenial =
+        failure.code === code.permissionDenied ||
+        failure.code === code.unauthenticated ||
+        failure.code === code.invalidArgument;
+      if (!isDenial) throw error;
+      return `rpc error: code = ${codeName(failure.code)} desc = ${failure.message}`;
+    }
   }
 
   /** etcd's words for why a watcher is not made. */

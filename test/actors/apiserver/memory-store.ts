@@ -216,6 +216,7 @@ export class MemoryStore implements StoreClient {
       dbSizeInUseBytes: this.#kv.sizeBytes,
       quotaBytes: Number.MAX_SAFE_INTEGER,
       alarms: this.#kv.alarms(),
+      authEnabled: false,
       errors: [],
     });
   }

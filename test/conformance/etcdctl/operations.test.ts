@@ -141,12 +141,10 @@ describe('etcdctl against the store alone: leases, locks, members, maintenance',
     });
   });
 
-  it('alarm list, alarm disarm, defrag, auth', async () => {
+  it('alarm list, alarm disarm, defrag', async () => {
     assert.equal(await etcdctl('alarm', 'list'), '');
     assert.equal(await etcdctl('alarm', 'disarm'), '');
     assert.equal((await etcdctl('defrag')).match(/Finished defragmenting etcd member/g)?.length, 3);
-    const enable = await store.tryEtcdctl(['user', 'add', 'root:x']);
-    assert.match(enable.stderr, /users and roles are not supported/);
   });
 
   it('data and ids survive a stop by Ctrl-C and a start', async () => {

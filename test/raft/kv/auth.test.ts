@@ -350,6 +350,10 @@ describe('rights', () => {
     driver.change({ type: 'user-delete', user: 'alice' });
     driver.change({ type: 'user-add', user: 'alice', passwordHash: 'other' });
     assert.equal(driver.store.auth.deniesUser(alice)?.code, 'InvalidAuthToken');
+    const before = driver.token('root');
+    driver.change({ type: 'disable' });
+    driver.change({ type: 'enable', tokenKey });
+    assert.equal(driver.change({ type: 'role-delete', role: 'last' }, before), 'InvalidAuthToken');
   });
 
   it('commands of every caller and every change come back from their bytes', () => {
