@@ -16,6 +16,7 @@ const FIELDS: { readonly [type in Letter['type']]: { readonly [field: string]: K
   'append-rejected': { index: 'count', hintIndex: 'count', hintTerm: 'count' },
   heartbeat: { commit: 'count', readRound: 'count' },
   'heartbeat-reply': { readRound: 'count' },
+  commit: { commit: 'count' },
   'snapshot-piece': {
     meta: 'meta',
     offset: 'count',

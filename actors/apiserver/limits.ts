@@ -27,8 +27,8 @@ export const limits = {
   /** Above this the sink is given nothing more until it drains. */
   watcherBufferedBytesMax: 4 * 1024 * 1024,
   watcherDrainPollMs: 20,
-  /** Below the silence after which our own clients give a watch up for lost (clientLimits.watchIdleMs). */
-  bookmarkIntervalMs: 20_000,
+  /** About once a minute, as kube-apiserver does. Signs of life are the stream's own (`streamSignMs`). */
+  bookmarkIntervalMs: 60_000,
   /** A last bookmark goes out this long before a watch reaches its timeout. */
   bookmarkBeforeEndMs: 2_000,
   watchTimeoutMinSeconds: 1_800,
@@ -64,6 +64,7 @@ export const limits = {
   streamStallMs: 120_000,
   /** So long after its last chunk a stream tells its client how many there were, and again every `streamSignMs`. */
   streamTailCheckMs: 2_000,
+  /** Well below the silence after which clients on other nodes give a watch up (clientLimits.watchIdleMs). */
   streamSignMs: 10_000,
   /** Chunks kept for a consumer without credit. */
   streamQueueChunksMax: 20_000,

@@ -99,7 +99,7 @@ class WatchStream {
 
   #head(reply: Extract<ApiReply, { type: 'ApiResponseHead' }>): void {
     if (this.#state !== 'opening') return;
-    const { what, limits } = this.#options;
+    const { what } = this.#options;
     if (reply.status < 200 || reply.status > 299) {
       this.#end(false);
       return this.#refused(errorOf(reply.status, reply.body, what));
@@ -109,7 +109,7 @@ class WatchStream {
       return this.#refused(new ApiError(reply.status, 'InternalError', `${what}: no stream came`, true));
     }
     this.#state = 'open';
-    this.#watchdog(limits.watchIdleMs, 'silent for too long');
+    this.#expectSigns();
     this.#opened();
   }
 
@@ -120,7 +120,7 @@ class WatchStream {
       return this.#lost(`chunk ${this.#nextSeq} is missing before ${seq}`);
     }
     this.#nextSeq = seq + 1;
-    this.#watchdog(this.#options.limits.watchIdleMs, 'silent for too long');
+    this.#expectSigns();
     let lines: unknown[];
     try {
       lines = this.#lines.push(bytes);
@@ -146,6 +146,13 @@ class WatchStream {
     if (this.#state === 'closed' || (this.#nextSeq - this.#told) * 4 < limits.watchCreditChunks) return;
     this.#told = this.#nextSeq;
     system.tell(server, { type: 'ApiCredit', requestId: this.#requestId, chunks: this.#told });
+  }
+
+  /** An apiserver of the same node gives none: nothing in between can fail, and its death is told. */
+  #expectSigns(): void {
+    const { system, server, limits } = this.#options;
+    if (server.node === system.node) this.#timer?.cancel();
+    else this.#watchdog(limits.watchIdleMs, 'silent for too long');
   }
 
   #watchdog(delayMs: number, why: string): void {

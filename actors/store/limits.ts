@@ -26,7 +26,7 @@ export const storeLimits = {
   /** The replicated clock lags behind the leader's by no more while there are leases. */
   clockRecordIntervalMs: 10_000,
   /** How often the leader compares the state of the members with its own. */
-  hashCheckIntervalMs: 5_000,
+  hashCheckIntervalMs: 30_000,
   /** Of `dbSizeBytes`: beyond it the alarm NoSpace is raised (etcd --quota-backend-bytes). */
   quotaBytes: 2 * 1024 * 1024 * 1024,
   /** History kept for watches and reads of old revisions. */

@@ -30,6 +30,7 @@ const letterTypes: Readonly<Record<Letter['type'], RaftLetter['type']>> = {
   'append-rejected': 'RaftAppendRejected',
   heartbeat: 'RaftHeartbeat',
   'heartbeat-reply': 'RaftHeartbeatReply',
+  commit: 'RaftCommit',
   'snapshot-piece': 'RaftSnapshotPiece',
   'snapshot-piece-accepted': 'RaftSnapshotPieceAccepted',
   'read-index': 'RaftReadIndex',

@@ -23,6 +23,7 @@ import { logIndex, term as asTerm } from './types.js';
 import type { MemoryLog } from './log.js';
 import type {
   AppendRequest,
+  CommitNotice,
   Heartbeat,
   Message,
   ReadIndexRequest,
@@ -47,6 +48,9 @@ import type {
 type Campaign = 'pre-vote' | 'timeout' | 'transfer';
 
 const NO_DATA = new Uint8Array(0);
+
+/** Who sends one of these leads its term. */
+const leaderLetters: ReadonlySet<Message['type']> = new Set(['append', 'heartbeat', 'commit', 'snapshot']);
 
 export class RaftCore implements LeaderContext {
   readonly id: MemberId;
@@ -283,6 +287,8 @@ export class RaftCore implements LeaderContext {
         return this.#onAppend(message);
       case 'heartbeat':
         return this.#onHeartbeat(message);
+      case 'commit':
+        return this.#onCommitNotice(message);
       case 'snapshot':
         return this.#onSnapshot(message);
       case 'append-accepted':
@@ -404,9 +410,7 @@ export class RaftCore implements LeaderContext {
     }
     // A granted pre-vote carries the term that we have not entered yet.
     if (message.type === 'pre-vote-reply' && message.granted) return true;
-    const fromLeader =
-      message.type === 'append' || message.type === 'heartbeat' || message.type === 'snapshot';
-    this.#becomeFollower(message.term, fromLeader ? message.from : null);
+    this.#becomeFollower(message.term, leaderLetters.has(message.type) ? message.from : null);
     return true;
   }
 
@@ -415,6 +419,7 @@ export class RaftCore implements LeaderContext {
     switch (message.type) {
       case 'append':
       case 'heartbeat':
+      case 'commit':
       case 'snapshot':
         // Voters that ignore votes inside a lease would leave this leader, and us, stuck for ever.
         this.send({ type: 'heartbeat-reply', ...this.#to(message.from), readRound: 0 });
@@ -647,6 +652,11 @@ export class RaftCore implements LeaderContext {
     this.#followLeader(message.from);
     this.commitTo(logIndex(Math.min(message.commit, this.log.lastIndex)));
     this.send({ type: 'heartbeat-reply', ...this.#to(message.from), readRound: message.readRound });
+  }
+
+  #onCommitNotice(message: CommitNotice): void {
+    this.#followLeader(message.from);
+    this.commitTo(logIndex(Math.min(message.commit, this.log.lastIndex)));
   }
 
   #onSnapshot(message: SnapshotMessage): void {

@@ -53,7 +53,7 @@ export class Leader {
     for (const [id, peer] of this.peers) {
       if (members.includes(id)) continue;
       // It shall know that it was let go, or it would campaign, in vain, for ever.
-      this.#sendHeartbeat(id, peer, 0);
+      this.#sayGoodbye(id, peer);
       this.peers.delete(id);
     }
     for (const id of members) {
@@ -63,6 +63,15 @@ export class Leader {
       if (peer !== null) peer.active = true;
     }
     if (this.transferTo !== null && !configuration.voters.includes(this.transferTo)) this.transferTo = null;
+  }
+
+  /** How far commits have come, though not all that is on its way there is acknowledged. */
+  #sayGoodbye(to: MemberId, peer: Progress): void {
+    const prevIndex = logIndex(peer.next - 1);
+    const prevTerm = this.#context.log.term(prevIndex);
+    if (peer.state !== 'replicate' || prevTerm === null) return this.#sendHeartbeat(to, peer, 0);
+    const { commit } = this.#context;
+    this.#send({ type: 'append', ...this.#to(to), prevIndex, prevTerm, entries: [], commit });
   }
 
   #meet(id: MemberId): Progress | null {
@@ -219,6 +228,7 @@ export class Leader {
     while (peer.canAppend()) {
       const idle = peer.next > log.lastIndex;
       const lagging = peer.nudged && peer.match < log.lastIndex;
+      if (idle && !lagging && peer.state === 'replicate') return this.#tellCommit(to, peer);
       if (idle && !lagging && peer.commitSent >= commit) return;
       peer.nudged = false;
       const prevIndex = logIndex(peer.next - 1);
@@ -231,6 +241,14 @@ export class Leader {
       for (const entry of entries) bytes += entryBytes(entry);
       peer.sent(prevIndex + entries.length, bytes);
     }
+  }
+
+  /** What the peer has not acknowledged yet it hears of when it has, so that each entry costs one notice at most. */
+  #tellCommit(to: MemberId, peer: Progress): void {
+    const commit = logIndex(Math.min(peer.match, this.#context.commit));
+    if (commit <= peer.commitSent) return;
+    peer.commitSent = commit;
+    this.#send({ type: 'commit', ...this.#to(to), commit });
   }
 
   #sendSnapshot(to: MemberId, peer: Progress): void {

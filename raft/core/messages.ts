@@ -67,6 +67,16 @@ export interface HeartbeatReply extends Letter {
 }
 
 /**
+ * To a peer that has everything, when there is no more to tell it than how far commits have come. Nobody answers:
+ * if it gets lost, the next heartbeat says the same.
+ */
+export interface CommitNotice extends Letter {
+  readonly type: 'commit';
+  /** Never beyond what the receiver is known to have. */
+  readonly commit: LogIndex;
+}
+
+/**
  * From a core: a snapshot is to be sent. To a core: one has arrived. `data` is the host's; `Raft` leaves it empty
  * and moves the content beside the core, in pieces (snapshot-pieces.ts).
  */
@@ -106,6 +116,7 @@ export type Message =
   | AppendRejected
   | Heartbeat
   | HeartbeatReply
+  | CommitNotice
   | SnapshotMessage
   | ReadIndexRequest
   | ReadIndexReply

@@ -282,6 +282,8 @@ function showDetails(message: Message): string {
       return ` at ${message.index}, try ${message.hintIndex}/${message.hintTerm}`;
     case 'heartbeat':
       return ` commit ${message.commit}${message.readRound > 0 ? ` read round ${message.readRound}` : ''}`;
+    case 'commit':
+      return ` ${message.commit}`;
     case 'heartbeat-reply':
       return message.readRound > 0 ? ` read round ${message.readRound}` : '';
     case 'snapshot':
