@@ -157,10 +157,12 @@ export class MachineProcess {
 
 /**
  * Small heaps: a machine of ours fits in far less than V8 would take for itself. Bytecode stays: an idle machine calls each
- * function so seldom that V8 would throw it away and compile it again for ever. `KABUKI_NODE_FLAGS` adds options, for
+ * function so seldom that V8 would throw it away and compile it again for ever, and so seldom that much of it would stay in
+ * the interpreter: it is compiled at once instead, without optimisation. `KABUKI_NODE_FLAGS` adds options, for
  * example `--cpu-prof --cpu-prof-dir=DIR` to see where a machine spends its time.
  */
 function nodeFlags(): string[] {
   const more = (process.env['KABUKI_NODE_FLAGS'] ?? '').split(' ').filter((flag) => flag !== '');
-  return ['--max-semi-space-size=4', '--no-flush-bytecode', '--enable-source-maps', '--no-warnings', ...more];
+  const compiled = ['--no-flush-bytecode', '--always-sparkplug'];
+  return ['--max-semi-space-size=4', ...compiled, '--enable-source-maps', '--no-warnings', ...more];
 }
