@@ -18,6 +18,16 @@ export interface MachineSpec {
   readonly podCidr: string;
   /** Of members of a store that runs alone: `host:port` of the etcd API. */
   readonly etcdListen?: string;
+  /** What etcd's clients are to call it, if not by its name. */
+  readonly title?: string;
+}
+
+/** A member of a store in another folder, perhaps on another machine. */
+export interface JoinedMember {
+  readonly name: string;
+  /** `tcp://host:port` or `http://host:port` of its link. */
+  readonly url: string;
+  readonly publicKey: string;
 }
 
 /** What `kabuki store run` was told. */
@@ -33,6 +43,8 @@ export interface StoreAlone {
     readonly clientCertAuth?: boolean;
   };
   readonly progressNotifyIntervalMs?: number;
+  /** Whom a member that joined a running store met then; who belongs now stands in the group's configuration. */
+  readonly joined?: readonly JoinedMember[];
 }
 
 /** A store that is not ours: an etcd cluster. */
@@ -69,6 +81,14 @@ export function masters(spec: ClusterSpec): readonly MachineSpec[] {
 /** Machines with a member of the built-in store. */
 export function storeMachines(spec: ClusterSpec): readonly MachineSpec[] {
   return spec.externalStore ? [] : masters(spec);
+}
+
+/** All masters, this machine first: what is near is asked first, and load spreads. */
+export function ownFirst(spec: ClusterSpec, machine: MachineSpec): MachineSpec[] {
+  const all = masters(spec);
+  const own = Math.max(0, all.indexOf(machine));
+  const start = machine.role === 'master' ? own : spec.machines.indexOf(machine) % all.length;
+  return [...all.slice(start), ...all.slice(0, start)];
 }
 
 export function machineNamed(spec: ClusterSpec, name: string): MachineSpec {

@@ -6,11 +6,12 @@ import { electionClientLimits, leaderElection } from '../actors/leadership/index
 import { builtinRegistry } from '../actors/objects/index.js';
 import { actorRef, type SupervisorSpec } from '../actors/runtime/index.js';
 import { schedulerSpec } from '../actors/scheduler/index.js';
-import { type ApiStore, createStoreClient, type StoreMessage } from '../actors/store/index.js';
+import { type ApiStore, createStoreClient } from '../actors/store/index.js';
 import { type NodeId, nodeId } from '../transport/index.js';
-import { storeNode, mainNode } from './cluster-spec.js';
+import { mainNode } from './cluster-spec.js';
 import { identifyComponent } from './identity.js';
-import { clientFor, type MachineParts, ownFirst } from './machine.js';
+import { clientFor, type MachineParts } from './machine.js';
+import { askedMembers } from './store-peers.js';
 import { versionInfo } from './version.js';
 
 export function startControlPlane(parts: MachineParts): ApiServer {
@@ -41,11 +42,7 @@ function startApiServer(parts: MachineParts): ApiServer {
 }
 
 function builtInStore({ spec, machine, system }: MachineParts): ApiStore {
-  const members = ownFirst(spec, machine).map((master) => ({
-    name: master.name,
-    ref: actorRef<StoreMessage>(storeNode(master), '/store'),
-  }));
-  return createStoreClient({ system, members });
+  return createStoreClient({ system, members: askedMembers(spec, machine) });
 }
 
 /** Scheduler and controllers run on every master and are active on one (DESIGN rule 10). */

@@ -59,6 +59,15 @@ export class DataDir {
     return dir;
   }
 
+  /** Its member of the store was removed from the group: it is not started again. */
+  markRemoved(machine: string): void {
+    writeFileSync(join(this.machineDir(machine), 'removed'), '', { mode: 0o600 });
+  }
+
+  isRemoved(machine: string): boolean {
+    return existsSync(this.#file('machines', machine, 'removed'));
+  }
+
   /** Static pods: the kubelet of the machine runs every manifest that lies here. */
   manifestDir(machine: string): string {
     const dir = join(this.machineDir(machine), 'manifests');

@@ -35,6 +35,14 @@ export interface Launcher {
   stop(): Promise<void>;
 }
 
+/** What a cluster shows to the outside besides its machines. */
+export interface Face {
+  readonly front: string;
+  readonly kubeconfig: string;
+  readonly backends: () => LauncherStatus['backends'];
+  close(): Promise<void>;
+}
+
 /** Resolves when all machines run, or as soon as `interrupted` does: then it is to be stopped. */
 export async function launch(
   dir: DataDir,
@@ -42,18 +50,32 @@ export async function launch(
   report: (line: string) => void,
   interrupted: Promise<void>,
 ): Promise<Launcher> {
-  const machines = spec.machines.map((machine) => new MachineProcess(machine.name, dir));
   const balancer = await startFront(dir, spec);
-  for (const machine of machines) {
-    machine.onUnexpectedExit = (how) => report(`${machine.name} ended unexpectedly ${how}`);
-  }
-  let requestStop: () => void = () => {};
-  const stopRequested = new Promise<void>((resolve) => (requestStop = resolve));
-
-  const status = (): LauncherStatus => ({
-    cluster: spec.name,
+  const face: Face = {
     front: `https://127.0.0.1:${spec.frontPort}`,
     kubeconfig: dir.kubeconfigPath,
+    backends: () => balancer.backends,
+    close: () => balancer.close(),
+  };
+  return launchMachines(dir, spec, face, report, interrupted);
+}
+
+/** The machines of a cluster of any kind, behind its face. */
+export async function launchMachines(
+  dir: DataDir,
+  spec: ClusterSpec,
+  face: Face,
+  report: (line: string) => void,
+  interrupted: Promise<void>,
+): Promise<Launcher> {
+  const machines = spec.machines.map((machine) => new MachineProcess(machine.name, dir));
+  for (const machine of machines) machine.onUnexpectedExit = report;
+  let requestStop: () => void = () => {};
+  const stopRequested = new Promise<void>((resolve) => (requestStop = resolve));
+  const status = (): LauncherStatus => ({
+    cluster: spec.name,
+    front: face.front,
+    kubeconfig: face.kubeconfig,
     pid: process.pid,
     machines: machines.map(({ name, state, pid, failure }) => ({
       name,
@@ -62,22 +84,19 @@ export async function launch(
       ...(pid !== undefined && state !== 'exited' && { pid }),
       ...(failure !== undefined && { failure }),
     })),
-    backends: balancer.backends,
+    backends: face.backends(),
   });
-
   let control: ControlServer | undefined;
   const stop = async () => {
     await Promise.all(machines.map((machine) => machine.stop()));
-    await balancer.close();
+    await face.close();
     await control?.close();
     // All who had a socket in it have ended.
     rmSync(dir.runDir(), { recursive: true, force: true });
   };
   try {
-    control = new ControlServer(
-      dir.socketPath('launcher'),
-      controlHandlers(spec, machines, status, requestStop),
-    );
+    const handlers = controlHandlers(spec, machines, status, requestStop);
+    control = new ControlServer(dir.socketPath('launcher'), handlers);
     await control.start();
     writeFileSync(`${dir.path}/launcher.pid`, `${process.pid}\n`, { mode: 0o600 });
     const starting = Promise.all(machines.map((machine) => machine.start()));
@@ -91,7 +110,7 @@ export async function launch(
   return { status, stopRequested, stop };
 }
 
-export function controlHandlers(
+function controlHandlers(
   spec: ClusterSpec,
   machines: readonly MachineProcess[],
   status: () => LauncherStatus,

@@ -11,7 +11,11 @@ import { endLeftMachine, rememberMachine } from './left-machine.js';
 export type MachineState = 'starting' | 'running' | 'paused' | 'exited';
 
 /** What a machine tells its launcher: that its components run, and in its last moment why it ends. */
-export type MachineMessage = { readonly ready: true } | { readonly failed: string };
+export type MachineMessage =
+  | { readonly ready: true }
+  | { readonly failed: string }
+  /** It ends in good order, and nobody told it to. */
+  | { readonly left: string };
 
 /** For harnesses that run machines elsewhere, or with something loaded before them. */
 export interface MachineProcessOptions {
@@ -31,7 +35,8 @@ export class MachineProcess {
   #state: MachineState = 'exited';
   #exit: Promise<void> = Promise.resolve();
   /** Called when the process ends without having been told to. */
-  onUnexpectedExit: (how: string) => void = () => {};
+  onUnexpectedExit: (what: string) => void = () => {};
+  #left: string | undefined;
   #failure: string | undefined;
 
   constructor(name: string, dir: DataDir, options: MachineProcessOptions = {}) {
@@ -58,6 +63,7 @@ export class MachineProcess {
     if (this.#state !== 'exited') return;
     this.#state = 'starting';
     this.#failure = undefined;
+    this.#left = undefined;
     try {
       await endLeftMachine(this.#dir, this.name);
     } catch (error) {
@@ -91,6 +97,10 @@ export class MachineProcess {
           this.#failure = message.failed;
           return;
         }
+        if ('left' in message) {
+          this.#left = message.left;
+          return;
+        }
         isReady = true;
         if (this.#state === 'starting') this.#state = 'running';
         resolve();
@@ -108,7 +118,7 @@ export class MachineProcess {
           const how = `(${signal ?? code}): ${this.#failure ?? 'it did not say why'}`;
           const what = `${how}; see ${this.#dir.logPath(this.name)}`;
           if (!isReady) reject(new Error(`${this.name} ended while starting ${what}`));
-          else if (!expected) this.onUnexpectedExit(what);
+          else if (!expected) this.onUnexpectedExit(this.#left ?? `${this.name} ended unexpectedly ${what}`);
         };
         if (child.connected) child.once('disconnect', told);
         else told();

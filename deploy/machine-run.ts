@@ -28,9 +28,10 @@ export async function runMachine({ dir, spec, machine, store: starting, fail }: 
   const { name } = machine;
   const master = machine.role === 'master' ? await loadMaster() : undefined;
   const member = await starting;
-  const system = createNodeSystem(dir, spec, machine, mainNode(machine));
+  const { system, follow } = createNodeSystem(dir, spec, machine, mainNode(machine));
   await system.started;
   void system.whenFailed.then(fail);
+  member?.onMembers(follow);
   const tokens = await master?.tokenSigner(dir);
   const external = master && spec.externalStore && (await openStore(spec, machine, system));
   const parts: MachineParts = {

@@ -24,7 +24,7 @@ import { proxySpec, type ServiceProxy } from '../actors/proxy/index.js';
 import { actorRef, type ActorSystem } from '../actors/runtime/index.js';
 import type { ApiStore } from '../actors/store/index.js';
 import type { NodeId } from '../transport/index.js';
-import { type ClusterSpec, type MachineSpec, mainNode, masters, nodeAddress } from './cluster-spec.js';
+import { type ClusterSpec, type MachineSpec, mainNode, nodeAddress, ownFirst } from './cluster-spec.js';
 
 export interface MachineParts {
   readonly spec: ClusterSpec;
@@ -112,12 +112,4 @@ export function clientFor(
     actorRef<ApiServerMessage>(mainNode(master), '/apiserver'),
   );
   return createApiClient({ system, apiservers, userAgent: component, ...(limits && { limits }) });
-}
-
-/** All masters, this machine first: what is near is asked first, and load spreads. */
-export function ownFirst(spec: ClusterSpec, machine: MachineSpec): MachineSpec[] {
-  const all = masters(spec);
-  const own = Math.max(0, all.indexOf(machine));
-  const start = machine.role === 'master' ? own : spec.machines.indexOf(machine) % all.length;
-  return [...all.slice(start), ...all.slice(0, start)];
 }

@@ -18,16 +18,25 @@ import {
   silentJournal,
   ZmqLink,
 } from '../transport/index.js';
-import { type ClusterSpec, type MachineSpec, mainNode, storeMachines, storeNode } from './cluster-spec.js';
+import type { StoreMemberInfo } from '../actors/store/index.js';
+import type { ClusterSpec, MachineSpec } from './cluster-spec.js';
 import type { DataDir } from './data-dir.js';
+import { PeerBook } from './peer-book.js';
+
+export interface NodeSystem {
+  readonly system: RunningActorSystem;
+  /** The store's members are these now: the link knows where they are and who they are. */
+  follow(members: readonly StoreMemberInfo[]): void;
+}
 
 export function createNodeSystem(
   dir: DataDir,
   spec: ClusterSpec,
   machine: MachineSpec,
   node: NodeId,
-): RunningActorSystem {
-  const addresses = addressBook(spec);
+): NodeSystem {
+  const peers = new PeerBook(spec);
+  const { addresses } = peers;
   const bind = addresses.get(node);
   if (bind === undefined) throw new TypeError(`no address is known for ${node}`);
   // Later starts have later clocks; two starts of one node within a millisecond do not happen.
@@ -49,13 +58,13 @@ export function createNodeSystem(
         curve: {
           publicKey: machine.publicKey,
           secretKey: dir.readMachineKeys(machine.name).secretKey,
-          serverKeys: keyBook(spec),
+          serverKeys: peers.keys,
         },
       }),
   });
   const cluster = new Map([...addresses].filter(([name]) => name !== node));
   const link = env.link(node, incarnation, faults);
-  return createActorSystem({
+  const system = createActorSystem({
     node,
     incarnation,
     env,
@@ -65,19 +74,5 @@ export function createNodeSystem(
     engine: createNactEngine(),
     cluster,
   });
-}
-
-function addressBook(spec: ClusterSpec): Map<NodeId, string> {
-  return new Map([
-    ...spec.machines.map((machine) => [mainNode(machine), machine.address] as const),
-    ...storeMachines(spec).map((machine) => [storeNode(machine), machine.storeAddress as string] as const),
-  ]);
-}
-
-/** Both nodes of a machine speak with the machine's key. */
-function keyBook(spec: ClusterSpec): Map<NodeId, string> {
-  return new Map([
-    ...spec.machines.map((machine) => [mainNode(machine), machine.publicKey] as const),
-    ...storeMachines(spec).map((machine) => [storeNode(machine), machine.publicKey] as const),
-  ]);
+  return { system, follow: (members) => peers.follow(members, link, env.clock) };
 }

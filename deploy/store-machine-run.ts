@@ -3,15 +3,17 @@
  * SIGTERM, and by itself when its launcher is gone.
  */
 import { readFileSync } from 'node:fs';
-import { actorRef } from '../actors/runtime/index.js';
-import { BackupDesk, createStoreClient, type StoreMessage } from '../actors/store/index.js';
-import { type EtcdMember, type EtcdTls, openEtcdFront } from '../actors/store/etcd/index.js';
+import { BackupDesk, createStoreClient } from '../actors/store/index.js';
+import { type EtcdTls, openEtcdFront } from '../actors/store/etcd/index.js';
 import { ControlServer } from '../transport/index.js';
-import { type ClusterSpec, type MachineSpec, mainNode, masters, storeNode } from './cluster-spec.js';
-import { ownFirst } from './machine.js';
+import { Announcement } from './announcement.js';
+import { type ClusterSpec, mainNode } from './cluster-spec.js';
 import { machineControl } from './machine-control.js';
+import type { MachineMessage } from './machine-process.js';
 import type { MachineRun } from './machine-run.js';
 import { createNodeSystem } from './node-system.js';
+import { Removal } from './removal.js';
+import { addressOf, askedMembers } from './store-peers.js';
 import { parseListen } from './store-spec.js';
 
 /** Resolves when everything runs. */
@@ -23,24 +25,21 @@ export async function runStoreMachine({
   fail,
 }: MachineRun): Promise<void> {
   const store = await starting;
-  const system = createNodeSystem(dir, spec, machine, mainNode(machine));
+  const { system, follow } = createNodeSystem(dir, spec, machine, mainNode(machine));
   await system.started;
   void system.whenFailed.then(fail);
-  const members = ownFirst(spec, machine).map((member) => ({
-    name: member.name,
-    ref: actorRef<StoreMessage>(storeNode(member), '/store'),
-  }));
+  const members = askedMembers(spec, machine);
+  const client = createStoreClient({ system, members });
   const backups = new BackupDesk({ system, member: members[0]!.ref, folder: 'backup' });
   const tls = readTls(spec);
   const { progressNotifyIntervalMs } = spec.store ?? {};
   const front = await openEtcdFront({
     system,
-    client: createStoreClient({ system, members }),
+    client,
     local: createStoreClient({ system, members: members.slice(0, 1) }),
     backups,
     name: machine.name,
     clusterId: spec.id,
-    members: masters(spec).map((member) => etcdMember(spec, member)),
     ...parseListen(machine.etcdListen as string),
     ...(tls && { tls }),
     ...(progressNotifyIntervalMs !== undefined && { limits: { progressNotifyIntervalMs } }),
@@ -51,6 +50,7 @@ export async function runStoreMachine({
   const stop = async () => {
     if (stopping) return;
     stopping = true;
+    announcement.stop();
     await front.close();
     await system.stop();
     await system.journal.close();
@@ -58,13 +58,21 @@ export async function runStoreMachine({
     await control.close();
     process.exit(0);
   };
+  const { clock } = system.env;
+  const { name } = machine;
+  const announcement = new Announcement({ name, address: addressOf(spec, machine), client, clock });
+  const onRemoved = () => {
+    process.send?.({ left: `${name} was removed from the store` } satisfies MachineMessage);
+    void stop().catch(fail);
+  };
+  const removal = new Removal({ dir, spec, name, clock, onRemoved });
+  store?.onMembers((now) => {
+    follow(now);
+    announcement.check(now);
+    removal.check(now);
+  });
   process.on('SIGTERM', () => void stop().catch(fail));
   process.on('disconnect', () => void stop().catch(fail));
-}
-
-function etcdMember(spec: ClusterSpec, { name, storeAddress, etcdListen }: MachineSpec): EtcdMember {
-  const scheme = spec.store?.tls ? 'https' : 'http';
-  return { name, peerUrls: [storeAddress as string], clientUrls: [`${scheme}://${etcdListen}`] };
 }
 
 function readTls(spec: ClusterSpec): EtcdTls | undefined {

@@ -1,6 +1,6 @@
 /**
  * The specification of a store that runs alone, made or read again: a cluster of masters that are nothing but store members.
- * Ports between the members may change from one start to the next, for all members start together.
+ * They keep their ports from one start to the next, unless somebody else has taken one meanwhile.
  */
 import { randomBytes } from 'node:crypto';
 import { accessSync, constants } from 'node:fs';
@@ -14,7 +14,9 @@ export interface StoreShape {
   readonly members?: number;
   /** `host:port` of each member's etcd API. */
   readonly listen?: readonly string[];
-  readonly alone: StoreAlone;
+  /** `host:port` at which each member hears the others; default: loopback and ports that are free. */
+  readonly peerListen?: readonly string[];
+  readonly alone: Omit<StoreAlone, 'joined'>;
 }
 
 export class StoreShapeError extends Error {
@@ -27,32 +29,49 @@ export async function prepareStore(dir: DataDir, shape: StoreShape): Promise<Clu
   if (old && !old.store) {
     throw new StoreShapeError(`${dir.path} holds a Kubernetes cluster: "kabuki up" starts it again`);
   }
-  const count = shape.members ?? old?.machines.length ?? 3;
-  if (![1, 3, 5].includes(count)) {
+  const known = old && leftMachines(dir, old);
+  const count = shape.members ?? known?.length ?? 3;
+  if (!known && ![1, 3, 5].includes(count)) {
     throw new StoreShapeError(`--members must be 1, 3 or 5 (an odd group survives failures), not ${count}`);
   }
-  if (old && old.machines.length !== count) {
-    const has = `${dir.path} holds a store of ${old.machines.length} members, not ${count}`;
+  if (known && known.length !== count) {
+    const has = `${dir.path} holds a store of ${known.length} members, not ${count}`;
     throw new StoreShapeError(`${has}: leave --members out, or remove the folder to begin anew`);
   }
-  const listen = shape.listen ?? old?.machines.map(({ etcdListen }) => etcdListen as string);
+  const listen = shape.listen ?? known?.map(({ etcdListen }) => etcdListen as string);
   const addresses = checkListen(listen ?? defaultListen(count), count, shape.alone);
+  const peers = shape.peerListen && checkPeerListen(shape.peerListen, count);
   checkTlsFiles(shape.alone);
-  await refuseBusyPorts(addresses);
+  await refuseBusyPorts(addresses, '--etcd-listen');
+  if (peers) await refuseBusyPorts(peers, '--peer-listen');
   if (!old) dir.create();
-  const spec = await storeSpec(dir, old, addresses, shape.alone);
+  const joined = old?.store?.joined;
+  const store = { ...shape.alone, ...(joined && { joined }) };
+  const spec = await storeSpec(dir, { id: old?.id, machines: known }, { addresses, peers }, store);
   dir.writeSpec(spec);
   return spec;
 }
 
+/** Without those that were removed from the group meanwhile. */
+function leftMachines(dir: DataDir, { machines }: ClusterSpec): readonly MachineSpec[] {
+  const left = machines.filter(({ name }) => !dir.isRemoved(name));
+  if (left.length > 0) return left;
+  const names = machines.map(({ name }) => name).join(', ');
+  throw new StoreShapeError(
+    `${names} of ${dir.path} was removed from its store and holds nothing that counts: remove the folder, ` +
+      'and add a new member with "kabuki store run --join"',
+  );
+}
+
 /** `host:port`, `[v6]:port` or `port`; the host is 127.0.0.1 when none is given. */
-export function parseListen(text: string): { readonly host: string; readonly port: number } {
+export function parseListen(
+  text: string,
+  option = '--etcd-listen',
+): { readonly host: string; readonly port: number } {
   const match = /^(?:https?:\/\/)?(?:(?:\[([0-9a-fA-F:.]+)\]|([^:[\]/]+)):)?(\d{1,5})\/?$/.exec(text.trim());
   const port = Number(match?.[3]);
   if (!match || port < 1 || port > 65_535) {
-    throw new StoreShapeError(
-      `--etcd-listen takes host:port, separated by commas, not ${JSON.stringify(text)}`,
-    );
+    throw new StoreShapeError(`${option} takes host:port, separated by commas, not ${JSON.stringify(text)}`);
   }
   return { host: match[1] ?? match[2] ?? '127.0.0.1', port };
 }
@@ -61,7 +80,11 @@ function defaultListen(count: number): string[] {
   return Array.from({ length: count }, (_, i) => `127.0.0.1:${2379 + i * 10_000}`);
 }
 
-function checkListen(listen: readonly string[], count: number, alone: StoreAlone): string[] {
+export function checkListen(
+  listen: readonly string[],
+  count: number,
+  alone: Pick<StoreAlone, 'tls'>,
+): string[] {
   if (listen.length !== count) {
     throw new StoreShapeError(
       `--etcd-listen names ${listen.length} address${listen.length === 1 ? '' : 'es'} for ${count} members: give one for each`,
@@ -76,14 +99,39 @@ function checkListen(listen: readonly string[], count: number, alone: StoreAlone
           'give --cert-file, --key-file and --trusted-ca-file, so that only clients with a certificate are served',
       );
     }
-    return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+    return hostPort(host, port);
   });
-  const twice = addresses.find((address, i) => addresses.indexOf(address) !== i);
-  if (twice !== undefined) throw new StoreShapeError(`--etcd-listen names ${twice} twice`);
+  refuseTwice(addresses, '--etcd-listen');
   return addresses;
 }
 
-function checkTlsFiles({ tls }: StoreAlone): void {
+/** CURVE keys guard these addresses: they may be reached from anywhere. */
+export function checkPeerListen(listen: readonly string[], count: number): string[] {
+  if (listen.length !== count) {
+    const names = `--peer-listen names ${listen.length} address${listen.length === 1 ? '' : 'es'}`;
+    throw new StoreShapeError(`${names} for ${count} member${count === 1 ? '' : 's'}: give one for each`);
+  }
+  const addresses = listen.map((text) => {
+    const { host, port } = parseListen(text, '--peer-listen');
+    if (!/^(0\.0\.0\.0|::)$/.test(host)) return hostPort(host, port);
+    throw new StoreShapeError(
+      `--peer-listen ${text} is no address that others can dial: name the machine's own`,
+    );
+  });
+  refuseTwice(addresses, '--peer-listen');
+  return addresses;
+}
+
+function refuseTwice(addresses: readonly string[], option: string): void {
+  const twice = addresses.find((address, i) => addresses.indexOf(address) !== i);
+  if (twice !== undefined) throw new StoreShapeError(`${option} names ${twice} twice`);
+}
+
+function hostPort(host: string, port: number): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+export function checkTlsFiles({ tls }: Pick<StoreAlone, 'tls'>): void {
   if (!tls) return;
   const files = {
     '--cert-file': tls.certFile,
@@ -100,34 +148,60 @@ function checkTlsFiles({ tls }: StoreAlone): void {
   }
 }
 
-async function refuseBusyPorts(addresses: readonly string[]): Promise<void> {
+export async function refuseBusyPorts(addresses: readonly string[], option: string): Promise<void> {
   for (const address of addresses) {
     const { host, port } = parseListen(address);
     if (await portIsFree(port, host)) continue;
     throw new StoreShapeError(
-      `${address} cannot be listened at, it is in use or not of this machine: give other addresses with --etcd-listen`,
+      `${address} cannot be listened at, it is in use or not of this machine: give other addresses with ${option}`,
     );
   }
 }
 
 async function storeSpec(
   dir: DataDir,
-  old: ClusterSpec | undefined,
-  addresses: readonly string[],
+  old: { readonly id: string | undefined; readonly machines: readonly MachineSpec[] | undefined },
+  {
+    addresses,
+    peers,
+  }: { readonly addresses: readonly string[]; readonly peers: readonly string[] | undefined },
   store: StoreAlone,
 ): Promise<ClusterSpec> {
-  const taken = new Set(addresses.map((address) => parseListen(address).port));
-  const ports = (await freePorts(3 * addresses.length)).filter((port) => !taken.has(port));
-  const take = () => `tcp://127.0.0.1:${ports.shift()}`;
-  const machines = addresses.map((etcdListen, i): MachineSpec => {
-    const inner = { address: take(), storeAddress: take(), etcdListen };
-    const known = old?.machines[i];
-    if (known) return { ...known, ...inner };
-    const name = `store-${i + 1}`;
-    const keys = curveKeyPair();
-    dir.writeMachineKeys(name, { secretKey: keys.secretKey });
-    return { name, role: 'master', publicKey: keys.publicKey, podCidr: '', ...inner };
-  });
+  const taken = [...addresses, ...(peers ?? [])].map((address) => parseListen(address).port);
+  const free = (await freePorts(2 * addresses.length + taken.length)).filter((port) => !taken.includes(port));
+  const take = (host: string) => `tcp://${host}:${free.shift()}`;
+  const machines: MachineSpec[] = [];
+  for (const [i, etcdListen] of addresses.entries()) {
+    const known = old.machines?.[i];
+    const peer = peers?.[i];
+    const host = peer === undefined ? '127.0.0.1' : peer.slice(0, peer.lastIndexOf(':'));
+    const inner = {
+      address: (await stillFree(known?.address, host)) ?? take(host),
+      storeAddress:
+        peer === undefined ? ((await stillFree(known?.storeAddress)) ?? take(host)) : `tcp://${peer}`,
+      etcdListen,
+    };
+    machines.push(known ? { ...known, ...inner } : { ...newMachine(dir, `store-${i + 1}`), ...inner });
+  }
+  const id = old.id ?? randomBytes(16).toString('hex');
+  return specOf(id, machines, store);
+}
+
+/** Of an earlier start, on this host (default: whichever). */
+async function stillFree(address: string | undefined, host?: string): Promise<string | undefined> {
+  if (address === undefined) return undefined;
+  const at = parseListen(address.replace('tcp://', ''));
+  if (host !== undefined && at.host !== host.replace(/^\[|\]$/g, '')) return undefined;
+  return (await portIsFree(at.port, at.host)) ? address : undefined;
+}
+
+function newMachine(dir: DataDir, name: string): Omit<MachineSpec, 'address'> {
+  const keys = curveKeyPair();
+  dir.writeMachineKeys(name, { secretKey: keys.secretKey });
+  return { name, role: 'master', publicKey: keys.publicKey, podCidr: '' };
+}
+
+export function specOf(id: string, machines: readonly MachineSpec[], store: StoreAlone): ClusterSpec {
   const nothingElse = { frontPort: 0, serviceCidr: '', podCidr: '', kubernetesServicePort: 0 };
-  return { name: 'store', id: old?.id ?? randomBytes(16).toString('hex'), machines, ...nothingElse, store };
+  return { name: 'store', id, machines, ...nothingElse, store };
 }

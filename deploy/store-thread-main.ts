@@ -1,11 +1,12 @@
 /** Entry of the store's thread: one actor system with one actor, the member. */
 import { parentPort, workerData } from 'node:worker_threads';
-import { actorRef } from '../actors/runtime/index.js';
+import type { ActorRef } from '../actors/runtime/index.js';
 import { openDiskStorage, storeMember, type StoreMessage, type StoreReply } from '../actors/store/index.js';
-import { machineNamed, masters, storeNode } from './cluster-spec.js';
+import { machineNamed, storeNode } from './cluster-spec.js';
 import { DataDir } from './data-dir.js';
 import { nodeControl } from './node-control.js';
 import { createNodeSystem } from './node-system.js';
+import { storePeers } from './store-peers.js';
 import { stackOf, type StoreThreadData, type ThreadReply, type ThreadRequest } from './store-thread.js';
 
 const { dataDir, machine: name } = workerData as StoreThreadData;
@@ -25,24 +26,24 @@ process.on('unhandledRejection', fail);
 
 const dir = new DataDir(dataDir);
 const spec = dir.readSpec();
-const system = createNodeSystem(dir, spec, machineNamed(spec, name), storeNode({ name }));
+const { system, follow } = createNodeSystem(dir, spec, machineNamed(spec, name), storeNode({ name }));
 await system.started;
 const self = system.spawn<StoreMessage>(
   storeMember({
     name,
-    members: masters(spec).map((member) => ({
-      name: member.name,
-      ref: actorRef<StoreMessage>(storeNode(member), '/store'),
-    })),
+    members: storePeers(spec),
     openStorage: async () => openDiskStorage(await system.env.disk('store'), spec.id, name),
     onFatal: fail,
+    onMembers: (members) => {
+      follow(members);
+      port.postMessage({ members } satisfies ThreadReply);
+    },
   }),
 );
 void system.whenFailed.then(fail);
 
-const ask = (request: (replyTo: Parameters<typeof refOf>[0]) => StoreMessage) =>
+const ask = (request: (replyTo: ActorRef<StoreReply>) => StoreMessage) =>
   system.ask<StoreMessage, StoreReply>(self, (replyTo) => request(replyTo), { timeoutMs: 5_000 });
-const refOf = (ref: ReturnType<typeof actorRef<StoreReply>>) => ref;
 
 const handlers = {
   ...nodeControl(system),

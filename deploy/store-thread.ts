@@ -3,6 +3,7 @@
  * (DESIGN rule 11). Here: the side of the main thread. The other side is store-thread-main.ts.
  */
 import { Worker } from 'node:worker_threads';
+import type { StoreMemberInfo } from '../actors/store/index.js';
 
 export interface StoreThreadData {
   readonly dataDir: string;
@@ -14,12 +15,15 @@ export type ThreadReply =
   | { readonly id: number; readonly result: unknown }
   | { readonly id: number; readonly error: string }
   | { readonly ready: true }
+  | { readonly members: readonly StoreMemberInfo[] }
   /** The last message: the thread stands still until the process is ended. */
   | { readonly failed: string };
 
 export interface StoreThread {
   /** The methods of nodeControl, `status` and `transfer`. */
   call(method: string, params: unknown): Promise<unknown>;
+  /** Told of the group's members: at once if they are known, and whenever they change. */
+  onMembers(listener: (members: readonly StoreMemberInfo[]) => void): void;
   stop(): Promise<void>;
 }
 
@@ -32,6 +36,12 @@ export function startStoreThread(data: StoreThreadData, onEnd: (error: Error) =>
   const waiting = new Map<number, { resolve(value: unknown): void; reject(error: Error): void }>();
   let next = 0;
   let stopping = false;
+  let members: readonly StoreMemberInfo[] = [];
+  const listeners: ((members: readonly StoreMemberInfo[]) => void)[] = [];
+  const onMembers: StoreThread['onMembers'] = (listener) => {
+    listeners.push(listener);
+    if (members.length > 0) listener(members);
+  };
   const call = (method: string, params: unknown) =>
     new Promise<unknown>((resolve, reject) => {
       next += 1;
@@ -53,7 +63,12 @@ export function startStoreThread(data: StoreThreadData, onEnd: (error: Error) =>
       if (!stopping) onEnd(error);
     };
     worker.on('message', (reply: ThreadReply) => {
-      if ('ready' in reply) return resolve({ call, stop });
+      if ('ready' in reply) return resolve({ call, onMembers, stop });
+      if ('members' in reply) {
+        members = reply.members;
+        for (const listener of listeners) listener(members);
+        return;
+      }
       if ('failed' in reply) return ended(errorOf(reply.failed));
       const waiter = waiting.get(reply.id);
       waiting.delete(reply.id);

@@ -25,7 +25,7 @@ export type MemberChange = Omit<MemberAddress, 'node' | 'isToVote'>;
 
 const textBytesMax = 4096;
 const clientUrlsMax = 16;
-const urlShape = /^(?:tcp|https?):\/\/(?:\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):(\d{1,5})$/;
+const urlShape = /^(?:tcp|https?):\/\/(?:\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):(\d{1,5})$/;
 const keyShape = /^[0-9a-zA-Z.:+=^!/*?&<>()[\]{}@%$#-]{40}$/;
 
 export function writeAddress(address: MemberAddress): string {
@@ -66,11 +66,6 @@ function wrongWith({ node, url, publicKey, title, clientUrls, isToVote }: Member
   if (isToVote !== undefined && typeof isToVote !== 'boolean') return 'isToVote is true or false';
   const isLong = JSON.stringify({ node, url, publicKey, title, clientUrls }).length > textBytesMax;
   return isLong ? `what is said of a member has more than ${textBytesMax} bytes` : undefined;
-}
-
-/** `tcp://host:port`, as links dial it. */
-export function dialled(url: string): string {
-  return url.replace(/^https?:/, 'tcp:');
 }
 
 export function isUrl(url: unknown): url is string {

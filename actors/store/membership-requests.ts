@@ -12,8 +12,9 @@ import {
   type Raft,
   RaftError,
 } from 'raft-consensus';
+import { dialAddress } from '../../transport/index.js';
 import type { StoreMemberInfo } from './client.js';
-import { checkAddress, dialled, type MemberAddress, readAddress, writeAddress } from './member-address.js';
+import { checkAddress, type MemberAddress, readAddress, writeAddress } from './member-address.js';
 import { infoOf } from './membership.js';
 import type { StoreRequest } from './messages.js';
 
@@ -110,7 +111,7 @@ function refuseDoubles(
     const text = configuration.addresses?.[other];
     const taken = other === id || text === undefined ? undefined : readAddress(text);
     if (taken?.node === node) throw refused('member-exists', `the node ${node} is that of member ${other}`);
-    if (url !== undefined && taken?.url !== undefined && dialled(taken.url) === dialled(url)) {
+    if (url !== undefined && taken?.url !== undefined && dialAddress(taken.url) === dialAddress(url)) {
       throw refused('member-exists', `the peer URL ${url} is that of member ${other} already`);
     }
   }

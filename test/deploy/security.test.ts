@@ -131,7 +131,12 @@ describe('security of a running cluster', function () {
       await cluster.kabukiOutput('fault', 'kill', 'worker-1');
       const { dir, spec } = cluster;
       // The test takes the place of worker-1, with its keys.
-      system = createNodeSystem(dir, spec, machineNamed(spec, 'worker-1'), mainNode({ name: 'worker-1' }));
+      ({ system } = createNodeSystem(
+        dir,
+        spec,
+        machineNamed(spec, 'worker-1'),
+        mainNode({ name: 'worker-1' }),
+      ));
       await system.started;
     });
     after(async () => {

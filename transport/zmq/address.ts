@@ -15,6 +15,11 @@ export function checkAddress(address: string, secured: boolean, use: 'bind to' |
   }
 }
 
+/** What a link dials for an address that was written for etcd's sake, `http://host:port`. */
+export function dialAddress(url: string): string {
+  return url.replace(/^https?:/, 'tcp:');
+}
+
 function isLoopback(host: string): boolean {
   return /^127(\.[0-9]{1,3}){3}$/.test(host) || host === '[::1]';
 }

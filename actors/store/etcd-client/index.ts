@@ -1,4 +1,5 @@
 export type { Connect, Endpoint } from './connection.js';
 export { EtcdStore, type EtcdStoreOptions } from './etcd-store.js';
 export { type ClientTls, http2Connect } from './http2-connection.js';
+export { joinStore, type JoinOptions } from './join.js';
 export { type EtcdClientLimits, etcdClientLimits } from './limits.js';

@@ -1,33 +1,70 @@
-/** etcd's Cluster service: who is in the group. The group cannot be changed through it yet. */
-import type { ClusterView } from './cluster-view.js';
-import { service, unary } from './method.js';
-import { Empty, HeaderOnly, MemberListRequest, MemberListResponse } from './rpc-messages.js';
-import { code, GrpcError } from './status.js';
+/**
+ * etcd's Cluster service: the members are those of the group's configuration, and are changed there. A member that is added
+ * gets a name of its own for good, as etcd gives it an id: the name that its operator chose is only what it is called.
+ */
+import type { ClusterView, EtcdMember } from './cluster-view.js';
+import {
+  MemberAddRequest,
+  MemberAddResponse,
+  MemberIdRequest,
+  MembersResponse,
+  MemberUpdateRequest,
+} from './cluster-messages.js';
+import { type Call, service, unary } from './method.js';
+import { MemberListRequest, MemberListResponse } from './rpc-messages.js';
+import { isUrl } from '../member-address.js';
+import { errors } from './status.js';
 
-export function clusterService(view: ClusterView) {
-  const notYet = (what: string) =>
-    unary(Empty, HeaderOnly, () => {
-      const text = `etcdserver: ${what} is not supported: the members of this store are fixed`;
-      return Promise.reject(new GrpcError(code.unimplemented, text));
-    });
+export function clusterService(view: ClusterView, newName: () => string) {
+  const answer = (members: readonly EtcdMember[]) => ({
+    header: view.header(),
+    members: members.map((member) => ({ ...member, name: member.title })),
+  });
+  const nameOf = async (id: number, call: Call): Promise<string> => {
+    const known = view.named(id) ?? (await view.ask(call)).find((member) => member.id === id);
+    if (!known) throw errors.memberNotFound();
+    return known.name;
+  };
   return service('etcdserverpb.Cluster', {
-    MemberList: unary(MemberListRequest, MemberListResponse, async (request, call) => {
-      if (request.linearizable) {
+    MemberList: unary(MemberListRequest, MemberListResponse, async ({ linearizable }, call) => {
+      if (linearizable) {
         const { client } = await call.stores();
         view.header(await client.currentRevision({ timeoutMs: call.timeoutMs() }));
       }
-      const members = view.options.members.map(({ name, peerUrls, clientUrls }) => ({
-        id: view.idOf(name),
-        name,
-        peerUrls,
-        clientUrls,
-        isLearner: false,
-      }));
-      return { header: view.header(), members };
+      return answer(await view.ask(call, !linearizable));
     }),
-    MemberAdd: notYet('adding a member'),
-    MemberRemove: notYet('removing a member'),
-    MemberUpdate: notYet('updating a member'),
-    MemberPromote: notYet('promoting a member'),
+    MemberAdd: unary(MemberAddRequest, MemberAddResponse, async ({ peerUrls, isLearner }, call) => {
+      const url = onlyUrl(peerUrls);
+      const { client } = await call.stores();
+      const name = newName();
+      const options = { learner: isLearner, timeoutMs: call.timeoutMs() };
+      const found = await client.memberAdd(name, { node: `${name}.store`, url }, options);
+      const response = answer(view.seen(found));
+      const member = response.members.find(({ id }) => id === view.idOf(name));
+      return { ...response, ...(member && { member }) };
+    }),
+    MemberRemove: unary(MemberIdRequest, MembersResponse, async ({ id }, call) => {
+      const name = await nameOf(id, call);
+      const { client } = await call.stores();
+      return answer(view.seen(await client.memberRemove(name, { timeoutMs: call.timeoutMs() })));
+    }),
+    MemberUpdate: unary(MemberUpdateRequest, MembersResponse, async ({ id, peerUrls }, call) => {
+      const change = { url: onlyUrl(peerUrls) };
+      const name = await nameOf(id, call);
+      const { client } = await call.stores();
+      return answer(view.seen(await client.memberUpdate(name, change, { timeoutMs: call.timeoutMs() })));
+    }),
+    MemberPromote: unary(MemberIdRequest, MembersResponse, async ({ id }, call) => {
+      const name = await nameOf(id, call);
+      const { client } = await call.stores();
+      return answer(view.seen(await client.memberPromote(name, { timeoutMs: call.timeoutMs() })));
+    }),
   });
+}
+
+/** A link listens at one address. */
+function onlyUrl(peerUrls: readonly string[]): string {
+  const [url, ...more] = peerUrls;
+  if (more.length > 0 || !isUrl(url)) throw errors.badMemberUrls();
+  return url;
 }

@@ -5,21 +5,26 @@
 import { createHash } from 'node:crypto';
 import { type Revision, revision } from 'raft-consensus';
 import type { Clock, Timer } from '../../../transport/index.js';
-import type { StoreClient, StoreStatus } from '../client.js';
+import type { StoreClient, StoreMemberInfo, StoreStatus } from '../client.js';
 import type { ResponseHeader } from './kv-messages.js';
 import type { EtcdLimits } from './limits.js';
+import type { Call } from './method.js';
 
 export interface EtcdMember {
+  readonly id: number;
+  /** In the group. */
   readonly name: string;
+  /** What etcd's clients call it; empty until it has started. */
+  readonly title: string;
   readonly peerUrls: readonly string[];
   readonly clientUrls: readonly string[];
+  readonly isLearner: boolean;
 }
 
 export interface ClusterViewOptions {
   /** The member beside this front. */
   readonly name: string;
   readonly clusterId: string;
-  readonly members: readonly EtcdMember[];
   /** Of that member only. */
   readonly local: StoreClient;
   readonly clock: Clock;
@@ -32,6 +37,7 @@ export class ClusterView {
   readonly memberId: number;
   #term = 0;
   #leader: string | null = null;
+  #members: readonly EtcdMember[] = [];
   /** Monotonic; when a leader was last known. */
   #ledAtMs: number;
   /** The latest revision that any answer named. */
@@ -57,8 +63,34 @@ export class ClusterView {
     return etcdId(this.options.clusterId, member);
   }
 
+  /** Among those that the member beside this front last knew. */
   named(id: number): EtcdMember | undefined {
-    return this.options.members.find(({ name }) => this.idOf(name) === id);
+    return this.#members.find((member) => member.id === id);
+  }
+
+  async ask(call: Call, serializable = false): Promise<readonly EtcdMember[]> {
+    const { client } = await call.stores();
+    return this.seen(await client.members({ serializable, timeoutMs: call.timeoutMs() }));
+  }
+
+  /** The members are these, as somebody just learned. */
+  seen(members: readonly StoreMemberInfo[]): readonly EtcdMember[] {
+    this.#members = members.map((member) => this.#etcdMember(member));
+    return this.#members;
+  }
+
+  #etcdMember({ name, title, voter, isToVote, url, publicKey, clientUrls }: StoreMemberInfo): EtcdMember {
+    const hasStarted = publicKey !== undefined || url === undefined;
+    return {
+      id: this.idOf(name),
+      name,
+      title: hasStarted ? (title ?? name) : '',
+      // It is ZeroMQ that listens there, but etcd's clients know no such scheme.
+      peerUrls: url === undefined ? [] : [url.replace(/^tcp:/, 'http:')],
+      clientUrls: clientUrls ?? [],
+      // One that votes as soon as it can is what its operator wanted it to be.
+      isLearner: !voter && isToVote !== true,
+    };
   }
 
   get leader(): string | null {
@@ -118,7 +150,8 @@ export class ClusterView {
     }
   }
 
-  #note({ leader, term, revision: at }: StoreStatus): void {
+  #note({ leader, term, revision: at, members }: StoreStatus): void {
+    this.seen(members);
     if (leader !== null) this.#ledAtMs = this.options.clock.monotonicMs();
     if (leader !== null && leader !== this.#leader) this.#leaderChanges += 1;
     this.#leader = leader;

@@ -8,11 +8,12 @@ import type { GuardedStoreClient } from '../caller-store.js';
 import { authService } from './auth-service.js';
 import { Callers } from './callers.js';
 import { clusterService } from './cluster-service.js';
-import { ClusterView, type EtcdMember } from './cluster-view.js';
+import { ClusterView } from './cluster-view.js';
 import { type EtcdDoor, type EtcdTls, openEtcdDoor } from './door.js';
 import { electionService } from './election-service.js';
 import { guarded } from './guard.js';
 import type { CallHost } from './http2-call.js';
+import { joinService } from './join-service.js';
 import { kvService } from './kv-service.js';
 import { type EtcdLimits, etcdLimits } from './limits.js';
 import { leaseService } from './lease-service.js';
@@ -34,7 +35,6 @@ export interface EtcdFrontOptions {
   /** Name of that member. */
   readonly name: string;
   readonly clusterId: string;
-  readonly members: readonly EtcdMember[];
   readonly host: string;
   /** 0: any free port. */
   readonly port: number;
@@ -51,14 +51,15 @@ export async function openEtcdFront(options: EtcdFrontOptions): Promise<EtcdFron
   const { system, client, local } = options;
   const { clock } = system.env;
   const limits = { ...etcdLimits, ...options.limits };
-  const { name, clusterId, members } = options;
-  const view = new ClusterView({ name, clusterId, members, local, clock, limits });
+  const { name, clusterId } = options;
+  const view = new ClusterView({ name, clusterId, local, clock, limits });
   // Or the first answers would name a revision that is not the store's.
   await view.asked;
   const methods = new Map([
     ...kvService(view),
     ...watchService({ client, view, clock, limits }),
-    ...clusterService(view),
+    ...clusterService(view, () => `member-${system.env.uuid().slice(0, 8)}`),
+    ...joinService(view),
     ...maintenanceService(view, options.backups),
     ...leaseService(view),
     ...lockService(client, view),

@@ -1,4 +1,3 @@
-export type { EtcdMember } from './cluster-view.js';
 export type { EtcdTls } from './door.js';
 export { type EtcdFront, type EtcdFrontOptions, openEtcdFront } from './front.js';
 export { type EtcdLimits, etcdLimits } from './limits.js';

@@ -1,5 +1,5 @@
 /** How RPCs fail: gRPC's codes and etcd's texts to the letter (etcd api/v3rpc/rpctypes), because clients match on them. */
-import { KvError } from 'raft-consensus';
+import { KvError, type MembershipRefusal, RaftError } from 'raft-consensus';
 import { StoreError } from '../client.js';
 
 /** gRPC status codes (grpc.io, "Status codes and their use in gRPC"). */
@@ -60,6 +60,19 @@ export const errors = {
   stopped: make(code.unavailable, 'etcdserver: server stopped'),
   badTransferee: make(code.failedPrecondition, 'etcdserver: bad leader transferee'),
   memberNotFound: make(code.notFound, 'etcdserver: member not found'),
+  badMemberUrls: make(code.invalidArgument, 'etcdserver: given member URLs are invalid'),
+  peerUrlExists: make(code.failedPrecondition, 'etcdserver: Peer URLs already exists'),
+  notLearner: make(code.failedPrecondition, 'etcdserver: can only promote a learner member'),
+  learnerNotReady: make(
+    code.failedPrecondition,
+    'etcdserver: can only promote a learner member which is in sync with leader',
+  ),
+  tooManyLearners: make(code.failedPrecondition, 'etcdserver: too many learner members in cluster'),
+  notEnoughStarted: make(
+    code.failedPrecondition,
+    'etcdserver: re-configuration failed due to not enough started members',
+  ),
+  unhealthy: make(code.unavailable, 'etcdserver: unhealthy cluster'),
   canceled: make(code.canceled, 'etcdserver: request canceled'),
   deadlineExceeded: make(code.deadlineExceeded, 'etcdserver: context deadline exceeded'),
   authFailed: make(code.invalidArgument, 'etcdserver: authentication failed, invalid user ID or password'),
@@ -89,6 +102,20 @@ const ofKvError: Readonly<Record<string, GrpcCode>> = {
   InvalidAuthToken: code.unauthenticated,
 };
 
+const ofRefusal: Readonly<Record<MembershipRefusal, (cause: unknown) => GrpcError>> = {
+  'member-exists': errors.peerUrlExists,
+  'member-not-found': errors.memberNotFound,
+  'not-a-learner': errors.notLearner,
+  'learner-not-ready': errors.learnerNotReady,
+  'too-many-learners': errors.tooManyLearners,
+  'too-many-members': (cause) =>
+    new GrpcError(code.failedPrecondition, 'etcdserver: too many members in cluster', { cause }),
+  'quorum-at-risk': errors.notEnoughStarted,
+  pending: errors.unhealthy,
+  'prev-index': errors.unhealthy,
+  invalid: errors.badMemberUrls,
+};
+
 /** The KvError's texts are etcd's already. */
 export function toGrpcError(error: unknown): GrpcError {
   if (error instanceof GrpcError) return error;
@@ -107,9 +134,11 @@ export function toGrpcError(error: unknown): GrpcError {
     case 'Overloaded':
       return errors.tooManyRequests(error);
     case 'Refused':
-      return error.cause instanceof KvError
-        ? fromKvError(error.cause)
-        : new GrpcError(code.unknown, error.message, { cause: error });
+      if (error.cause instanceof KvError) return fromKvError(error.cause);
+      if (error.cause instanceof RaftError && error.cause.reason !== null) {
+        return ofRefusal[error.cause.reason](error);
+      }
+      return new GrpcError(code.unknown, error.message, { cause: error });
   }
 }
 

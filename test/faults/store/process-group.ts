@@ -101,7 +101,7 @@ export class ProcessGroup {
     this.#options = options;
     this.#processes = new Map(this.names.map((name) => [name, this.#process(name)]));
     const machine = spec.machines.find(({ name }) => name === clientName) as MachineSpec;
-    this.system = createNodeSystem(dir, spec, machine, mainNode(machine));
+    this.system = createNodeSystem(dir, spec, machine, mainNode(machine)).system;
     alive.add(this);
   }
 

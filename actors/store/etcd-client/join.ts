@@ -1,0 +1,49 @@
+/** The call by which a member that was added to a store says that it runs, to any of the store's members. */
+import type { Clock } from '../../../transport/index.js';
+import { JoinRequest, JoinResponse } from '../etcd/cluster-messages.js';
+import { framePrefixBytes, sealFrame } from '../etcd/frames.js';
+import type { MessageOf } from '../etcd/message.js';
+import { code, GrpcError } from '../etcd/status.js';
+import { type Connect, type Connection, ConnectionError, type Endpoint } from './connection.js';
+
+export interface JoinOptions {
+  readonly connect: Connect;
+  readonly endpoints: readonly Endpoint[];
+  readonly clock: Clock;
+  /** A store that has no leader at the moment, or is not reached, is asked again until then. */
+  readonly timeoutMs: number;
+  readonly request: MessageOf<typeof JoinRequest>;
+}
+
+const retryMs = 500;
+const callTimeoutMs = 5_000;
+
+/** Said twice it does no harm. Rejects with what the store said (GrpcError) or why none was reached (ConnectionError). */
+export async function joinStore(options: JoinOptions): Promise<MessageOf<typeof JoinResponse>> {
+  const { endpoints, clock, timeoutMs } = options;
+  const deadlineMs = clock.monotonicMs() + timeoutMs;
+  for (let tries = 0; ; tries += 1) {
+    const endpoint = endpoints[tries % endpoints.length];
+    if (!endpoint) throw new TypeError('there is no endpoint to join at');
+    try {
+      return await callAt(endpoint, options);
+    } catch (error) {
+      const mayPass =
+        error instanceof ConnectionError || (error instanceof GrpcError && passes.has(error.code));
+      if (!mayPass || clock.monotonicMs() + retryMs >= deadlineMs) throw error;
+    }
+    await new Promise<void>((resolve) => void clock.setTimer(retryMs, resolve));
+  }
+}
+
+const passes: ReadonlySet<number> = new Set([code.unavailable, code.deadlineExceeded]);
+
+async function callAt(endpoint: Endpoint, { connect, request }: JoinOptions) {
+  const frame = sealFrame(JoinRequest.encode(request, framePrefixBytes));
+  const connection: Connection = await connect(endpoint);
+  try {
+    return JoinResponse.decode(await connection.unary('/kabuki.Store/Join', frame, callTimeoutMs));
+  } finally {
+    connection.close();
+  }
+}

@@ -1,0 +1,184 @@
+/** `kabuki store run`: the store alone, with etcd's API, in the foreground until Ctrl-C; or one member of a store elsewhere. */
+import { resolve } from 'node:path';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { connect } from 'node:net';
+import type { ClusterSpec, StoreAlone } from '../cluster-spec.js';
+import { DataDir } from '../data-dir.js';
+import { joinRunningStore } from '../store-join.js';
+import { launchStore } from '../store-launcher.js';
+import { parseListen, prepareStore } from '../store-spec.js';
+import { waitFor } from '../wait.js';
+import { wholeNumber } from './options.js';
+import { refuseSecondLauncher } from './up.js';
+
+interface RunOptions {
+  readonly members?: number;
+  readonly etcdListen?: readonly string[];
+  readonly dataDir: string;
+  readonly certFile?: string;
+  readonly keyFile?: string;
+  readonly trustedCaFile?: string;
+  readonly clientCertAuth?: boolean;
+  readonly trace?: boolean;
+  readonly watchProgressNotifyInterval?: number;
+  readonly peerListen?: readonly string[];
+  readonly join?: readonly string[];
+  readonly member?: string;
+}
+
+export function storeRunCommand(): Command {
+  return new Command('run')
+    .description('run the store without a control plane, with the API of etcd v3, until Ctrl-C')
+    .addOption(new Option('--members <n>', '1, 3 or 5 (default 3)').argParser(wholeNumber))
+    .addOption(
+      new Option('--etcd-listen <addresses>', 'host:port for each member, separated by commas')
+        .argParser((text) => text.split(','))
+        .default(undefined, '127.0.0.1:2379, 127.0.0.1:12379 ...'),
+    )
+    .addOption(
+      new Option(
+        '--peer-listen <addresses>',
+        'host:port at which each member hears the others, separated by commas (default: loopback, free ports)',
+      ).argParser((text) => text.split(',')),
+    )
+    .addOption(
+      new Option(
+        '--join <endpoints>',
+        'start one member that was added to a running store: where members of that store serve etcd clients',
+      ).argParser((text) => text.split(',')),
+    )
+    .option('--member <name>', 'with --join: what the member is called')
+    .addOption(
+      new Option('--data-dir <dir>', 'folder of the store')
+        .default('.kabuki-store')
+        .env('KABUKI_STORE_DATA_DIR'),
+    )
+    .option('--cert-file <file>', 'PEM certificate: the API is served over TLS')
+    .option('--key-file <file>', 'PEM key of the certificate')
+    .option('--trusted-ca-file <file>', 'PEM authority: clients must bring a certificate that it signed')
+    .option('--client-cert-auth', 'the common name of that certificate is the name of a user')
+    .addOption(
+      new Option(
+        '--watch-progress-notify-interval <duration>',
+        'how often quiet watchers hear of progress, as 10m, 30s, 100ms',
+      ).argParser(duration),
+    )
+    .option('--trace', 'write journals, for "kabuki trace"')
+    .action((options: RunOptions) => runForeground(options));
+}
+
+async function runForeground(options: RunOptions): Promise<void> {
+  const dir = new DataDir(options.dataDir);
+  await refuseSecondLauncher(dir);
+  const spec = options.join ? await joined(dir, options) : await founded(dir, options);
+  let interrupt: () => void = () => {};
+  const interrupted = new Promise<void>((resolvePromise) => (interrupt = resolvePromise));
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, interrupt);
+  let stopping = false;
+  const launcher = await launchStore(
+    dir,
+    spec,
+    (line) => {
+      if (!stopping) console.log(line);
+    },
+    interrupted,
+  );
+  try {
+    await Promise.race([announceReady(dir, spec), launcher.stopRequested, interrupted]);
+    await Promise.race([launcher.stopRequested, interrupted]);
+  } finally {
+    stopping = true;
+    console.log('stopping');
+    await launcher.stop();
+  }
+}
+
+function founded(dir: DataDir, options: RunOptions): Promise<ClusterSpec> {
+  if (options.member !== undefined) throw new Error('--member belongs to --join');
+  return prepareStore(dir, {
+    ...(options.members !== undefined && { members: options.members }),
+    ...(options.etcdListen && { listen: options.etcdListen }),
+    ...(options.peerListen && { peerListen: options.peerListen }),
+    alone: aloneOf(options),
+  });
+}
+
+function joined(dir: DataDir, options: RunOptions): Promise<ClusterSpec> {
+  const { member, peerListen, etcdListen, join = [] } = options;
+  if (options.members !== undefined) throw new Error('--join starts one member: leave --members out');
+  if (member === undefined || peerListen?.length !== 1) {
+    throw new Error('--join needs --member NAME, and --peer-listen HOST:PORT as the member was added with');
+  }
+  if (etcdListen && etcdListen.length !== 1)
+    throw new Error('--join starts one member: give one --etcd-listen');
+  return joinRunningStore(dir, {
+    endpoints: join,
+    title: member,
+    peerListen: peerListen[0] as string,
+    listen: etcdListen?.[0] ?? '127.0.0.1:2379',
+    alone: aloneOf(options),
+  });
+}
+
+function aloneOf(options: RunOptions): StoreAlone {
+  const { certFile, keyFile, trustedCaFile, clientCertAuth, watchProgressNotifyInterval } = options;
+  if ((certFile === undefined) !== (keyFile === undefined)) {
+    throw new Error('--cert-file and --key-file belong together');
+  }
+  if (trustedCaFile !== undefined && certFile === undefined) {
+    throw new Error('--trusted-ca-file needs --cert-file and --key-file');
+  }
+  if (clientCertAuth === true && trustedCaFile === undefined) {
+    throw new Error('--client-cert-auth needs --trusted-ca-file');
+  }
+  return {
+    trace: options.trace === true,
+    ...(watchProgressNotifyInterval !== undefined && {
+      progressNotifyIntervalMs: watchProgressNotifyInterval,
+    }),
+    ...(certFile !== undefined &&
+      keyFile !== undefined && {
+        tls: {
+          certFile: resolve(certFile),
+          keyFile: resolve(keyFile),
+          ...(trustedCaFile !== undefined && { clientCaFile: resolve(trustedCaFile) }),
+          ...(clientCertAuth === true && { clientCertAuth }),
+        },
+      }),
+  };
+}
+
+async function announceReady(dir: DataDir, spec: ClusterSpec): Promise<void> {
+  const listen = spec.machines.map(({ etcdListen }) => etcdListen as string);
+  for (const address of listen) {
+    await waitFor(`${address} to accept connections`, 30_000, () => accepts(address));
+  }
+  const scheme = spec.store?.tls ? 'https' : 'http';
+  const which = spec.store?.joined
+    ? `member ${spec.machines[0]?.title} of a store`
+    : `store of ${listen.length} member${listen.length === 1 ? '' : 's'}`;
+  console.log(`${which} in ${dir.path}
+  ETCDCTL_API=3 etcdctl --endpoints=${listen.map((address) => `${scheme}://${address}`).join(',')} member list`);
+}
+
+function accepts(address: string): Promise<boolean> {
+  const { host, port } = parseListen(address);
+  return new Promise((resolvePromise) => {
+    const socket = connect(port, host);
+    const answer = (isOpen: boolean) => {
+      socket.destroy();
+      resolvePromise(isOpen);
+    };
+    socket.once('connect', () => answer(true));
+    socket.once('error', () => answer(false));
+  });
+}
+
+const unitsMs: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
+
+function duration(text: string): number {
+  const match = /^(\d+)(ms|s|m|h)$/.exec(text);
+  const ms = match ? Number(match[1]) * unitsMs[match[2] as string]! : 0;
+  if (ms < 100) throw new InvalidArgumentError('it must be a duration of at least 100ms, as 10m, 30s, 100ms');
+  return ms;
+}
