@@ -23,7 +23,9 @@ interface Timeout {
 }
 
 /** Whatever is refused for want of rights rejects as `Refused`, its `cause` a KvError with one of the auth codes. */
-export interface CallerStore extends Omit<StoreClient, 'watch'> {
+export interface CallerStore extends Omit<StoreClient, 'watch'>, AuthRequests {}
+
+export interface AuthRequests {
   /** Rejects when the caller has no such right. Rights to keys are those after this call began, others those of the member. */
   authorize(need: Need, options?: Timeout): Promise<void>;
   /** Resolves with the store's revision then. */
@@ -32,7 +34,8 @@ export interface CallerStore extends Omit<StoreClient, 'watch'> {
   authQuery(query: AuthQuery, options?: Timeout): Promise<WithRevision<AuthAnswer>>;
 }
 
-export interface GuardedStoreClient extends StoreClient {
+/** Without a caller nobody is asked for rights: for the group's own machines. */
+export interface GuardedStoreClient extends StoreClient, AuthRequests {
   /** This client on the behalf of a caller. */
   as(caller: Caller): CallerStore;
   /** Linearizable. For whoever checks passwords and tokens. */

@@ -1,5 +1,10 @@
 /** A small client of gRPC over plaintext HTTP/2, with the message tables of the front: says what the server said, to the letter. */
-import { type ClientHttp2Session, type ClientHttp2Stream, connect } from 'node:http2';
+import {
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  connect,
+  type SecureClientSessionOptions,
+} from 'node:http2';
 import { FrameReader, framePrefixBytes, sealFrame } from '../../actors/store/etcd/frames.js';
 import type { Schema } from '../../actors/store/etcd/message.js';
 import { waitFor } from '../../deploy/wait.js';
@@ -19,9 +24,9 @@ export class GrpcFailure extends Error {
 export class GrpcClient {
   readonly #session: ClientHttp2Session;
 
-  /** `http://host:port` */
-  constructor(endpoint: string) {
-    this.#session = connect(endpoint, { settings: { initialWindowSize: 1 << 20 } });
+  /** `http://host:port`, or `https:` with certificates. */
+  constructor(endpoint: string, tls: SecureClientSessionOptions = {}) {
+    this.#session = connect(endpoint, { ...tls, settings: { initialWindowSize: 1 << 20 } });
     this.#session.on('error', () => {});
   }
 

@@ -4,9 +4,9 @@ import { KvError, type Op, type TxnOp } from 'raft-consensus';
 import { actorRef } from '../../../actors/runtime/index.js';
 import {
   createStoreClient,
+  type GuardedStoreClient,
   type MemberParts,
   openDiskStorage,
-  type StoreClient,
   StoreError,
   type StoreLimits,
   storeMember,
@@ -26,7 +26,7 @@ export class SmallGroup {
   readonly world: SimWorld;
   readonly names: readonly string[];
   readonly refs: readonly { readonly name: string; readonly ref: ReturnType<typeof storeRef> }[];
-  readonly client: StoreClient;
+  readonly client: GuardedStoreClient;
   readonly parts = new Map<string, MemberParts>();
   /** Members that ended themselves, and why. */
   readonly ended = new Map<string, unknown>();
@@ -73,7 +73,7 @@ export class SmallGroup {
   }
 
   /** A client that knows this member only. */
-  clientOf(name: string): StoreClient {
+  clientOf(name: string): GuardedStoreClient {
     const system = this.world.system(nodeId(`client-${name}`));
     return createStoreClient({ system, members: this.refs.filter((one) => one.name === name) });
   }

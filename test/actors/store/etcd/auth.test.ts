@@ -1,6 +1,9 @@
 /** What callers may do at etcd's API, in the words of etcd; one test for each of its advisories about rights. */
 import { strict as assert } from 'node:assert';
 import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import {
   AuthenticateRequest,
   AuthenticateResponse,
@@ -37,6 +40,7 @@ import {
 } from '../../../../actors/store/etcd/rpc-messages.js';
 import { errors } from '../../../../actors/store/etcd/status.js';
 import { newTokenKey, signToken, verifyToken } from '../../../../actors/store/etcd/tokens.js';
+import { createAuthority } from '../../../../deploy/certificates.js';
 import { GrpcClient } from '../../../harness/grpc-client.js';
 import { startStoreAlone, type StoreAlone } from '../../../harness/store-alone.js';
 
@@ -52,8 +56,8 @@ type Headers = Readonly<Record<string, string>>;
 class Api {
   readonly client: GrpcClient;
 
-  constructor(port: number) {
-    this.client = new GrpcClient(`http://127.0.0.1:${port}`);
+  constructor(port: number, tls?: { readonly ca: string; readonly cert: string; readonly key: string }) {
+    this.client = new GrpcClient(`${tls ? 'https' : 'http'}://127.0.0.1:${port}`, tls);
   }
 
   /** `code text`, or what was answered. */
@@ -415,5 +419,57 @@ describe("etcd's API asks for rights", function () {
       typeof (await api.call('KV/Range', [RangeRequest, RangeResponse], { key: 'mine' }, alice)),
       'object',
     );
+  });
+});
+
+describe("etcd's API takes a certificate for a user", function () {
+  this.timeout(60_000);
+  const folder = mkdtempSync(join(tmpdir(), 'kabuki-store-names-'));
+  let store: StoreAlone | undefined;
+  const apis: Api[] = [];
+  afterEach(async () => {
+    for (const api of apis.splice(0)) api.client.close();
+    await store?.remove();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  it('unless the call came through a gateway, whose certificate it is then (CVE-2018-16886), or a token says who it is', async () => {
+    const authority = await createAuthority('store-ca');
+    const file = (name: string, text: string) => {
+      writeFileSync(join(folder, name), text);
+      return join(folder, name);
+    };
+    const server = await authority.issueServer('store', ['127.0.0.1']);
+    const certFile = file('server.crt', server.cert);
+    const keyFile = file('server.key', server.key);
+    const ca = file('ca.crt', authority.cert);
+    const args = [`--cert-file=${certFile}`, `--key-file=${keyFile}`, `--trusted-ca-file=${ca}`];
+    store = await startStoreAlone({ members: 1, args: [...args, '--client-cert-auth'] });
+    const apiOf = async (name: string) => {
+      const { cert, key } = await authority.issueClient(name, []);
+      const api = new Api(store!.ports[0]!, { ca: authority.cert, cert, key });
+      apis.push(api);
+      return api;
+    };
+    const root = await apiOf('root');
+    const user = (name: string, password: string) =>
+      root.outcome('Auth/UserAdd', UserAddRequest, { name, password }, nobody);
+    assert.equal(await user('root', 'root-secret'), 'done');
+    assert.equal(await user('bob', 'bob-secret'), 'done');
+    const grant = { user: 'root', role: 'root' };
+    assert.equal(await root.outcome('Auth/UserGrantRole', UserRoleRequest, grant, nobody), 'done');
+    assert.equal(await root.outcome('Auth/AuthEnable', Empty, {}, nobody), 'done');
+    assert.equal(await root.put('a', nobody), 'done');
+    assert.equal(await root.put('a', { 'grpcgateway-accept': 'application/json' }), userEmpty);
+    assert.equal(await root.put('a', await root.login('bob', 'bob-secret')), denied);
+    assert.equal(await root.put('a', { token: 'x' }), badToken);
+    const stranger = await apiOf('mallory');
+    assert.equal(await stranger.put('a', nobody), denied);
+    assert.equal(await stranger.outcome('Lease/LeaseGrant', LeaseGrantRequest, { ttl: 10 }, nobody), denied);
+    assert.equal(await stranger.put('a', await stranger.login('root', 'root-secret')), 'done');
+    await store.stop();
+    // Where names do not count, a certificate opens the connection and says nothing.
+    store = await startStoreAlone({ members: 1, args, dataDir: store.dataDir, ports: store.ports });
+    assert.equal(await (await apiOf('root')).put('a', nobody), userEmpty);
   });
 });
