@@ -23,6 +23,11 @@ export class PeerWatch {
     this.#heardMs.set(peer, nowMs);
   }
 
+  /** It has ended, or is cut off: it counts as dead until it is heard again. */
+  gone(peer: MemberId): void {
+    this.#heardMs.delete(peer);
+  }
+
   lives(peer: MemberId, nowMs: number): boolean {
     const heardMs = this.#heardMs.get(peer);
     return heardMs !== undefined && nowMs - heardMs <= this.#silenceMaxMs;

@@ -341,6 +341,13 @@ export class Raft<Result> {
     this.#core.step(letter);
   }
 
+  /** The transport knows that this peer has ended: nobody waits for it, and nobody hands over to it. */
+  peerGone(peer: MemberId): void {
+    this.#peers.gone(peer);
+    this.#transfer.gone(peer);
+    this.reportUnreachable(peer);
+  }
+
   /** The transport lost letters to this peer: the leader goes on carefully. */
   reportUnreachable(peer: MemberId): void {
     this.#core.reportUnreachable(peer);

@@ -28,6 +28,12 @@ export class Transfer {
     this.end(by === to ? null : new RaftError('LeadershipLost', lost, { definite: false, leader: by }));
   }
 
+  /** That one has ended: there is nothing to wait for. */
+  gone(peer: MemberId): void {
+    if (this.#pending?.to !== peer) return;
+    this.end(new RaftError('Timeout', `${peer} ended before it took over`, { definite: false }));
+  }
+
   expire(nowMs: number): void {
     if (this.#pending === null || this.#pending.deadlineMs > nowMs) return;
     this.end(new RaftError('Timeout', `${this.#pending.to} did not take over`, { definite: false }));

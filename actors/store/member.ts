@@ -40,6 +40,7 @@ import type {
   StoreWatchReply,
 } from './messages.js';
 import { infoOf, MemberBook } from './membership.js';
+import { PeerEnds } from './peer-ends.js';
 import { Promotions } from './promotions.js';
 import { Proposer } from './proposer.js';
 import { sendLetter } from './raft-letters.js';
@@ -113,11 +114,14 @@ class StoreMember {
       if (known.length > 0) options.onMembers?.(known);
     };
     tellHost(raft.configuration());
+    const ends = new PeerEnds(ctx.system, book, (peer) => raft.peerGone(peer));
+    ends.follow(raft.configuration());
     options.inspect?.({ raft, store: fsm.store, watches: hub });
     raft.observe((observation) => {
       if (observation.type === 'configuration-changed') {
         book.follow(observation.configuration);
         tellHost(observation.configuration);
+        ends.follow(observation.configuration);
         ctx.note('store members', { members: membersOf(observation.configuration).join() });
         // What is removed hears of nothing any more: its watches go on elsewhere.
         if (!observation.isMember) watchers.close();
@@ -130,7 +134,11 @@ class StoreMember {
     });
     ctx.setTimer('tick', limits.leaseCheckIntervalMs, { type: 'StoreTick' });
     groupClock.lead(raft.isLeader());
-    return new StoreMember(options, limits, ctx, fsm, groupClock, book, watchers, raft, storage.close);
+    const close = async () => {
+      ends.close();
+      await storage.close();
+    };
+    return new StoreMember(options, limits, ctx, fsm, groupClock, book, watchers, raft, close);
   }
 
   private constructor(

@@ -207,6 +207,18 @@ describe('raft member', () => {
     await assert.rejects(leader.apply(bytes(1)), code('Stopped'));
   });
 
+  it('does not wait for a hand-over to one that has ended, and hands over to nobody known to have', async () => {
+    const group = await Group.started(names);
+    const leader = await group.leader();
+    const others = group.running.filter((raft) => raft.id !== leader.id).map(({ id }) => id);
+    const startMs = group.clock.monotonicMs();
+    for (const id of others) await group.kill(id);
+    const stopped = leader.stop();
+    for (const id of others) leader.peerGone(id);
+    await group.settled(stopped);
+    assert(group.clock.monotonicMs() - startMs < 100, `${group.clock.monotonicMs() - startMs} ms`);
+  });
+
   it('brings back a member that is behind the log by a snapshot', async () => {
     const group = await Group.started(names, 1, { snapshotEveryEntries: 20, trailingEntriesMax: 5 });
     const leader = await group.leader();

@@ -39,6 +39,15 @@ describe('store over actors', () => {
     assert.match(batches.at(-1)?.events[0]?.context ?? '', /^00-/);
   });
 
+  it('members that stop at the same time do not wait for each other to take over', async () => {
+    const { world, client } = cluster('stop-all');
+    await world.settled(client.txn(put('/a', '')));
+    await world.run(world.simulation.nowMs + 1_000);
+    const begunMs = world.simulation.nowMs;
+    await world.settled(Promise.all(names.map((name) => world.stop(nodeId(name)))));
+    assert.ok(world.simulation.nowMs - begunMs < 500, `it took ${world.simulation.nowMs - begunMs} ms`);
+  });
+
   it('a request that the network doubles is carried out once', async () => {
     const { world, client } = cluster('double');
     await world.settled(client.txn(put('/before', '')));
