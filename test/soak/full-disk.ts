@@ -119,6 +119,8 @@ async function present(stage: Stage, acknowledged: ReadonlySet<string>, port?: n
     stage,
     1,
     async (api) => {
+      // A node may be Ready before the apiserver of its machine has read the store.
+      await waitFor('its apiserver', 30_000, async () => (await api.call('GET', '/readyz')).status === 200);
       const names = await listed(api);
       assert.deepEqual(
         [...acknowledged].filter((name) => !names.has(name)),
