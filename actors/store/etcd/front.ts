@@ -20,7 +20,7 @@ import { leaseService } from './lease-service.js';
 import { lockService } from './lock-service.js';
 import { maintenanceService } from './maintenance-service.js';
 import type { StreamCall } from './method.js';
-import { page } from './pages.js';
+import { Pages } from './pages.js';
 import { code, errors } from './status.js';
 import { watchService } from './watch-service.js';
 
@@ -80,14 +80,14 @@ export async function openEtcdFront(options: EtcdFrontOptions): Promise<EtcdFron
       if (error.code === code.internal) system.note('etcd', 'call failed', { path, error: error.message });
     },
   };
-  const pages = { view, client, local, timeoutMs: limits.requestTimeoutMs };
+  const pages = new Pages({ view, client, local, timeoutMs: limits.requestTimeoutMs });
   const door = await openEtcdDoor({
     host: options.host,
     port: options.port,
     ...(options.tls && { tls: options.tls }),
     methods: guarded(methods),
     calls,
-    page: (path, query) => page(path, query, pages),
+    page: (path, query) => pages.page(path, query),
     limits,
   }).catch((error: unknown) => {
     view.close();

@@ -1,49 +1,32 @@
-/** /health, /version and /metrics under etcd's names, for load balancers, kubeadm and Prometheus. */
-import { clusterVersion, etcdVersion } from './version.js';
-import type { ClusterView } from './cluster-view.js';
+/** What there is over plain HTTP under etcd's names, for load balancers, kubeadm and Prometheus. */
 import type { Page } from './door.js';
-import type { StoreClient } from '../client.js';
+import { type HealthOptions, healthPage, HealthRecord } from './health.js';
+import { clusterVersion, etcdVersion, storageVersion } from './version.js';
 
-export interface PagesOptions {
-  readonly view: ClusterView;
-  readonly client: StoreClient;
-  readonly local: StoreClient;
-  /** Of the health check's read. */
-  readonly timeoutMs: number;
-}
+export class Pages {
+  readonly #options: HealthOptions;
+  readonly #record = new HealthRecord();
 
-export async function page(
-  path: string,
-  query: URLSearchParams,
-  options: PagesOptions,
-): Promise<Page | undefined> {
-  switch (path) {
-    case '/health':
-      return health(options, query.get('serializable') === 'true');
-    case '/version': {
-      const body = JSON.stringify({ etcdserver: etcdVersion, etcdcluster: clusterVersion });
-      return { status: 200, type: 'application/json', body };
+  constructor(options: HealthOptions) {
+    this.#options = options;
+  }
+
+  /** Undefined for a path that there is not. */
+  async page(path: string, query: URLSearchParams): Promise<Page | undefined> {
+    switch (path) {
+      case '/version': {
+        const versions = { etcdserver: etcdVersion, etcdcluster: clusterVersion, storage: storageVersion };
+        return { status: 200, type: 'application/json', body: JSON.stringify(versions) };
+      }
+      case '/metrics':
+        return metrics(this.#options);
+      default:
+        return healthPage(path, query, this.#options, this.#record);
     }
-    case '/metrics':
-      return metrics(options);
-    default:
-      return undefined;
   }
 }
 
-async function health({ client, local, timeoutMs }: PagesOptions, serializable: boolean): Promise<Page> {
-  let reason = '';
-  try {
-    const near = serializable ? local : client;
-    await near.range({ type: 'range', key: 'health', countOnly: true }, { timeoutMs, serializable });
-  } catch (error) {
-    reason = `RANGE ERROR:${error instanceof Error ? error.message : String(error)}`;
-  }
-  const body = JSON.stringify({ health: reason === '' ? 'true' : 'false', reason });
-  return { status: reason === '' ? 200 : 503, type: 'application/json', body };
-}
-
-async function metrics({ view }: PagesOptions): Promise<Page> {
+async function metrics({ view }: HealthOptions): Promise<Page> {
   const status = await view.status();
   const isLeader = status.leader === status.member;
   const lines = [

@@ -194,6 +194,9 @@ describe("etcd's API", function () {
       });
     assert.deepEqual(JSON.parse((await get('/health')).body), { health: 'true', reason: '' });
     assert.match(JSON.parse((await get('/version')).body).etcdserver, /^3\.6\.\d+$/);
+    assert.equal((await get('/livez')).body, 'ok\n');
+    const ready = await get('/readyz?verbose&exclude=non_learner&exclude=unknown');
+    assert.equal(ready.body, '[+]data_corruption ok\n[+]serializable_read ok\n[+]linearizable_read ok\nok\n');
     assert.match((await get('/metrics')).body, /^etcd_server_has_leader 1$/m);
     assert.equal((await get('/nothing')).status, 404);
   });
