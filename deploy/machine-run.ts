@@ -4,9 +4,18 @@
  */
 import { machineFacts, ProcessRuntime, socketPodNetwork, staticPodFolder } from '../actors/kubelet/index.js';
 import { UserSpaceProxy } from '../actors/proxy/index.js';
-import type { ActorSystem } from '../actors/runtime/index.js';
+import { actorRef, type ActorSystem } from '../actors/runtime/index.js';
+import type { StoreMessage } from '../actors/store/index.js';
 import { ControlServer } from '../transport/index.js';
-import { type ClusterSpec, type ExternalStore, type MachineSpec, mainNode, masters } from './cluster-spec.js';
+import {
+  type ClusterSpec,
+  type ExternalStore,
+  type MachineSpec,
+  mainNode,
+  masters,
+  storeNode,
+} from './cluster-spec.js';
+import { backupControl } from './backup-control.js';
 import type { DataDir } from './data-dir.js';
 import { type MachineParts, startMachine } from './machine.js';
 import { machineControl } from './machine-control.js';
@@ -54,7 +63,11 @@ export async function runMachine({ dir, spec, machine, store: starting, fail }: 
   const running = startMachine(parts, master?.startControlPlane);
   const door =
     running.apiServer && (await master?.openApiServerDoor(dir, machine, system, running.apiServer));
-  const control = new ControlServer(dir.socketPath(name), machineControl(system, member, external));
+  const backups = member && master?.backupsOf(system, machine);
+  const control = new ControlServer(dir.socketPath(name), {
+    ...machineControl(system, member, external),
+    ...(backups && backupControl(backups)),
+  });
   await control.start();
   let stopping = false;
   const stop = async () => {
@@ -85,10 +98,17 @@ async function openStore(spec: ClusterSpec, machine: MachineSpec, system: ActorS
 }
 
 async function loadMaster() {
-  const [{ startControlPlane }, { openApiServerDoor }, { tokenSigner }] = await Promise.all([
+  const [{ startControlPlane }, { openApiServerDoor }, { tokenSigner }, { BackupDesk }] = await Promise.all([
     import('./control-plane.js'),
     import('./apiserver-door.js'),
     import('./token-signer.js'),
+    import('../actors/store/index.js'),
   ]);
-  return { startControlPlane, openApiServerDoor, tokenSigner };
+  const backupsOf = (system: ActorSystem, machine: MachineSpec) =>
+    new BackupDesk({
+      system,
+      member: actorRef<StoreMessage>(storeNode(machine), '/store'),
+      folder: 'backup',
+    });
+  return { startControlPlane, openApiServerDoor, tokenSigner, backupsOf };
 }

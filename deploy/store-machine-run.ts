@@ -7,6 +7,7 @@ import { BackupDesk, createStoreClient } from '../actors/store/index.js';
 import { type EtcdTls, openEtcdFront } from '../actors/store/etcd/index.js';
 import { ControlServer } from '../transport/index.js';
 import { Announcement } from './announcement.js';
+import { backupControl } from './backup-control.js';
 import { type ClusterSpec, mainNode } from './cluster-spec.js';
 import { machineControl } from './machine-control.js';
 import type { MachineMessage } from './machine-process.js';
@@ -44,7 +45,10 @@ export async function runStoreMachine({
     ...(tls && { tls }),
     ...(progressNotifyIntervalMs !== undefined && { limits: { progressNotifyIntervalMs } }),
   });
-  const control = new ControlServer(dir.socketPath(machine.name), machineControl(system, store));
+  const control = new ControlServer(dir.socketPath(machine.name), {
+    ...machineControl(system, store),
+    ...backupControl(backups),
+  });
   await control.start();
   let stopping = false;
   const stop = async () => {

@@ -76,7 +76,7 @@ export function parseListen(
   return { host: match[1] ?? match[2] ?? '127.0.0.1', port };
 }
 
-function defaultListen(count: number): string[] {
+export function defaultListen(count: number): string[] {
   return Array.from({ length: count }, (_, i) => `127.0.0.1:${2379 + i * 10_000}`);
 }
 
@@ -195,7 +195,7 @@ async function stillFree(address: string | undefined, host?: string): Promise<st
   return (await portIsFree(at.port, at.host)) ? address : undefined;
 }
 
-function newMachine(dir: DataDir, name: string): Omit<MachineSpec, 'address'> {
+export function newMachine(dir: DataDir, name: string): Omit<MachineSpec, 'address'> {
   const keys = curveKeyPair();
   dir.writeMachineKeys(name, { secretKey: keys.secretKey });
   return { name, role: 'master', publicKey: keys.publicKey, podCidr: '' };

@@ -5,6 +5,12 @@ export {
   type BackupErrorCode,
   type BackupProgress,
   type BackupSpool,
+  type BackupStatus,
+  type ByteProgress,
+  EtcdBackup,
+  restoreBackup,
+  type Restored,
+  type TakeOptions,
 } from './backup/index.js';
 export { createStoreClient, type StoreClientOptions } from './actor-store-client.js';
 export type { CallerStore, GuardedStoreClient, Need } from './caller-store.js';

@@ -13,6 +13,7 @@ import {
 } from 'raft-consensus';
 import type { Clock } from '../../../transport/index.js';
 import { BoltWriter } from './bolt-writer.js';
+import { authKeys, encodeRole, encodeUser } from './etcd-auth.js';
 import { bucketNames, encodeKeyValue, encodeLease, encodeRevision, metaKeys } from './etcd-records.js';
 import { RecordSorter } from './record-sorter.js';
 
@@ -108,6 +109,7 @@ class BackupFileWriter {
       const { key, value } = encodeLease(lease, head.clockMs);
       await this.#bolt.put(key, value);
     }
+    await this.#writeAuth(head);
     for (const name of bucketNames.empty) await this.#bolt.bucket(name);
     const bytes = await this.#bolt.finish();
     return { head, records: this.#records, bytes };
@@ -150,6 +152,30 @@ class BackupFileWriter {
     const at = encodeRevision({ main: head.compactRevision, sub: 0, isTombstone: false });
     await this.#bolt.put(Buffer.from(metaKeys.finishedCompaction), at);
     await this.#bolt.put(Buffer.from(metaKeys.scheduledCompaction), at);
+  }
+
+  async #writeAuth({ auth }: KvSnapshotHead): Promise<void> {
+    await this.#bolt.bucket(bucketNames.auth);
+    if (auth) {
+      const revision = Buffer.alloc(8);
+      revision.writeBigUInt64BE(BigInt(auth.revision), 0);
+      await this.#bolt.put(Buffer.from(authKeys.enabled), Buffer.from([auth.enabled ? 1 : 0]));
+      await this.#bolt.put(Buffer.from(authKeys.revision), revision);
+    }
+    await this.#putNamed(bucketNames.roles, auth?.roles ?? [], encodeRole);
+    await this.#putNamed(bucketNames.users, auth?.users ?? [], encodeUser);
+  }
+
+  async #putNamed<T extends { readonly name: string }>(
+    bucket: string,
+    all: readonly T[],
+    encode: (one: T) => Buffer,
+  ): Promise<void> {
+    const records = all.map((one) => ({ key: Buffer.from(one.name), value: encode(one) }));
+    await this.#bolt.bucket(bucket);
+    for (const { key, value } of records.sort((a, b) => Buffer.compare(a.key, b.key))) {
+      await this.#bolt.put(key, value);
+    }
   }
 
   #turn(): Promise<void> {

@@ -35,7 +35,6 @@ export class BoltReader {
   readonly #meta: BoltMeta;
   /** Bytes of the file that are bbolt's. */
   readonly bytes: number;
-  #pagesSeen = 0;
 
   /** `bytes`: of the file, without what follows the database. */
   static async open(file: DiskFile, bytes: number): Promise<BoltReader> {
@@ -54,10 +53,18 @@ export class BoltReader {
     this.bytes = bytes;
   }
 
+  /** Throws BackupError `Truncated` when pages are missing at the end. */
+  checkLength(): void {
+    const { pages, pageBytes } = this.#meta;
+    if (pages * pageBytes <= this.bytes) return;
+    const what = `it ends there, and its database has ${pages * pageBytes} bytes`;
+    throw new BackupError('Truncated', what, this.bytes);
+  }
+
   /** By name. Buckets within buckets are refused: etcd has none. */
   async buckets(): Promise<BoltBucket[]> {
     const found: BoltBucket[] = [];
-    for await (const leaf of this.#leaves(this.#meta.root, 0)) {
+    for await (const leaf of this.#leaves(this.#meta.root, new Walk())) {
       for (const element of leaf.elements) found.push(this.#bucket(element));
     }
     return found;
@@ -79,7 +86,7 @@ export class BoltReader {
 
   async *#entries(root: number): AsyncGenerator<readonly BoltEntry[]> {
     let last: Buffer | undefined;
-    for await (const { elements } of this.#leaves(root, 0)) {
+    for await (const { elements } of this.#leaves(root, new Walk())) {
       for (const { key, at } of elements) {
         if (last !== undefined && Buffer.compare(last, key) >= 0) {
           throw new BackupError('Damaged', 'its keys are not in order', at);
@@ -91,9 +98,13 @@ export class BoltReader {
   }
 
   /** From left to right. */
-  async *#leaves(number: number, depth: number): AsyncGenerator<{ readonly elements: LeafElement[] }> {
+  async *#leaves(
+    number: number,
+    walk: Walk,
+    depth = 0,
+  ): AsyncGenerator<{ readonly elements: LeafElement[] }> {
     const at = number * this.#meta.pageBytes;
-    const page = await this.#page(number, depth);
+    const page = await this.#page(number, walk, depth);
     const flags = page.readUInt16LE(8);
     if (flags === PAGE_FLAGS.leaf) {
       yield { elements: readLeaf(page, at) };
@@ -107,12 +118,12 @@ export class BoltReader {
       throw new BackupError('Damaged', `page ${number} cannot hold ${count} branches`, at);
     }
     for (let i = 0; i < count; i++) {
-      yield* this.#leaves(pageNumber(page, PAGE_HEADER_BYTES + i * ELEMENT_BYTES + 8), depth + 1);
+      yield* this.#leaves(pageNumber(page, PAGE_HEADER_BYTES + i * ELEMENT_BYTES + 8), walk, depth + 1);
     }
   }
 
   /** With those that it overflows into. */
-  async #page(number: number, depth: number): Promise<Buffer> {
+  async #page(number: number, walk: Walk, depth: number): Promise<Buffer> {
     const { pageBytes, pages } = this.#meta;
     const at = number * pageBytes;
     if (number < 2 || number >= pages || at + pageBytes > this.bytes) {
@@ -121,7 +132,7 @@ export class BoltReader {
         ? new BackupError('Truncated', `it ends before its page ${number}, at byte ${at}`, this.bytes)
         : new BackupError('Damaged', `it names a page ${number} of ${pages}`);
     }
-    if (depth > backupLimits.treeDepthMax || ++this.#pagesSeen > 2 * pages) {
+    if (depth > backupLimits.treeDepthMax || ++walk.pages > pages) {
       throw new BackupError('Damaged', `page ${number} is met again: the tree has a loop`, at);
     }
     const head = await this.#window.read(at, PAGE_HEADER_BYTES);
@@ -137,6 +148,11 @@ export class BoltReader {
     }
     return await this.#window.read(at, length);
   }
+}
+
+/** Of one tree: no page is met twice. */
+class Walk {
+  pages = 0;
 }
 
 interface LeafElement extends BoltEntry {

@@ -9,13 +9,15 @@ import { int64, message } from '../etcd/message.js';
 import { KeyValue as KeyValueMessage } from '../etcd/kv-messages.js';
 import { WireError, WireReader } from '../etcd/wire.js';
 
-/** All that etcd makes; the ones for members and access are empty in our files. */
+/** All that etcd makes. */
 export const bucketNames = {
   key: 'key',
   meta: 'meta',
   lease: 'lease',
   auth: 'auth',
-  empty: ['alarm', 'auth', 'authRoles', 'authUsers', 'cluster', 'members', 'members_removed'],
+  roles: 'authRoles',
+  users: 'authUsers',
+  empty: ['alarm', 'cluster', 'members', 'members_removed'],
 } as const;
 
 export const metaKeys = {

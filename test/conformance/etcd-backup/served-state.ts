@@ -12,8 +12,8 @@ export interface ServedState {
   readonly events: unknown;
 }
 
-/** `fromRevision`: of the oldest state to look at; it must not be compacted away. */
-export async function servedState(endpoint: string, fromRevision: number): Promise<ServedState> {
+/** `fromRevision`: of the oldest state to look at; it must not be compacted away. Absent: nothing but the newest. */
+export async function servedState(endpoint: string, fromRevision?: number): Promise<ServedState> {
   const client = new GrpcClient(endpoint);
   try {
     const at = async (revision: number) =>
@@ -23,7 +23,9 @@ export async function servedState(endpoint: string, fromRevision: number): Promi
       });
     const newest = await at(0);
     const { revision = 0 } = newest.header ?? {};
+    const keys = plain(newest.kvs);
     const history: Record<number, unknown> = {};
+    if (fromRevision === undefined) return { revision, keys, history, events: [] };
     for (let old = fromRevision; old <= revision; old++) history[old] = plain((await at(old)).kvs);
     const watch = client.stream('/etcdserverpb.Watch/Watch', [WatchRequest, WatchResponse] as const);
     watch.send({ create: { ...everything, startRevision: fromRevision } });
@@ -32,7 +34,7 @@ export async function servedState(endpoint: string, fromRevision: number): Promi
       events.splice(0, events.length, ...watch.received.flatMap((one) => one.events));
       return (events.at(-1)?.kv?.modRevision ?? 0) >= revision;
     });
-    return { revision, keys: plain(newest.kvs), history, events: plain(events) };
+    return { revision, keys, history, events: plain(events) };
   } finally {
     client.close();
   }

@@ -1,0 +1,226 @@
+/** `kabuki store snapshot`: backups of a store, as files that are etcd snapshots. */
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { BackupError, EtcdBackup, type Restored } from '../../actors/store/index.js';
+import type { SaveProgress } from '../backup-control.js';
+import { masters } from '../cluster-spec.js';
+import type { DataDir } from '../data-dir.js';
+import type { MachineStatusReport } from '../machine-control.js';
+import { sizeText, percent, ProgressLine } from '../progress-line.js';
+import { ReadOnlyFile } from '../read-only-file.js';
+import { restoreStore } from '../store-restore.js';
+import { checkListen, defaultListen } from '../store-spec.js';
+import { control, dataDirOption, openDataDir, wholeNumber } from './options.js';
+
+const pollMs = 100;
+const bumpDefault = 1_000_000_000;
+const bumpMax = 2 ** 40;
+
+export function storeSnapshotCommand(): Command {
+  return new Command('snapshot')
+    .description('backups of the store, as etcd snapshots')
+    .addCommand(saveCommand())
+    .addCommand(restoreCommand())
+    .addCommand(statusCommand());
+}
+
+function saveCommand(): Command {
+  return new Command('save')
+    .description('save the state of a running store, of any kind of cluster')
+    .argument('<file>', 'must not be there yet')
+    .addOption(dataDirOption())
+    .option('--member <machine>', 'whose state (default: one that does not lead)')
+    .action(async (file: string, options: { dataDir: string; member?: string }) => {
+      const path = resolve(file);
+      if (existsSync(path)) throw new Error(`${path} is there already: name another file`);
+      const dir = openDataDir(options);
+      const member = options.member ?? (await memberToAsk(dir));
+      const saved = await save(dir, member, path);
+      console.log(
+        `saved ${path}: revision ${saved.revision}, ${saved.records} versions of keys, ` +
+          `${saved.leases} leases, ${sizeText(saved.bytes)}, from ${member}`,
+      );
+      if (!saved.isCurrent) {
+        console.error(`kabuki: ${member} knew of no leader: writes that only the others have are missing`);
+      }
+    });
+}
+
+/** Any master that answers, best one that does not lead. */
+async function memberToAsk(dir: DataDir): Promise<string> {
+  const spec = dir.readSpec();
+  let leader: string | undefined;
+  let failure: unknown;
+  for (const { name } of masters(spec)) {
+    try {
+      const { store } = await control<MachineStatusReport>(dir, name, 'status');
+      if (store && store.role !== 'leader') return name;
+      if (store) leader = name;
+    } catch (error) {
+      failure = error;
+    }
+  }
+  if (leader !== undefined) return leader;
+  throw failure ?? new Error(`${dir.path} has no store`);
+}
+
+async function save(
+  dir: DataDir,
+  member: string,
+  path: string,
+): Promise<Extract<SaveProgress, { state: 'saved' }>> {
+  const { id } = await control<{ id: string }>(dir, member, 'store.backup.save', { path });
+  const line = new ProgressLine();
+  try {
+    for (;;) {
+      const progress = await control<SaveProgress>(dir, member, 'store.backup.progress', { id });
+      if (progress.state === 'saved') return progress;
+      if (progress.state === 'failed') throw new Error(progress.error);
+      const { bytes, expectedBytes } = progress;
+      line.show(`${progress.state} ${sizeText(bytes)} (${percent(bytes, expectedBytes)})`);
+      await new Promise((done) => setTimeout(done, pollMs));
+    }
+  } finally {
+    line.end();
+  }
+}
+
+interface RestoreOptions {
+  readonly dataDir: string;
+  readonly members: number;
+  readonly etcdListen?: readonly string[];
+  readonly bumpRevision: number;
+  readonly skipHashCheck?: boolean;
+  readonly disableAuth?: boolean;
+}
+
+function restoreCommand(): Command {
+  return new Command('restore')
+    .description('make a new store of a backup, ours or etcd\u2019s')
+    .argument('<file>', 'a snapshot, or with --skip-hash-check a database out of a member of etcd')
+    .addOption(
+      new Option('--data-dir <dir>', 'folder of the new store, empty or not there').makeOptionMandatory(),
+    )
+    .addOption(new Option('--members <n>', '1, 3 or 5').argParser(wholeNumber).default(3))
+    .addOption(
+      new Option('--etcd-listen <addresses>', 'host:port for each member, separated by commas')
+        .argParser((text) => text.split(','))
+        .default(undefined, '127.0.0.1:2379, 127.0.0.1:12379 ...'),
+    )
+    .addOption(
+      new Option(
+        '--bump-revision <n>',
+        'how far the revision is moved on: more than was written since the backup',
+      )
+        .argParser(bump)
+        .default(bumpDefault),
+    )
+    .option('--skip-hash-check', 'take a file without a sum at its end, or with a wrong one')
+    .option('--disable-auth', 'keep users and roles, but ask nobody for them until it is enabled again')
+    .action((file: string, options: RestoreOptions) => restore(file, options));
+}
+
+async function restore(file: string, options: RestoreOptions): Promise<void> {
+  const { members } = options;
+  if (![1, 3, 5].includes(members)) throw new Error(`--members must be 1, 3 or 5, not ${members}`);
+  const listen = checkListen(options.etcdListen ?? defaultListen(members), members, {});
+  const line = new ProgressLine();
+  try {
+    const restored = await naming(file, () =>
+      restoreStore({
+        file,
+        dataDir: options.dataDir,
+        members,
+        listen,
+        bumpRevision: options.bumpRevision,
+        skipsSum: options.skipHashCheck === true,
+        disablesAuth: options.disableAuth === true,
+        onRead: (bytes, total) => line.show(`checking ${sizeText(bytes)} (${percent(bytes, total)})`),
+        onRecords: (step, records) =>
+          line.show(`${step === 'read' ? 'reading' : 'writing'} ${records} versions of keys`),
+      }),
+    );
+    line.end();
+    report(file, restored, options);
+  } finally {
+    line.end();
+  }
+}
+
+function report(file: string, restored: Restored, { dataDir, members, disableAuth }: RestoreOptions): void {
+  const { keys, leases, backupRevision, revision } = restored;
+  const of = `store of ${members} member${members === 1 ? '' : 's'}`;
+  console.log(`restored ${file} into ${resolve(dataDir)}: a ${of} with ${keys} keys and ${leases} leases
+  revision ${backupRevision} in the backup, ${revision} now: watches of before begin anew
+  start it with: kabuki store run --data-dir ${dataDir}`);
+  if (restored.renamedLeases > 0) {
+    console.log(
+      `  ${restored.renamedLeases} leases have other ids now: etcd's were too long. Their keys stay theirs`,
+    );
+  }
+  if (restored.leaselessKeys > 0) {
+    console.log(
+      `  ${restored.leaselessKeys} versions of keys named leases that are not in the backup: they have none now`,
+    );
+  }
+  if (restored.foreignUsers.length > 0) {
+    console.log(`  without a password until one is set: ${restored.foreignUsers.join(', ')}`);
+  }
+  if (disableAuth) console.log('  authentication is disabled');
+}
+
+function statusCommand(): Command {
+  return new Command('status')
+    .description('check a backup, ours or etcd\u2019s, and say what is in it')
+    .argument('<file>')
+    .option('--json', 'as JSON')
+    .option('--skip-hash-check', 'take a file without a sum at its end, or with a wrong one')
+    .action(async (file: string, { json, skipHashCheck }: { json?: boolean; skipHashCheck?: boolean }) => {
+      const line = new ProgressLine();
+      const show = (bytes: number, total: number) =>
+        line.show(`checking ${sizeText(bytes)} (${percent(bytes, total)})`);
+      const opened = await ReadOnlyFile.open(file);
+      const status = await naming(file, async () => {
+        const backup = await EtcdBackup.open(opened, { skipsSum: skipHashCheck === true, onProgress: show });
+        return await backup.status(show);
+      }).finally(() => {
+        line.end();
+        return opened.close();
+      });
+      if (json) return console.log(JSON.stringify(status, null, 2));
+      console.log(`hash              ${status.hash.toString(16)}
+revision          ${status.revision}
+compact revision  ${status.compactRevision}
+total keys        ${status.totalKeys}
+versions of keys  ${status.records}
+leases            ${status.leases}
+users             ${status.users}${status.isAuthEnabled ? ', authentication is enabled' : ''}
+total size        ${sizeText(status.totalBytes)}
+sum               ${status.isSumChecked ? 'right' : 'not checked'}`);
+    });
+}
+
+/** Of what is wrong in a file, the file is half of the news. */
+async function naming<T>(file: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof BackupError)) throw error;
+    const kinds = {
+      Truncated: 'is cut off',
+      Damaged: 'is damaged',
+      Foreign: 'cannot be restored',
+      Busy: 'waits',
+    };
+    throw new Error(`${file} ${kinds[error.code]}: ${error.message}`, { cause: error });
+  }
+}
+
+function bump(text: string): number {
+  const value = wholeNumber(text);
+  if (value >= 1 && value <= bumpMax) return value;
+  throw new InvalidArgumentError(
+    `it must be between 1 and ${bumpMax}: watchers must not see time run backwards`,
+  );
+}
