@@ -237,9 +237,6 @@ async function examineEndpoints(store: ExternalStore, say: (line: string) => voi
     const each = well.map(({ address, clusterId }) => `${address} of ${clusterId.toString(16)}`).join(', ');
     throw new ExternalStoreError('InvalidStore', `--store names members of different etcd clusters: ${each}`);
   }
-  if (well.every(({ leader }) => leader === null)) {
-    throw new ExternalStoreError('Unreachable', `${storeUrl(store)} cannot be used: it has no leader`);
-  }
   for (const { address, errors } of well) for (const error of errors) say(`store ${address}: ${error}`);
 }
 

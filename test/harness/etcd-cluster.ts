@@ -14,7 +14,13 @@ export interface EtcdClusterOptions {
   readonly members?: number;
   readonly args?: readonly string[];
   /** PEM files; clients must bring a certificate of the authority. */
-  readonly tls?: { readonly ca: string; readonly certificate: string; readonly key: string };
+  readonly tls?: {
+    readonly ca: string;
+    readonly certificate: string;
+    readonly key: string;
+    readonly clientCertificate: string;
+    readonly clientKey: string;
+  };
 }
 
 interface Member {
@@ -161,7 +167,7 @@ export class EtcdCluster {
 
   #clientFlags(): string[] {
     const { tls } = this.#options;
-    return tls ? [`--cacert=${tls.ca}`, `--cert=${tls.certificate}`, `--key=${tls.key}`] : [];
+    return tls ? [`--cacert=${tls.ca}`, `--cert=${tls.clientCertificate}`, `--key=${tls.clientKey}`] : [];
   }
 
   #named(name: string): Member {

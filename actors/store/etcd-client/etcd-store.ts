@@ -126,8 +126,6 @@ export class EtcdStore implements ApiStore {
     options?: Timeout,
   ): Promise<StoreHealth & { readonly version: string; readonly clusterId: number }> {
     const { answer, answeredBy } = await this.#calls.make(status, {}, 'read', options?.timeoutMs);
-    // Others may know a leader: they are asked the next time.
-    if (answer.leader === 0) this.#endpoints.leave(answeredBy);
     return {
       member: answeredBy,
       leader: answer.leader === 0 ? null : answer.leader.toString(16),

@@ -10,6 +10,8 @@ import {
   constants,
   type IncomingHttpHeaders,
 } from 'node:http2';
+import { connect as connectTcp, isIP, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 import type { Clock, Timer } from '../../../transport/index.js';
 import { FrameReader } from '../etcd/frames.js';
 import { code, GrpcError, type GrpcCode } from '../etcd/status.js';
@@ -46,12 +48,11 @@ function open(endpoint: Endpoint, options: Http2Options): Promise<Connection> {
   const { clock, limits, tls } = options;
   const host = endpoint.host.includes(':') ? `[${endpoint.host}]` : endpoint.host;
   return new Promise((resolve, reject) => {
+    const socket = socketTo(endpoint, tls);
     const session = connectSession(`${tls ? 'https' : 'http'}://${host}:${endpoint.port}`, {
+      createConnection: () => socket,
       maxSessionMemory: limits.http2SessionMemoryMaxMb,
       settings: { enablePush: false, initialWindowSize: limits.http2WindowBytes },
-      ...(tls?.ca !== undefined && { ca: tls.ca }),
-      ...(tls?.certificate !== undefined && { cert: tls.certificate }),
-      ...(tls?.key !== undefined && { key: tls.key }),
     });
     let settled = false;
     const fail = (why: string, cause?: Error) => {
@@ -65,6 +66,8 @@ function open(endpoint: Endpoint, options: Http2Options): Promise<Connection> {
       fail(`no connection within ${limits.connectTimeoutMs} ms`),
     );
     session.on('error', (error: Error) => fail(reasonOf(error), error));
+    // In TLS 1.3 a server refuses our certificate after the handshake; the session says nothing about that (Node 20).
+    socket.on('error', (error: Error) => fail(reasonOf(error), error));
     session.once('close', () => fail('closed while connecting'));
     // Only an HTTP/2 server sends settings; a TCP connection alone proves nothing.
     session.once('remoteSettings', () => {
@@ -72,8 +75,21 @@ function open(endpoint: Endpoint, options: Http2Options): Promise<Connection> {
       settled = true;
       timer.cancel();
       session.setLocalWindowSize(limits.http2WindowBytes * 4);
-      resolve(new Http2Connection(session, endpoint, options));
+      resolve(new Http2Connection(session, options));
     });
+  });
+}
+
+function socketTo({ host, port }: Endpoint, tls: ClientTls | undefined): Socket {
+  if (!tls) return connectTcp({ host, port, noDelay: true });
+  return connectTls({
+    host,
+    port,
+    ALPNProtocols: ['h2'],
+    ...(isIP(host) === 0 && { servername: host }),
+    ...(tls.ca !== undefined && { ca: tls.ca }),
+    ...(tls.certificate !== undefined && { cert: tls.certificate }),
+    ...(tls.key !== undefined && { key: tls.key }),
   });
 }
 
@@ -85,16 +101,14 @@ function reasonOf(error: Error): string {
 
 class Http2Connection implements Connection {
   readonly #session: ClientHttp2Session;
-  readonly #endpoint: Endpoint;
   readonly #clock: Clock;
   readonly #limits: EtcdClientLimits;
   #calls = 0;
   #pinging: Timer | undefined;
   #why = 'the connection was closed';
 
-  constructor(session: ClientHttp2Session, endpoint: Endpoint, { clock, limits }: Http2Options) {
+  constructor(session: ClientHttp2Session, { clock, limits }: Http2Options) {
     this.#session = session;
-    this.#endpoint = endpoint;
     this.#clock = clock;
     this.#limits = limits;
     session.on('error', (error: Error) => (this.#why = error.message));
@@ -175,7 +189,7 @@ class Http2Connection implements Connection {
         this.#calls -= 1;
         if (this.#calls === 0) this.#pinging?.cancel();
       },
-      why: () => `${this.#endpoint.address}: ${this.#why}`,
+      why: () => this.#why,
     });
   }
 
@@ -237,8 +251,8 @@ class Call implements CallStream {
 
   #head(headers: IncomingHttpHeaders): void {
     const status = (headers as { ':status'?: number })[':status'];
-    if (status !== 200) this.#status = new GrpcError(code.unknown, `HTTP status ${status}: no gRPC server`);
-    else this.#note(headers);
+    if (status === 200) return this.#note(headers);
+    this.#fail(new GrpcError(code.unknown, `HTTP status ${status}: no gRPC server`));
   }
 
   #note(headers: IncomingHttpHeaders): void {
@@ -260,9 +274,16 @@ class Call implements CallStream {
       }
     } catch (error) {
       if (!(error instanceof GrpcError)) throw error;
-      this.#status = error;
-      this.#stream.close(constants.NGHTTP2_CANCEL);
+      // Not a refusal by the server: what was asked may have been done.
+      this.#fail(new ConnectionError(error.message, true, { cause: error }));
     }
+  }
+
+  /** What the other side says cannot be understood: nothing more is read of it. */
+  #fail(error: Error): void {
+    if (this.#isOver) return;
+    this.cancel();
+    this.#parts.ended(error);
   }
 
   #closed(): void {

@@ -14,6 +14,7 @@ import {
   WatchRequest as WatchMessage,
   WatchResponse,
 } from '../etcd/rpc-messages.js';
+import { WireError } from '../etcd/wire.js';
 import type { CallStream } from './connection.js';
 import type { Endpoints, Served } from './endpoints.js';
 import type { EtcdClientLimits } from './limits.js';
@@ -149,7 +150,10 @@ export class Watches {
     if (this.#isClosed) return;
     const call = served.connection.stream(watchPath, {
       message: (bytes) => {
-        if (this.#stream === stream) this.#hear(stream, WatchResponse.decode(bytes));
+        if (this.#stream !== stream) return;
+        const answer = readable(bytes);
+        if (answer) this.#hear(stream, answer);
+        else this.#lost(served.address, new Error('it said what cannot be read'));
       },
       ended: (error) => {
         isEnded = true;
@@ -308,6 +312,15 @@ export class Watches {
     if (address !== '') endpoints.leave(address);
     this.#connectLater(this.#delayMs);
     this.#delayMs = Math.min(this.#delayMs * 2, limits.watchResumeDelayMaxMs);
+  }
+}
+
+function readable(bytes: Buffer): WatchResponse | undefined {
+  try {
+    return WatchResponse.decode(bytes);
+  } catch (error) {
+    if (!(error instanceof WireError)) throw error;
+    return undefined;
   }
 }
 
