@@ -174,6 +174,7 @@ describe('tidy', () => {
 const started: readonly string[] = [
   'deploy/cli.ts',
   'test/bench/bench.ts',
+  'test/conformance/etcd-diff/main.ts',
   'test/faults/store/main.ts',
   'test/reporter.ts',
   'test/sim/raft/main.ts',

@@ -1,12 +1,14 @@
 /**
- * Random scripts of etcd's KV and Lease services, from a seed: few keys, many edges. Left out, because etcd 3.4.23 and our store
+ * Random scripts of etcd's KV, Watch and Lease services, from a seed: few keys, many edges. Left out, because etcd 3.4.23 and our store
  * differ on purpose or by a bug of etcd:
  * - negative revisions inside a transaction (etcd: compacted; outside of one it takes them for the newest; so do we in both);
  * - a put that fails for two reasons, no lease and no key to keep the value of (etcd names another one in a transaction than
  *   outside);
  * - a limit with a target to sort by and no order (etcd cuts first and sorts what is left);
  * - deletes inside nested transactions (we refuse a put of the same key in another one beside it, etcd depends on their order);
- * - a put and a delete `from key on` of the same key in one transaction (etcd does not see that they overlap, we refuse).
+ * - a put and a delete `from key on` of the same key in one transaction (etcd does not see that they overlap, we refuse);
+ * - orders and targets to sort by that do not exist (etcd 3.4 takes them for none, later ones refuse them);
+ * - watches from a negative revision (etcd 3.4 takes it for any old one, later ones refuse it).
  */
 import {
   CompactionRequest,
@@ -27,18 +29,29 @@ import {
   HeaderOnly,
   LeaseGrantRequest,
   LeaseGrantResponse,
+  LeaseKeepAliveResponse,
   LeaseLeasesResponse,
   LeaseRequest,
   LeaseTimeToLiveRequest,
   LeaseTimeToLiveResponse,
+  WatchCreateRequest,
 } from '../../../actors/store/etcd/rpc-messages.js';
 import type { Random } from '../../../transport/index.js';
 
-export interface Step {
+/** One request, one reply. */
+export interface Call {
+  readonly type: 'call';
   readonly path: string;
   readonly schemas: readonly [Schema<object>, Schema<object>];
   readonly request: object;
 }
+
+export type Step =
+  | Call
+  | { readonly type: 'watch'; readonly request: WatchCreateRequest }
+  /** Of the watchers that are open, which: modulo their number. */
+  | { readonly type: 'cancel'; readonly which: number }
+  | { readonly type: 'progress' };
 
 const none = Buffer.alloc(0);
 const keys = ['a', 'b', 'ba', 'bb', 'c', 'd\xff', '\0', 'z'];
@@ -52,26 +65,71 @@ export class Script {
 
   /** `head`: about the revision that the store has now. */
   next(head: number): Step {
-    const kind = this.#random.integer(100);
-    if (kind < 30) return step('KV/Put', PutRequest, PutResponse, this.#put());
-    if (kind < 55) return step('KV/Range', RangeRequest, RangeResponse, this.#range(head));
-    if (kind < 67) return step('KV/DeleteRange', DeleteRangeRequest, DeleteRangeResponse, this.#delete());
-    if (kind < 88) return step('KV/Txn', TxnRequest, TxnResponse, this.#txn(head, 0));
+    const kind = this.#random.integer(120);
+    if (kind < 30) return call('KV/Put', PutRequest, PutResponse, this.#put());
+    if (kind < 55) return call('KV/Range', RangeRequest, RangeResponse, this.#range(head));
+    if (kind < 67) return call('KV/DeleteRange', DeleteRangeRequest, DeleteRangeResponse, this.#delete());
+    if (kind < 88) return call('KV/Txn', TxnRequest, TxnResponse, this.#txn(head, 0));
     if (kind < 90) {
       const revision = head - this.#random.integer(30) + (this.#chance(0.1) ? 100 : 0);
-      return step('KV/Compact', CompactionRequest, CompactionResponse, { revision });
+      const request = { revision, physical: this.#chance(0.3) };
+      return call('KV/Compact', CompactionRequest, CompactionResponse, request);
     }
+    if (kind < 100) return this.#leaseCall(kind);
+    if (kind < 101) return this.#tooMuch();
+    if (kind < 109) return { type: 'watch', request: this.#watch(head) };
+    if (kind < 114) return { type: 'cancel', which: this.#random.integer(100) };
+    return { type: 'progress' };
+  }
+
+  #leaseCall(kind: number): Call {
     const id = this.#lease();
     if (kind < 93) {
       const ttl = this.#chance(0.1) ? 9_000_000_001 : 1000 + this.#random.integer(100);
-      return step('Lease/LeaseGrant', LeaseGrantRequest, LeaseGrantResponse, { id, ttl });
+      return call('Lease/LeaseGrant', LeaseGrantRequest, LeaseGrantResponse, { id, ttl });
     }
-    if (kind < 95) return step('Lease/LeaseRevoke', LeaseRequest, HeaderOnly, { id });
-    if (kind < 98) {
+    if (kind < 95) return call('Lease/LeaseRevoke', LeaseRequest, HeaderOnly, { id });
+    if (kind < 97) {
       const request = { id, keys: this.#chance(0.7) };
-      return step('Lease/LeaseTimeToLive', LeaseTimeToLiveRequest, LeaseTimeToLiveResponse, request);
+      return call('Lease/LeaseTimeToLive', LeaseTimeToLiveRequest, LeaseTimeToLiveResponse, request);
     }
-    return step('Lease/LeaseLeases', Empty, LeaseLeasesResponse, {});
+    if (kind < 98) return call('Lease/LeaseKeepAlive', LeaseRequest, LeaseKeepAliveResponse, { id });
+    return call('Lease/LeaseLeases', Empty, LeaseLeasesResponse, {});
+  }
+
+  /** What is just small enough, or just too large. */
+  #tooMuch(): Call {
+    const put = (key: string): RequestOp => ({ put: { ...PutRequest.decode(none), key } });
+    const several = (count: number) => Array.from({ length: count }, (_, i) => put(`many/${i}`));
+    return this.#one(
+      () =>
+        call('KV/Txn', TxnRequest, TxnResponse, {
+          compare: [],
+          success: several(this.#one(128, 129)),
+          failure: several(this.#one(1, 129)),
+        }),
+      () =>
+        call('KV/Put', PutRequest, PutResponse, {
+          ...PutRequest.decode(none),
+          key: 'large',
+          value: Buffer.alloc(this.#one(1_570_000, 1_573_000), 1),
+        }),
+    )();
+  }
+
+  #watch(head: number): WatchCreateRequest {
+    const start = this.#one('now', 'now', 'past', 'past', 'future');
+    return {
+      ...WatchCreateRequest.decode(none),
+      key: this.#key(),
+      rangeEnd: this.#end(),
+      startRevision:
+        start === 'now' ? 0 : Math.max(1, head + (start === 'past' ? 1 : 20) - this.#random.integer(20)),
+      progressNotify: this.#chance(0.3),
+      prevKv: this.#chance(0.5),
+      filters: this.#chance(0.3) ? [this.#random.integer(2)] : [],
+      watchId: this.#chance(0.3) ? 1 + this.#random.integer(6) : 0,
+    };
   }
 
   #chance(probability: number): boolean {
@@ -186,11 +244,16 @@ export class Script {
   }
 }
 
-function step<Q extends object, R extends object>(
+function call<Q extends object, R extends object>(
   method: string,
   request: Schema<Q>,
   response: Schema<R>,
   message: Partial<Q>,
-): Step {
-  return { path: `/etcdserverpb.${method}`, schemas: [request, response] as never, request: message };
+): Call {
+  return {
+    type: 'call',
+    path: `/etcdserverpb.${method}`,
+    schemas: [request, response] as never,
+    request: message,
+  };
 }
