@@ -35,6 +35,8 @@ export class WatchPair {
   /** A watch of everything on a stream of its own. */
   readonly #references: PerStore<WatchEnd>;
   #reference: Open | undefined;
+  /** What both told there, from the beginning: for watches that start in the past. */
+  readonly #history: Event[] = [];
 
   constructor(clients: PerStore<GrpcClient>) {
     const both = () => [new WatchEnd('etcd', clients[0]), new WatchEnd('ours', clients[1])] as const;
@@ -57,7 +59,15 @@ export class WatchPair {
   async create(asked: WatchCreateRequest, head: number, compactRevision: number): Promise<void> {
     if (this.#open.size >= watchersMax) return;
     const isCompacted = asked.startRevision > 0 && asked.startRevision < compactRevision;
-    const request = this.#spent.has(asked.watchId) ? { ...asked, watchId: 0 } : asked;
+    await this.settle(head);
+    const { startRevision: start } = asked;
+    // When it has caught up cannot be seen of one that is owed nothing, and compaction may overtake it.
+    const isIdle = start > 0 && start <= head && !isCompacted && this.#owed(asked, start) === 0;
+    const request = {
+      ...asked,
+      ...(this.#spent.has(asked.watchId) && { watchId: 0 }),
+      ...(isIdle && { startRevision: 0 }),
+    };
     const [reply] = await same(this.#streams, 'the answer to create', (end) => end.ask({ create: request }));
     const { watchId: id, canceled, created } = reply;
     assert.ok(created);
@@ -70,8 +80,9 @@ export class WatchPair {
       this.#spent.add(id);
       return;
     }
-    this.#open.set(id, { id, request, from: request.startRevision || head + 1 });
-    if (request.startRevision > 0 && request.startRevision <= head) await this.settle(head);
+    const open = { id, request, from: request.startRevision || head + 1 };
+    this.#open.set(id, open);
+    if (open.from <= head) await this.#settleOne(open, head);
   }
 
   async cancel(which: number, head: number): Promise<void> {
@@ -106,18 +117,19 @@ export class WatchPair {
     for (const open of this.#open.values()) await this.#settleOne(open, head);
   }
 
-  /** Of everything that happened, for watches that begin in the past. */
-  readonly #history: Event[] = [];
-
   async #settleOne(open: Open, head: number): Promise<void> {
     const { id, request } = open;
-    const owed = this.#history.filter((event) => modOf(event) >= open.from && covers(request, event)).length;
+    const owed = this.#owed(request, open.from);
     const what = `watch ${id} ${JSON.stringify(request)} from ${open.from} to ${head}: ${owed} events`;
     await this.#until(this.#streams, what, (end) => end.count(id) >= owed);
     const [theirs, ours] = this.#streams.map((end) => plain(end.take(id)));
     assert.deepEqual(ours, theirs, what);
     assert.equal((theirs as unknown[]).length, owed, what);
     open.from = Math.max(open.from, head + 1);
+  }
+
+  #owed(request: WatchCreateRequest, from: number): number {
+    return this.#history.filter((event) => modOf(event) >= from && covers(request, event)).length;
   }
 
   async #until(ends: PerStore<WatchEnd>, what: string, holds: (end: WatchEnd) => boolean): Promise<void> {
