@@ -40,16 +40,11 @@ import {
 import { freePorts } from './create-cluster.js';
 import { DataDir } from './data-dir.js';
 import { EmbeddedMachine, type EmbeddedWorld } from './embedded-machine.js';
-import {
-  createWithStore,
-  enterStore,
-  parseStore,
-  refuseExternalStore,
-  type StoreOptions,
-} from './external-store.js';
+import { parseStore, refuseExternalStore, type StoreOptions } from './external-store.js';
 import { startFront } from './front.js';
 import type { LoadBalancer } from './load-balancer.js';
 import { MortalClock } from './mortal-clock.js';
+import { createWithStore, enterStore } from './store-entry.js';
 import { waitFor } from './wait.js';
 
 export interface ClusterOptions {

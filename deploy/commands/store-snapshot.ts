@@ -6,6 +6,7 @@ import { BackupError, EtcdBackup, type Restored } from '../../actors/store/index
 import type { SaveProgress } from '../backup-control.js';
 import { masters } from '../cluster-spec.js';
 import type { DataDir } from '../data-dir.js';
+import { refuseExternalStore } from '../external-store.js';
 import type { MachineStatusReport } from '../machine-control.js';
 import { sizeText, percent, ProgressLine } from '../progress-line.js';
 import { ReadOnlyFile } from '../read-only-file.js';
@@ -35,6 +36,7 @@ function saveCommand(): Command {
       const path = resolve(file);
       if (existsSync(path)) throw new Error(`${path} is there already: name another file`);
       const dir = openDataDir(options);
+      refuseExternalStore(dir.readSpec());
       const member = options.member ?? (await memberToAsk(dir));
       const saved = await save(dir, member, path);
       console.log(

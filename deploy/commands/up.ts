@@ -7,9 +7,10 @@ import { controlCall } from '../../transport/index.js';
 import { type ClusterSpec, type ExternalStore, masters } from '../cluster-spec.js';
 import { type ClusterShape, checkShape } from '../create-cluster.js';
 import type { DataDir } from '../data-dir.js';
-import { createWithStore, enterStore, parseStore, storeUrl } from '../external-store.js';
+import { parseStore, storeUrl } from '../external-store.js';
 import { launch, type LauncherStatus } from '../launcher.js';
 import { readyNodes } from '../readiness.js';
+import { createWithStore, enterStore } from '../store-entry.js';
 import { waitFor } from '../wait.js';
 import { dataDirOption, openDataDir, wholeNumber } from './options.js';
 

@@ -150,6 +150,58 @@ describe('a cluster on a real etcd (kabuki up --store)', function () {
   });
 });
 
+describe('a cluster that outgrows its own store', function () {
+  this.timeout(180_000);
+  let cluster: ProcessCluster;
+  let etcd: EtcdCluster | undefined;
+  before(async function () {
+    if (!isInstalled('etcd', '--version')) return this.skip();
+    cluster = await ProcessCluster.up({ masters: 1, workers: 1 });
+  });
+  after(async () => {
+    await cluster?.stop();
+    await etcd?.stop();
+  });
+
+  it('moves to an etcd that was restored from its backup, and to no other', async () => {
+    await cluster.kubectl.run(
+      'create',
+      'deployment',
+      'web',
+      '--image=nginx:1',
+      '--port=8080',
+      '--replicas=2',
+    );
+    await cluster.kubectl.run('rollout', 'status', 'deployment/web', '--timeout=60s');
+    const file = join(cluster.dir.path, 'backup.db');
+    await cluster.kabukiOutput('store', 'snapshot', 'save', file);
+    const uid = await cluster.kubectl.run('get', 'deployment', 'web', '-o', 'jsonpath={.metadata.uid}');
+    await cluster.kabukiOutput('down');
+
+    etcd = await EtcdCluster.start();
+    const empty = await cluster.kabuki('up', '--detach', '--store', `etcd://${etcd.endpoints[0]}`);
+    assert.equal(empty.code, 1);
+    assert.match(
+      `${empty.stdout}${empty.stderr}`,
+      /are not in etcd:.*To move them: "kabuki store snapshot save FILE"/,
+    );
+    assert.equal(cluster.spec.externalStore, undefined);
+    await etcd.stop();
+
+    etcd = await EtcdCluster.start({ members: 3, snapshot: file });
+    await cluster.restart({ args: ['--store', `etcd://${etcd.endpoints.join(',')}`] });
+    await cluster.kubectl.run('scale', 'deployment/web', '--replicas=3');
+    await cluster.kubectl.run('rollout', 'status', 'deployment/web', '--timeout=60s');
+    assert.equal(
+      await cluster.kubectl.run('get', 'deployment', 'web', '-o', 'jsonpath={.metadata.uid}'),
+      uid,
+    );
+    assert.match(await cluster.kabukiOutput('status'), /store etcd:/);
+    const { stderr } = await cluster.kabuki('store', 'snapshot', 'save', `${file}.2`);
+    assert.match(stderr, /the store of this cluster is etcd:.*use etcdctl/);
+  });
+});
+
 describe('kabuki up --store refuses, soon and with the reason', function () {
   this.timeout(60_000);
   let folder: string;

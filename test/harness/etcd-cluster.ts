@@ -13,6 +13,8 @@ const run = promisify(execFile);
 export interface EtcdClusterOptions {
   readonly members?: number;
   readonly args?: readonly string[];
+  /** Begins with what is in this snapshot. */
+  readonly snapshot?: string;
   /** PEM files; clients must bring a certificate of the authority. */
   readonly tls?: {
     readonly ca: string;
@@ -51,6 +53,7 @@ export class EtcdCluster {
       peer: `http://127.0.0.1:${ports[count + i]}`,
       process: undefined,
     }));
+    if (options.snapshot !== undefined) await cluster.#restore(options.snapshot);
     for (const { name } of cluster.#members) cluster.startMember(name);
     try {
       await waitFor('etcd to have a leader', 20_000, async () => (await cluster.leader()) !== undefined);
@@ -77,7 +80,6 @@ export class EtcdCluster {
   startMember(name: string): void {
     const member = this.#named(name);
     const { tls, args = [] } = this.#options;
-    const initial = this.#members.map((one) => `${one.name}=${one.peer}`).join(',');
     member.process = new OwnProcess(
       'etcd',
       [
@@ -87,7 +89,7 @@ export class EtcdCluster {
         `--advertise-client-urls=${member.client}`,
         `--listen-peer-urls=${member.peer}`,
         `--initial-advertise-peer-urls=${member.peer}`,
-        `--initial-cluster=${initial}`,
+        `--initial-cluster=${this.#initial}`,
         '--pre-vote=true',
         ...(tls
           ? [
@@ -141,6 +143,28 @@ export class EtcdCluster {
       { env: { ...process.env, ETCDCTL_API: '3' } },
     );
     return stdout;
+  }
+
+  get #initial(): string {
+    return this.#members.map(({ name, peer }) => `${name}=${peer}`).join(',');
+  }
+
+  async #restore(snapshot: string): Promise<void> {
+    for (const { name, peer } of this.#members) {
+      await run(
+        'etcdctl',
+        [
+          'snapshot',
+          'restore',
+          snapshot,
+          `--name=${name}`,
+          `--data-dir=${this.#folder}/${name}`,
+          `--initial-advertise-peer-urls=${peer}`,
+          `--initial-cluster=${this.#initial}`,
+        ],
+        { env: { ...process.env, ETCDCTL_API: '3' } },
+      );
+    }
   }
 
   async stop(): Promise<void> {

@@ -259,6 +259,6 @@ export function freePort(): Promise<number> {
 /** `--data-dir` goes behind the command's own words: those of kubectl are passed through to it. */
 function withFolder(args: readonly string[], folder: string): string[] {
   const [command = '', ...rest] = args;
-  if (command === 'fault') return [command, ...rest, '--data-dir', folder];
+  if (command === 'fault' || command === 'store') return [command, ...rest, '--data-dir', folder];
   return [command, '--data-dir', folder, ...rest];
 }
