@@ -6,6 +6,7 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { ControlServer } from '../transport/index.js';
 import { type ClusterSpec, machineNamed } from './cluster-spec.js';
 import type { DataDir } from './data-dir.js';
+import { type DataLock, lockDataDir } from './data-lock.js';
 import { startFront } from './front.js';
 import type { LoadBalancer } from './load-balancer.js';
 import { MachineProcess, type MachineState } from './machine-process.js';
@@ -86,6 +87,7 @@ export async function launchMachines(
     })),
     backends: face.backends(),
   });
+  const lock = await locked(dir, face);
   let control: ControlServer | undefined;
   const stop = async () => {
     await Promise.all(machines.map((machine) => machine.stop()));
@@ -93,6 +95,7 @@ export async function launchMachines(
     await control?.close();
     // All who had a socket in it have ended.
     rmSync(dir.runDir(), { recursive: true, force: true });
+    lock.release();
   };
   try {
     const handlers = controlHandlers(spec, machines, status, requestStop);
@@ -108,6 +111,15 @@ export async function launchMachines(
     throw error;
   }
   return { status, stopRequested, stop };
+}
+
+async function locked(dir: DataDir, face: Face): Promise<DataLock> {
+  try {
+    return lockDataDir(dir);
+  } catch (error) {
+    await face.close();
+    throw error;
+  }
 }
 
 function controlHandlers(

@@ -66,6 +66,7 @@ export async function runMachine({ dir, spec, machine, store: starting, fail }: 
   const backups = member && master?.backupsOf(system, machine);
   const control = new ControlServer(dir.socketPath(name), {
     ...machineControl(system, member, external),
+    ...(member && master?.storeControlOf(spec, machine, system)),
     ...(backups && backupControl(backups)),
   });
   await control.start();
@@ -98,17 +99,19 @@ async function openStore(spec: ClusterSpec, machine: MachineSpec, system: ActorS
 }
 
 async function loadMaster() {
-  const [{ startControlPlane }, { openApiServerDoor }, { tokenSigner }, { BackupDesk }] = await Promise.all([
-    import('./control-plane.js'),
-    import('./apiserver-door.js'),
-    import('./token-signer.js'),
-    import('../actors/store/index.js'),
-  ]);
+  const [{ startControlPlane }, { openApiServerDoor }, { tokenSigner }, { storeControlOf }, { BackupDesk }] =
+    await Promise.all([
+      import('./control-plane.js'),
+      import('./apiserver-door.js'),
+      import('./token-signer.js'),
+      import('./store-control.js'),
+      import('../actors/store/index.js'),
+    ]);
   const backupsOf = (system: ActorSystem, machine: MachineSpec) =>
     new BackupDesk({
       system,
       member: actorRef<StoreMessage>(storeNode(machine), '/store'),
       folder: 'backup',
     });
-  return { startControlPlane, openApiServerDoor, tokenSigner, backupsOf };
+  return { startControlPlane, openApiServerDoor, tokenSigner, storeControlOf, backupsOf };
 }

@@ -51,7 +51,7 @@ export class PeerBook {
       if (this.#isOurs(node) || !node.endsWith('.store')) continue;
       this.#members.add(node);
       this.#keys.set(node, publicKey);
-      if (this.#spec.store) this.#keys.set(machineNode(node), publicKey);
+      if (this.#isMemberOnly(node)) this.#keys.set(machineNode(node), publicKey);
       if (node !== link.node) link.addPeer(node, dialAddress(url));
     }
     if (this.#gone(link).length > 0) clock.setTimer(removedLinkMs, () => this.#forgetGone(link));
@@ -60,6 +60,12 @@ export class PeerBook {
   /** What the files of this start say of machines in the same folder is newer than any configuration. */
   #isOurs(node: NodeId): boolean {
     return storeMachines(this.#spec).some((machine) => storeNode(machine) === node) && this.#keys.has(node);
+  }
+
+  /** Machines of a Kubernetes cluster do more than keep the store. */
+  #isMemberOnly(node: NodeId): boolean {
+    const { store, machines } = this.#spec;
+    return store !== undefined || !machines.some((machine) => mainNode(machine) === machineNode(node));
   }
 
   /** Those that this machine's own member has left behind; none while it does not belong itself, or not yet. */
@@ -73,8 +79,7 @@ export class PeerBook {
     for (const node of this.#gone(link)) {
       this.#members.delete(node);
       this.#forget(node, link);
-      // Machines of a Kubernetes cluster do more than keep the store.
-      if (this.#spec.store) this.#forget(machineNode(node), link);
+      if (this.#isMemberOnly(node)) this.#forget(machineNode(node), link);
     }
   }
 

@@ -7,9 +7,10 @@ import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { curveKeyPair } from 'zeromq';
 import { realClock } from '../actors/runtime/index.js';
+import type { MemberClaim } from '../actors/store/index.js';
 import { etcdClientLimits, http2Connect, joinStore } from '../actors/store/etcd-client/index.js';
 import { nodeId } from '../transport/index.js';
-import type { ClusterSpec, StoreAlone } from './cluster-spec.js';
+import type { ClusterSpec, JoinedMember, StoreAlone } from './cluster-spec.js';
 import { freePorts } from './create-cluster.js';
 import type { DataDir } from './data-dir.js';
 import {
@@ -24,14 +25,22 @@ import {
 import { clientUrl } from './store-peers.js';
 
 export interface JoinShape {
-  /** `host:port` or URLs of the etcd API of members of the store. */
-  readonly endpoints: readonly string[];
+  /** Says to the store who has come, and resolves with what it answers. */
+  ask(claim: MemberClaim): Promise<JoinAnswer>;
   /** What etcd's clients are to call it. */
   readonly title: string;
   /** `host:port`, as it was added. */
   readonly peerListen: string;
   readonly listen: string;
   readonly alone: Omit<StoreAlone, 'joined'>;
+}
+
+export interface JoinAnswer {
+  readonly clusterId: string;
+  /** What the member is called in the group. */
+  readonly name: string;
+  /** The others. */
+  readonly members: readonly JoinedMember[];
 }
 
 const joinTimeoutMs = 15_000;
@@ -44,44 +53,19 @@ export async function joinRunningStore(dir: DataDir, shape: JoinShape): Promise<
   const [etcdListen = ''] = checkListen([shape.listen], 1, shape.alone);
   const [peer = ''] = checkPeerListen([shape.peerListen], 1);
   checkTlsFiles(shape.alone);
-  const endpoints = shape.endpoints.map((text) => ({
-    address: text,
-    ...parseListen(text, '--join'),
-    isTls: text.startsWith('https:'),
-  }));
   await refuseBusyPorts([etcdListen], '--etcd-listen');
   await refuseBusyPorts([peer], '--peer-listen');
   dir.create();
   const keys = joinKeys(dir);
   const storeAddress = `tcp://${peer}`;
-  const { tls } = shape.alone;
-  const isTls = endpoints.some((endpoint) => endpoint.isTls);
-  const clientTls = isTls && {
-    ...(tls?.clientCaFile !== undefined && { ca: readFileSync(tls.clientCaFile, 'utf8') }),
-    ...(tls && { certificate: readFileSync(tls.certFile, 'utf8'), key: readFileSync(tls.keyFile, 'utf8') }),
-  };
-  const { clusterId, name, members } = await joinStore({
-    connect: http2Connect({
-      clock: realClock,
-      limits: etcdClientLimits,
-      ...(clientTls && { tls: clientTls }),
-    }),
-    endpoints,
-    clock: realClock,
-    timeoutMs: joinTimeoutMs,
-    request: {
-      peerUrl: storeAddress,
-      title: shape.title,
-      publicKey: keys.publicKey,
-      clientUrls: [clientUrl(shape.alone, etcdListen)],
-    },
+  const { clusterId, name, members } = await shape.ask({
+    peerUrl: storeAddress,
+    title: shape.title,
+    publicKey: keys.publicKey,
+    clientUrls: [clientUrl(shape.alone, etcdListen)],
   });
-  const joined = members.map((member) => ({
-    // Names become names of files and nodes.
-    name: nodeId(member.name ?? ''),
-    url: member.url ?? '',
-    publicKey: member.publicKey ?? '',
-  }));
+  // Names become names of files and nodes.
+  const joined = members.map(({ name: other, url, publicKey }) => ({ name: nodeId(other), url, publicKey }));
   const [port = 0] = await freePorts(1);
   const address = `tcp://${peer.slice(0, peer.lastIndexOf(':'))}:${port}`;
   const inner = { address, storeAddress, etcdListen, title: shape.title };
@@ -91,6 +75,34 @@ export async function joinRunningStore(dir: DataDir, shape: JoinShape): Promise<
   dir.writeSpec(spec);
   rmSync(join(dir.path, joinKeysFile));
   return spec;
+}
+
+/**
+ * Asks at the etcd API of members of the store: `host:port` or URLs. Over TLS it trusts the authority that clients of this
+ * member must come from, and shows this member's certificate.
+ */
+export function joinAtApi(endpoints: readonly string[], { tls }: Pick<StoreAlone, 'tls'>): JoinShape['ask'] {
+  const parsed = endpoints.map((text) => ({ address: text, ...parseListen(text, '--join') }));
+  const isTls = endpoints.some((text) => text.startsWith('https:'));
+  const clientTls = isTls && {
+    ...(tls?.clientCaFile !== undefined && { ca: readFileSync(tls.clientCaFile, 'utf8') }),
+    ...(tls && { certificate: readFileSync(tls.certFile, 'utf8'), key: readFileSync(tls.keyFile, 'utf8') }),
+  };
+  const connect = http2Connect({
+    clock: realClock,
+    limits: etcdClientLimits,
+    ...(clientTls && { tls: clientTls }),
+  });
+  return async (request) => {
+    const options = { connect, endpoints: parsed, clock: realClock, timeoutMs: joinTimeoutMs };
+    const { clusterId, name, members } = await joinStore({ ...options, request });
+    const others = members.map((one) => ({
+      name: one.name ?? '',
+      url: one.url ?? '',
+      publicKey: one.publicKey ?? '',
+    }));
+    return { clusterId, name, members: others };
+  };
 }
 
 const joinKeysFile = 'join-keys.json';

@@ -15,6 +15,7 @@ import type { MachineRun } from './machine-run.js';
 import { createNodeSystem } from './node-system.js';
 import { Removal } from './removal.js';
 import { addressOf, askedMembers } from './store-peers.js';
+import { storeControl } from './store-control.js';
 import { parseListen } from './store-spec.js';
 
 /** Resolves when everything runs. */
@@ -31,13 +32,14 @@ export async function runStoreMachine({
   void system.whenFailed.then(fail);
   const members = askedMembers(spec, machine);
   const client = createStoreClient({ system, members });
+  const local = createStoreClient({ system, members: members.slice(0, 1) });
   const backups = new BackupDesk({ system, member: members[0]!.ref, folder: 'backup' });
   const tls = readTls(spec);
   const { progressNotifyIntervalMs } = spec.store ?? {};
   const front = await openEtcdFront({
     system,
     client,
-    local: createStoreClient({ system, members: members.slice(0, 1) }),
+    local,
     backups,
     name: machine.name,
     clusterId: spec.id,
@@ -47,6 +49,7 @@ export async function runStoreMachine({
   });
   const control = new ControlServer(dir.socketPath(machine.name), {
     ...machineControl(system, store),
+    ...storeControl({ clusterId: spec.id, client, local, uuid: () => system.env.uuid() }),
     ...backupControl(backups),
   });
   await control.start();

@@ -30,7 +30,8 @@ export {
 } from './client.js';
 export { decodeCause, encodeCause } from './context.js';
 export { type MemberStorage, openDiskStorage } from './disk-storage.js';
-export { isUrl, type MemberAddress, type MemberChange } from './member-address.js';
+export { claimMember, type ClaimedMember, type MemberClaim } from './member-claim.js';
+export { isUrl, type MemberAddress, type MemberChange, writeAddress } from './member-address.js';
 export type { StorePeer } from './membership.js';
 export { type StoreLimits, storeLimits } from './limits.js';
 export { storeMember } from './member.js';

@@ -14,6 +14,7 @@ import {
   noMembers,
   Raft,
   RaftError,
+  StorageError,
   WatchHub,
 } from 'raft-consensus';
 import {
@@ -107,6 +108,10 @@ class StoreMember {
       random: () => ctx.env.random.next(),
       onFatal: (error) => options.onFatal(error),
       ...(options.limits?.raft && { limits: options.limits.raft }),
+    }).catch((error: unknown) => {
+      // No number of restarts makes another member's data its own.
+      if (error instanceof StorageError && error.code === 'ForeignDirectory') options.onFatal(error);
+      throw error;
     });
     book.follow(raft.configuration());
     const tellHost = (configuration: Configuration) => {

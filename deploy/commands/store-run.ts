@@ -4,11 +4,12 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { connect } from 'node:net';
 import type { ClusterSpec, StoreAlone } from '../cluster-spec.js';
 import { DataDir } from '../data-dir.js';
-import { joinRunningStore } from '../store-join.js';
+import { lockDataDir } from '../data-lock.js';
 import { launchStore } from '../store-launcher.js';
 import { parseListen, prepareStore } from '../store-spec.js';
 import { waitFor } from '../wait.js';
 import { wholeNumber } from './options.js';
+import { askStore } from './store-asked.js';
 import { refuseSecondLauncher } from './up.js';
 
 interface RunOptions {
@@ -44,7 +45,7 @@ export function storeRunCommand(): Command {
     .addOption(
       new Option(
         '--join <endpoints>',
-        'start one member that was added to a running store: where members of that store serve etcd clients',
+        'start one member that was added to a running store: where that serves etcd clients, or its folder on this machine',
       ).argParser((text) => text.split(',')),
     )
     .option('--member <name>', 'with --join: what the member is called')
@@ -70,6 +71,8 @@ export function storeRunCommand(): Command {
 async function runForeground(options: RunOptions): Promise<void> {
   const dir = new DataDir(options.dataDir);
   await refuseSecondLauncher(dir);
+  // Before anything in it is written; a folder that there is not yet is locked by its launcher.
+  if (dir.exists) lockDataDir(dir);
   const spec = options.join ? await joined(dir, options) : await founded(dir, options);
   let interrupt: () => void = () => {};
   const interrupted = new Promise<void>((resolvePromise) => (interrupt = resolvePromise));
@@ -103,7 +106,7 @@ function founded(dir: DataDir, options: RunOptions): Promise<ClusterSpec> {
   });
 }
 
-function joined(dir: DataDir, options: RunOptions): Promise<ClusterSpec> {
+async function joined(dir: DataDir, options: RunOptions): Promise<ClusterSpec> {
   const { member, peerListen, etcdListen, join = [] } = options;
   if (options.members !== undefined) throw new Error('--join starts one member: leave --members out');
   if (member === undefined || peerListen?.length !== 1) {
@@ -111,13 +114,22 @@ function joined(dir: DataDir, options: RunOptions): Promise<ClusterSpec> {
   }
   if (etcdListen && etcdListen.length !== 1)
     throw new Error('--join starts one member: give one --etcd-listen');
+  const { joinAtApi, joinRunningStore } = await import('../store-join.js');
+  const alone = aloneOf(options);
+  const folder = folderOf(join);
   return joinRunningStore(dir, {
-    endpoints: join,
+    ask: folder === undefined ? joinAtApi(join, alone) : (claim) => askStore(folder, 'store.join', claim),
     title: member,
     peerListen: peerListen[0] as string,
     listen: etcdListen?.[0] ?? '127.0.0.1:2379',
-    alone: aloneOf(options),
+    alone,
   });
+}
+
+/** Of a store on this machine, whose socket may be asked. */
+function folderOf([only = '', ...more]: readonly string[]): DataDir | undefined {
+  const dir = new DataDir(only);
+  return more.length === 0 && dir.exists ? dir : undefined;
 }
 
 function aloneOf(options: RunOptions): StoreAlone {

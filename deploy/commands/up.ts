@@ -7,6 +7,7 @@ import { controlCall } from '../../transport/index.js';
 import { type ClusterSpec, type ExternalStore, masters } from '../cluster-spec.js';
 import { type ClusterShape, checkShape } from '../create-cluster.js';
 import type { DataDir } from '../data-dir.js';
+import { lockDataDir } from '../data-lock.js';
 import { parseStore, storeUrl } from '../external-store.js';
 import { launch, type LauncherStatus } from '../launcher.js';
 import { readyNodes } from '../readiness.js';
@@ -58,6 +59,7 @@ export function upCommand(): Command {
     .action(async (options: UpOptions) => {
       const dir = openDataDir(options);
       await refuseSecondLauncher(dir);
+      if (!options.detach && dir.exists) lockDataDir(dir);
       if (options.detach) await detach(dir, options);
       else await runForeground(dir, options);
     });

@@ -1,0 +1,59 @@
+/** How `kabuki store` reaches a running store: through the control socket of any machine of the folder that has a member. */
+import { Option } from 'commander';
+import { DataDir } from '../data-dir.js';
+import type { LauncherStatus } from '../launcher.js';
+import { control, isUnreachable } from './options.js';
+
+export interface StoreOptions {
+  readonly dataDir?: string;
+  readonly output?: 'json';
+}
+
+export function storeDirOption(): Option {
+  return new Option('--data-dir <dir>', 'folder of the store or the cluster').default(
+    undefined,
+    '.kabuki-store if there is one, or .kabuki',
+  );
+}
+
+export function outputOption(): Option {
+  return new Option('-o, --output <format>', 'json').choices(['json']);
+}
+
+export function storeDir({ dataDir }: StoreOptions): DataDir {
+  if (dataDir !== undefined) return new DataDir(dataDir);
+  const alone = new DataDir(process.env['KABUKI_STORE_DATA_DIR'] ?? '.kabuki-store');
+  return alone.exists ? alone : new DataDir(process.env['KABUKI_DATA_DIR'] ?? '.kabuki');
+}
+
+/** Of machines that run and have a member. */
+export async function runningMembers(dir: DataDir): Promise<string[]> {
+  if (dir.readSpec().externalStore) {
+    throw new Error(
+      `the cluster in ${dir.path} keeps its data in an etcd cluster: etcdctl serves its operators`,
+    );
+  }
+  const { machines } = await control<LauncherStatus>(dir, 'launcher', 'status');
+  const names = machines.flatMap(({ name, role, state }) =>
+    role === 'master' && state === 'running' ? [name] : [],
+  );
+  if (names.length === 0) throw new Error(`no member of the store in ${dir.path} is running`);
+  return names;
+}
+
+export async function askStore<T>(dir: DataDir, method: string, params: object = {}): Promise<T> {
+  const names = await runningMembers(dir);
+  for (const [i, name] of names.entries()) {
+    try {
+      return await control<T>(dir, name, method, params);
+    } catch (error) {
+      // It ended a moment ago.
+      if (!isUnreachable(error) || i === names.length - 1) throw error;
+    }
+  }
+  throw new Error('unreachable');
+}
+
+export function print(options: StoreOptions, value: object, lines: () => string): void {
+  console.log(options.output === 'json' ? JSON.stringify(value, null, 2) : lines());
+}

@@ -1,0 +1,152 @@
+/** `kabuki store status|members|add|remove|promote|move-leader`: who keeps the data, and how they are. */
+import { Command } from 'commander';
+import type { StoreMemberInfo, StoreStatus } from '../../actors/store/index.js';
+import type { DataDir } from '../data-dir.js';
+import type { MachineStatusReport } from '../machine-control.js';
+import { calledBy } from '../member-name.js';
+import { table } from './lifecycle.js';
+import { control } from './options.js';
+import {
+  askStore,
+  outputOption,
+  print,
+  runningMembers,
+  storeDir,
+  storeDirOption,
+  type StoreOptions,
+} from './store-asked.js';
+
+interface Members {
+  readonly members: readonly StoreMemberInfo[];
+}
+
+export function storeMemberCommands(): Command[] {
+  return [statusCommand(), membersCommand(), addCommand(), removeCommand(), promoteCommand(), moveCommand()];
+}
+
+function command(name: string, description: string): Command {
+  return new Command(name).description(description).addOption(storeDirOption()).addOption(outputOption());
+}
+
+function statusCommand(): Command {
+  return command('status', 'how each member of this folder is').action(async (options: StoreOptions) => {
+    const dir = storeDir(options);
+    const names = await runningMembers(dir);
+    const statuses = await Promise.all(names.map((name) => statusOf(dir, name)));
+    const known = statuses.flatMap((status) => (status ? [status] : []));
+    print(options, known, () => statusTable(known));
+  });
+}
+
+async function statusOf(dir: DataDir, name: string): Promise<StoreStatus | undefined> {
+  try {
+    return (await control<MachineStatusReport>(dir, name, 'status')).store;
+  } catch (error) {
+    console.error(`${name}: ${(error as Error).message}`);
+    return undefined;
+  }
+}
+
+function statusTable(statuses: readonly StoreStatus[]): string {
+  const head = ['MEMBER', 'ROLE', 'TERM', 'LEADER', 'COMMITTED', 'APPLIED', 'REVISION', 'SIZE', 'PROBLEMS'];
+  const rows = statuses.map((status) => {
+    const called = (name: string) => {
+      const member = status.members.find((one) => one.name === name);
+      return member ? calledBy(member) : name;
+    };
+    const isRemoved = status.members.length > 0 && !status.members.some(({ name }) => name === status.member);
+    const problems = [...status.errors, ...(isRemoved ? ['removed from the store'] : [])];
+    return [
+      called(status.member),
+      status.role,
+      String(status.term),
+      status.leader === null ? '' : called(status.leader),
+      String(status.commitIndex),
+      String(status.appliedIndex),
+      String(status.revision),
+      `${(status.dbSizeBytes / (1 << 20)).toFixed(1)} MiB`,
+      problems.join('; '),
+    ];
+  });
+  return table(head, rows);
+}
+
+function membersCommand(): Command {
+  return command('members', 'who belongs to the store, wherever they are').action(
+    async (options: StoreOptions) => {
+      const answer = await askStore<Members>(storeDir(options), 'store.members');
+      print(options, answer.members, () => membersTable(answer));
+    },
+  );
+}
+
+function membersTable({ members }: Members): string {
+  const rows = members.map((member) => [
+    calledBy(member),
+    member.name,
+    hasStarted(member) ? 'started' : 'unstarted',
+    member.voter ? 'voter' : member.isToVote ? 'learner, to vote' : 'learner',
+    member.url ?? '',
+    member.clientUrls?.join(',') ?? '',
+  ]);
+  return table(['MEMBER', 'NAME IN THE GROUP', 'STATE', 'KIND', 'PEER URL', 'CLIENT URL'], rows);
+}
+
+function hasStarted({ url, publicKey }: StoreMemberInfo): boolean {
+  return publicKey !== undefined || url === undefined;
+}
+
+function addCommand(): Command {
+  return command('add', 'a member that is about to run: it votes as soon as it has caught up')
+    .argument('<member>', 'what it is called')
+    .requiredOption('--peer-url <url>', 'tcp://host:port at which it will hear the others')
+    .option('--learner', 'it stays without a vote until it is promoted')
+    .action(
+      async (
+        title: string,
+        options: StoreOptions & { readonly peerUrl: string; readonly learner?: true },
+      ) => {
+        const dir = storeDir(options);
+        const params = { title, url: options.peerUrl, learner: options.learner === true };
+        const answer = await askStore<Members & { readonly name: string }>(dir, 'store.add', params);
+        print(options, answer, () => {
+          const peer = options.peerUrl.replace(/^\w+:\/\//, '');
+          const where = answer.members.find(({ clientUrls }) => clientUrls?.[0] !== undefined)
+            ?.clientUrls?.[0];
+          return `${title} was added; start it with
+  kabuki store run --join ${where ?? dir.path} --member ${title} --peer-listen ${peer} --etcd-listen HOST:PORT --data-dir DIR`;
+        });
+      },
+    );
+}
+
+function removeCommand(): Command {
+  return command('remove', 'a member for good: its data counts for nothing any more')
+    .argument('<member>')
+    .action(async (member: string, options: StoreOptions) => {
+      const answer = await askStore<Members>(storeDir(options), 'store.remove', { member });
+      print(options, answer.members, () => `${member} was removed; ${countOf(answer)} are left`);
+    });
+}
+
+function countOf({ members }: Members): string {
+  return `${members.length} member${members.length === 1 ? '' : 's'}`;
+}
+
+function promoteCommand(): Command {
+  return command('promote', 'a learner that has caught up votes from now on')
+    .argument('<member>')
+    .action(async (member: string, options: StoreOptions) => {
+      const answer = await askStore<Members>(storeDir(options), 'store.promote', { member });
+      print(options, answer.members, () => `${member} votes now`);
+    });
+}
+
+function moveCommand(): Command {
+  return command('move-leader', 'hand leadership over')
+    .argument('<member>')
+    .action(async (member: string, options: StoreOptions) => {
+      const answer = await askStore<object>(storeDir(options), 'store.move-leader', { member });
+      print(options, answer, () => `${member} leads now`);
+    });
+}

@@ -1,0 +1,98 @@
+/** `kabuki store compact|hash|recover`: what the data need now and then, and what is left when most members are lost. */
+import { Command } from 'commander';
+import type { HashOfMember } from '../../actors/store/index.js';
+import { control, wholeNumber } from './options.js';
+import { table } from './lifecycle.js';
+import {
+  askStore,
+  outputOption,
+  print,
+  runningMembers,
+  storeDir,
+  storeDirOption,
+  type StoreOptions,
+} from './store-asked.js';
+import { refuseSecondLauncher } from './up.js';
+
+export function storeUpkeepCommands(): Command[] {
+  return [compactCommand(), hashCommand(), recoverCommand()];
+}
+
+function compactCommand(): Command {
+  return new Command('compact')
+    .description('forget how things were before a revision; watches and reads from before it are refused')
+    .argument('[revision]', 'default: the newest', wholeNumber)
+    .addOption(storeDirOption())
+    .addOption(outputOption())
+    .action(async (revision: number | undefined, options: StoreOptions) => {
+      const params = revision === undefined ? {} : { revision };
+      const answer = await askStore<{ revision: number }>(storeDir(options), 'store.compact', params);
+      print(options, answer, () => `compacted at revision ${answer.revision}`);
+    });
+}
+
+function hashCommand(): Command {
+  return new Command('hash')
+    .description('whether the members of this folder hold the same data at a revision')
+    .argument('[revision]', 'default: the newest', wholeNumber)
+    .addOption(storeDirOption())
+    .addOption(outputOption())
+    .action(async (asked: number | undefined, options: StoreOptions) => {
+      const dir = storeDir(options);
+      const revision =
+        asked ?? (await askStore<{ readonly revision: number }>(dir, 'store.revision')).revision;
+      const names = await runningMembers(dir);
+      const hashes = await Promise.all(
+        names.map(async (name) => ({
+          member: name,
+          ...(await control<HashOfMember>(dir, name, 'store.hash', { revision })),
+        })),
+      );
+      print(options, hashes, () =>
+        table(
+          ['MEMBER', 'REVISION', 'COMPACTED AT', 'HASH'],
+          hashes.map(({ member, hash, hashRevision, compactRevision }) => [
+            member,
+            String(hashRevision),
+            String(compactRevision),
+            hash.toString(16).padStart(8, '0'),
+          ]),
+        ),
+      );
+      // History that was compacted at different moments is not the same data.
+      const differ = hashes.some((one) =>
+        hashes.some((other) => one.compactRevision === other.compactRevision && one.hash !== other.hash),
+      );
+      if (differ) throw new Error(`the members differ at revision ${revision}`);
+    });
+}
+
+function recoverCommand(): Command {
+  return new Command('recover')
+    .description(
+      'after most members are lost for good: make the store of one survivor, as it is, a store of its own',
+    )
+    .argument('<member>', 'the survivor, by its name in the group')
+    .addOption(storeDirOption())
+    .addOption(outputOption())
+    .option('--lose-the-others', 'needed: what only the others had is gone, and they must never run again')
+    .action(async (member: string, options: StoreOptions & { readonly loseTheOthers?: true }) => {
+      const dir = storeDir(options);
+      dir.readSpec();
+      await refuseSecondLauncher(dir);
+      if (options.loseTheOthers !== true) {
+        throw new Error(
+          `what was written and never reached ${member} would be lost, and the other members must never run again: ` +
+            'if a majority can still be started, start it instead; if not, say --lose-the-others',
+        );
+      }
+      // Opens disks, which no other command needs.
+      const { recoverStore } = await import('../store-recovery.js');
+      const recovery = await recoverStore(dir, member);
+      print(
+        options,
+        recovery,
+        () => `${recovery.warning}\nstart it with: kabuki store run --data-dir ${dir.path}`,
+      );
+    });
+}

@@ -1,0 +1,209 @@
+import { strict as assert } from 'node:assert';
+import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { freePorts } from '../../deploy/create-cluster.js';
+import { waitFor } from '../../deploy/wait.js';
+import { GrpcClient } from '../harness/grpc-client.js';
+import { kabukiPath } from '../harness/process-cluster.js';
+import { type Outcome, type Program, run, start } from '../harness/program.js';
+import { startStoreAlone, type StoreAlone } from '../harness/store-alone.js';
+import { PutRequest, PutResponse, RangeRequest, RangeResponse } from '../../actors/store/etcd/kv-messages.js';
+
+describe('kabuki store: its operators', function () {
+  this.timeout(180_000);
+  let folder: string;
+  const programs: Program[] = [];
+  before(() => {
+    folder = mkdtempSync(join(tmpdir(), 'kabuki-operators-'));
+  });
+  after(async () => {
+    for (const program of programs) program.process.kill('SIGINT');
+    for (const program of programs) await program.outcome;
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  const kabuki = (...args: readonly string[]): Promise<Outcome> =>
+    run(process.execPath, [kabukiPath, ...args]);
+  /** Starts `kabuki store run` with a folder of its own. */
+  const storeRun = async (dir: string, ...args: readonly string[]): Promise<Program> => {
+    const program = start(process.execPath, [kabukiPath, 'store', 'run', ...args, '--data-dir', dir], {
+      timeoutMs: 170_000,
+    });
+    programs.push(program);
+    await waitFor('it to serve', 30_000, async () => {
+      assert.equal(program.process.exitCode, null, program.stderr);
+      return program.stdout.includes('member list');
+    });
+    return program;
+  };
+  const put = async (port: number, key: string) => {
+    const client = new GrpcClient(`http://127.0.0.1:${port}`);
+    const request = { key, value: Buffer.from('v') };
+    await client.unary('/etcdserverpb.KV/Put', [PutRequest, PutResponse] as const, request);
+    client.close();
+  };
+  const has = async (port: number, key: string): Promise<boolean> => {
+    const client = new GrpcClient(`http://127.0.0.1:${port}`);
+    const found = await client.unary('/etcdserverpb.KV/Range', [RangeRequest, RangeResponse] as const, {
+      key,
+    });
+    client.close();
+    return found.count === 1;
+  };
+
+  describe('of a store that runs', () => {
+    let store: StoreAlone;
+    before(async () => {
+      store = await startStoreAlone();
+    });
+    after(() => store?.remove());
+
+    const op = (...args: readonly string[]) => kabuki('store', ...args, '--data-dir', store.dataDir);
+    const well = async (...args: readonly string[]): Promise<string> => {
+      const outcome = await op(...args);
+      assert.equal(outcome.code, 0, outcome.stderr);
+      return outcome.stdout;
+    };
+    const json = async <T>(...args: readonly string[]): Promise<T> =>
+      JSON.parse(await well(...args, '-o', 'json')) as T;
+    interface Status {
+      readonly member: string;
+      readonly role: string;
+      readonly leader: string;
+    }
+    interface Listed {
+      readonly name: string;
+      readonly title?: string;
+      readonly voter: boolean;
+      readonly publicKey?: string;
+    }
+
+    it('status and members say how and who they are, for people and as JSON', async () => {
+      const text = await well('status');
+      assert.match(text, /^MEMBER +ROLE +TERM +LEADER +COMMITTED +APPLIED +REVISION +SIZE/);
+      assert.equal(text.match(/ leader /g)?.length, 1);
+      const statuses = await json<Status[]>('status');
+      assert.deepEqual(
+        statuses.map(({ member }) => member),
+        ['store-1', 'store-2', 'store-3'],
+      );
+      const [, second = ''] = (await well('members')).split('\n');
+      assert.match(second, /^store-1 +store-1 +started +voter +tcp:\/\/127[0-9.:]+ +http:\/\/127[0-9.:]+$/);
+      assert.equal((await json<Listed[]>('members')).length, 3);
+    });
+
+    it('moves the leader, compacts, and compares what the members hold', async () => {
+      const target = (await json<Status[]>('status')).find(({ role }) => role !== 'leader')?.member ?? '';
+      assert.equal(await well('move-leader', target), `${target} leads now\n`);
+      assert.equal((await json<Status[]>('status'))[0]?.leader, target);
+      for (let i = 0; i < 3; i++) await put(store.ports[0] as number, 'compacted');
+      assert.equal(await well('compact', '3'), 'compacted at revision 3\n');
+      assert.match((await op('compact', '3')).stderr, /required revision has been compacted/);
+      await waitFor('all to have compacted', 10_000, async () => {
+        const hashes = await json<{ hash: number; compactRevision: number }[]>('hash', '4');
+        return hashes.length === 3 && hashes.every(({ compactRevision }) => compactRevision === 3);
+      });
+      const hashes = await json<{ hash: number }[]>('hash');
+      assert.equal(new Set(hashes.map(({ hash }) => hash)).size, 1);
+    });
+
+    it('refuses what must not be, and says why', async () => {
+      for (const [args, code, text] of [
+        [['remove', 'nobody'], 1, /the store has no member nobody; it has store-1, store-2, store-3/],
+        [['promote', 'store-1'], 1, /can only promote a learner member/],
+        [['add', 'm4'], 2, /required option '--peer-url <url>' not specified/],
+        [['add', 'm4', '--peer-url', 'here'], 1, /a peer URL is tcp:\/\/host:port, not "here"/],
+        [['add', 'store-1', '--peer-url', 'tcp://127.0.0.1:1'], 1, /the store has a member store-1 already/],
+        [['move-leader', 'nobody'], 1, /the store has no member nobody/],
+        [['compact', '0'], 1, /"revision" must be a whole number above 0/],
+        [['compact', '1000000'], 1, /required revision is a future revision/],
+        [['compact', 'x'], 2, /it must be a whole number/],
+        [['recover', 'store-1'], 1, /already running/],
+        [['status', '-o', 'yaml'], 2, /Allowed choices are json/],
+      ] as const) {
+        const outcome = await op(...args);
+        assert.equal(outcome.code, code, `${args.join(' ')}: ${outcome.stderr}`);
+        assert.match(outcome.stderr, text);
+        assert.doesNotMatch(outcome.stderr, /\n {4}at /, 'a stack trace is no message');
+      }
+      const nothing = await kabuki('store', 'members', '--data-dir', join(folder, 'nothing'));
+      assert.match(nothing.stderr, /there is no cluster in/);
+    });
+
+    it('adds a member of another folder, and takes it out again: its process ends', async () => {
+      const [peer = 0, client = 0] = await freePorts(2);
+      const added = await well('add', 'm4', '--peer-url', `tcp://127.0.0.1:${peer}`);
+      assert.match(added, new RegExp(`--member m4 --peer-listen 127\\.0\\.0\\.1:${peer}`));
+      const dir = join(folder, 'm4');
+      const where = ['--peer-listen', `127.0.0.1:${peer}`, '--etcd-listen', `127.0.0.1:${client}`];
+      // The folder of the store will do where its socket can be asked.
+      const program = await storeRun(dir, '--join', store.dataDir, '--member', 'm4', ...where);
+      await waitFor('m4 to vote', 15_000, async () =>
+        (await json<Listed[]>('members')).some(({ title, voter }) => title === 'm4' && voter),
+      );
+      await put(client, 'by-m4');
+      assert.match(await well('remove', 'm4'), /m4 was removed; 3 members are left/);
+      await waitFor('its process to end', 15_000, async () =>
+        /member-\w+ was removed from the store/.test(program.stdout),
+      );
+      program.process.kill('SIGINT');
+      await program.outcome;
+      const again = await kabuki('store', 'run', '--data-dir', dir);
+      assert.equal(again.code, 1);
+      assert.match(
+        again.stderr,
+        /was removed from its store and holds nothing that counts: remove the folder/,
+      );
+    });
+
+    it('refuses a second start in the folder, also from where its socket is not seen', async () => {
+      const before = readFileSync(join(store.dataDir, 'cluster.json'), 'utf8');
+      const ports = await freePorts(3);
+      const listen = ports.map((port) => `127.0.0.1:${port}`).join(',');
+      const args = ['store', 'run', '--data-dir', store.dataDir, '--etcd-listen', listen];
+      const outcome = await run(process.execPath, [kabukiPath, ...args], {
+        env: { ...process.env, TMPDIR: folder },
+      });
+      assert.equal(outcome.code, 1);
+      assert.match(outcome.stderr, /is in use by process \d+: stop it first/);
+      assert.equal(readFileSync(join(store.dataDir, 'cluster.json'), 'utf8'), before);
+    });
+  });
+
+  it('makes a store of one of a survivor, and other data than its own is refused', async () => {
+    const store = await startStoreAlone();
+    const [port = 0, other = 0] = await freePorts(2);
+    try {
+      await put(store.ports[0] as number, 'kept');
+      await store.stop();
+      const recover = (...args: readonly string[]) =>
+        kabuki('store', 'recover', ...args, '--data-dir', store.dataDir);
+      assert.match((await recover('store-2')).stderr, /if a majority can still be started, start it instead/);
+      assert.match((await recover('store-9', '--lose-the-others')).stderr, /has no machine store-9/);
+      const outcome = await recover('store-2', '--lose-the-others');
+      assert.equal(outcome.code, 0, outcome.stderr);
+      assert.match(outcome.stdout, /store-2 is now a group of one\. store-1, store-3 must never be started/);
+      const program = await storeRun(store.dataDir, '--etcd-listen', `127.0.0.1:${port}`);
+      assert.match(program.stdout, /store of 1 member in/);
+      assert.equal(await has(port, 'kept'), true);
+      await put(port, 'more');
+      program.process.kill('SIGINT');
+      assert.equal((await program.outcome).code, 0);
+      // Another store's folder, with the data of this one in it.
+      const foreign = join(folder, 'foreign');
+      const made = await storeRun(foreign, '--members', '1', '--etcd-listen', `127.0.0.1:${other}`);
+      made.process.kill('SIGINT');
+      await made.outcome;
+      const data = join(foreign, 'machines', 'store-1', 'store');
+      rmSync(data, { recursive: true });
+      cpSync(join(store.dataDir, 'machines', 'store-2', 'store'), data, { recursive: true });
+      const refused = await kabuki('store', 'run', '--data-dir', foreign);
+      assert.equal(refused.code, 1);
+      assert.match(refused.stderr, /the log belongs to cluster "\w+", this member to "\w+"/);
+      assert.doesNotMatch(refused.stderr, /gives up/);
+    } finally {
+      await store.remove();
+    }
+  });
+});
