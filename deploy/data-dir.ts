@@ -87,6 +87,19 @@ export class DataDir {
     ].filter((path) => existsSync(path));
   }
 
+  /** Whether the machine's store member has had a log: without one it must not begin as if it were new. */
+  storeHasRun(machine: string): boolean {
+    return existsSync(this.#storeMark(machine));
+  }
+
+  noteStoreRuns(machine: string): void {
+    if (!this.storeHasRun(machine)) writeFileSync(this.#storeMark(machine), '', { mode: 0o600 });
+  }
+
+  #storeMark(machine: string): string {
+    return join(this.machineDir(machine), 'store.has-run');
+  }
+
   logPath(machine: string): string {
     return join(this.machineDir(machine), 'log');
   }

@@ -32,7 +32,11 @@ const self = system.spawn<StoreMessage>(
   storeMember({
     name,
     members: storePeers(spec),
-    openStorage: async () => openDiskStorage(await system.env.disk('store'), spec.id, name),
+    openStorage: async () => {
+      const hasRunBefore = dir.storeHasRun(name);
+      return openDiskStorage(await system.env.disk('store'), spec.id, name, { hasRunBefore });
+    },
+    inspect: () => dir.noteStoreRuns(name),
     onFatal: fail,
     onMembers: (members) => {
       follow(members);

@@ -7,7 +7,19 @@ export interface MemberStorage {
   close(): Promise<void>;
 }
 
-export function openDiskStorage(disk: Disk, cluster: string, member: string): MemberStorage {
-  const log = new Wal({ disk, cluster, member });
+export interface DiskStorageOptions {
+  /** The member has run with this folder: without a log in it, it is refused (StorageError `WalLost`). */
+  readonly hasRunBefore?: boolean;
+  /** Of one file of the log; default: `DISK_LIMITS.segmentBytes`. */
+  readonly segmentBytes?: number;
+}
+
+export function openDiskStorage(
+  disk: Disk,
+  cluster: string,
+  member: string,
+  options: DiskStorageOptions = {},
+): MemberStorage {
+  const log = new Wal({ disk, cluster, member, ...options });
   return { log, snapshots: new DiskSnapshots({ disk, cluster, member }), close: () => log.close() };
 }

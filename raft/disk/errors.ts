@@ -4,6 +4,7 @@
  */
 export type StorageErrorCode =
   | 'WalCorrupt' // bytes that were acknowledged no longer read back
+  | 'WalLost' // a member that has run before finds no log at all: an empty disk, or an emptied folder
   | 'SnapshotCorrupt'
   | 'ForeignDirectory' // of another cluster, another member or another format
   | 'WalFailed' // an earlier write or fsync failed; nothing is accepted any more

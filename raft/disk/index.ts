@@ -5,6 +5,6 @@ export type { Disk, DiskFile } from './disk.js';
 export { StorageError, type StorageErrorCode } from './errors.js';
 export { DISK_LIMITS } from './limits.js';
 export { RealDisk } from './real-disk.js';
-export { SimDisk, type DiskFault, type DiskOperation } from './sim-disk.js';
+export { SimDisk, type DiskDone, type DiskFault, type DiskOperation, type SimFileState } from './sim-disk.js';
 export { DiskSnapshots, type SnapshotStoreOptions } from './snapshots.js';
 export { Wal, type WalOptions } from './wal.js';

@@ -2,13 +2,14 @@
  * A disk in memory that forgets as real ones do. What was written but not synced is kept apart, sector by
  * sector, and `crash` decides for each piece whether it had reached the platter: so writes are lost or torn
  * at 512 bytes, and creations, renames and removals vanish unless `syncDirectory` came after. Errors and
- * stalls come from a hook. Deterministic: same calls and same random function, same disk.
+ * stalls come from a hook; rot, misdirected writes and a lost disk are done to it from outside.
+ * Deterministic: same calls and same random function, same disk.
  */
 import { strict as assert } from 'node:assert';
 import type { Disk, DiskFile } from './disk.js';
 import { StorageError } from './errors.js';
 import { checkFileName } from './file-name.js';
-import { SimInode } from './sim-inode.js';
+import { SimInode, type SimWrite } from './sim-inode.js';
 
 export type DiskOperation =
   'open' | 'list' | 'remove' | 'rename' | 'syncDirectory' | 'write' | 'read' | 'truncate' | 'sync';
@@ -18,6 +19,16 @@ export type DiskOperation =
  * leaves its bytes unsynced); a promise stalls it until the promise resolves; undefined lets it pass.
  */
 export type DiskFault = (operation: DiskOperation, name: string) => Error | Promise<void> | undefined;
+
+/** Told when an operation has had its effect, before whoever asked for it hears of that. */
+export type DiskDone = (operation: DiskOperation, name: string) => void;
+
+export interface SimFileState {
+  readonly name: string;
+  readonly bytes: number;
+  /** Durable ones, oldest first, a few. */
+  readonly writes: readonly SimWrite[];
+}
 
 type DirectoryChange =
   | { readonly type: 'create'; readonly name: string; readonly inode: SimInode }
@@ -29,12 +40,14 @@ export class SimDisk implements Disk {
   #durableNames = new Map<string, SimInode>();
   #unsyncedChanges: DirectoryChange[] = [];
   #fault: DiskFault | undefined;
+  #done: DiskDone | undefined;
   /** Grows with every crash; a handle opened before one is dead after it. */
   #incarnation = 0;
 
-  /** Replaces the fault hook; undefined heals the disk. */
-  inject(fault: DiskFault | undefined): void {
+  /** Replaces the hooks; undefined heals the disk. */
+  inject(fault: DiskFault | undefined, done?: DiskDone): void {
     this.#fault = fault;
+    this.#done = done;
   }
 
   /** The machine loses power: `random` (uniform in [0, 1)) decides what of the unsynced work survives. */
@@ -58,6 +71,28 @@ export class SimDisk implements Disk {
     inode.flip(offset, mask);
   }
 
+  /** A write that landed elsewhere: bytes that are durable become others, and the file no longer. */
+  overwrite(name: string, offset: number, bytes: Uint8Array): void {
+    const inode = this.#names.get(name);
+    assert(inode !== undefined && offset + bytes.length <= inode.size, `nothing to overwrite: ${name}`);
+    inode.overwrite(offset, bytes);
+  }
+
+  /** An empty disk takes its place; whoever has a file open finds it dead. */
+  replace(): void {
+    this.#incarnation++;
+    this.#names = new Map();
+    this.#durableNames = new Map();
+    this.#unsyncedChanges = [];
+  }
+
+  /** What is there, for whoever does it harm: the durable size of each file, and its last writes. */
+  get files(): readonly SimFileState[] {
+    return [...this.#names]
+      .map(([name, inode]) => ({ name, bytes: inode.durableSize, writes: inode.writes }))
+      .sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
   async open(name: string, mode: 'existing' | 'create'): Promise<DiskFile> {
     checkFileName(name);
     await this.pass('open', name, this.#incarnation);
@@ -67,6 +102,7 @@ export class SimDisk implements Disk {
       inode = new SimInode();
       this.#change({ type: 'create', name, inode });
     }
+    this.done('open', name);
     return new SimFile(this, name, inode, this.#incarnation);
   }
 
@@ -79,6 +115,7 @@ export class SimDisk implements Disk {
     await this.pass('remove', name, this.#incarnation);
     if (!this.#names.has(name)) throw failure('remove', name, new Error('no such file'));
     this.#change({ type: 'remove', name });
+    this.done('remove', name);
   }
 
   async rename(from: string, to: string): Promise<void> {
@@ -86,12 +123,14 @@ export class SimDisk implements Disk {
     await this.pass('rename', from, this.#incarnation);
     if (!this.#names.has(from)) throw failure('rename', from, new Error('no such file'));
     this.#change({ type: 'rename', from, to });
+    this.done('rename', from);
   }
 
   async syncDirectory(): Promise<void> {
     const changes = this.#unsyncedChanges.length;
     await this.pass('syncDirectory', '.', this.#incarnation);
     for (const change of this.#unsyncedChanges.splice(0, changes)) applyChange(this.#durableNames, change);
+    this.done('syncDirectory', '.');
   }
 
   /** Runs the fault hook and sees to it that nothing of before a crash goes on after it. */
@@ -101,6 +140,10 @@ export class SimDisk implements Disk {
     if (fault instanceof Error) throw failure(operation, name, fault);
     await fault;
     if (incarnation !== this.#incarnation) throw failure(operation, name, new Error('the machine crashed'));
+  }
+
+  done(operation: DiskOperation, name: string): void {
+    this.#done?.(operation, name);
   }
 
   #change(change: DirectoryChange): void {
@@ -130,6 +173,7 @@ class SimFile implements DiskFile {
       this.#inode.write(at, chunk);
       at += chunk.length;
     }
+    this.#disk.done('write', this.name);
   }
 
   async read(offset: number, length: number): Promise<Uint8Array> {
@@ -145,12 +189,14 @@ class SimFile implements DiskFile {
   async truncate(length: number): Promise<void> {
     await this.#pass('truncate');
     this.#inode.truncate(length);
+    this.#disk.done('truncate', this.name);
   }
 
   async sync(): Promise<void> {
     const written = this.#inode.mark();
     await this.#pass('sync');
     this.#inode.sync(written);
+    this.#disk.done('sync', this.name);
   }
 
   async close(): Promise<void> {

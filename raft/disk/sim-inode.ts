@@ -9,12 +9,29 @@ type Pending =
   | { readonly type: 'write'; readonly offset: number; readonly bytes: Uint8Array }
   | { readonly type: 'truncate'; readonly length: number };
 
+export interface SimWrite {
+  readonly offset: number;
+  readonly bytes: Uint8Array;
+}
+
+/** Of the last writes that are durable, so many are remembered. */
+const writesRemembered = 4;
+
 export class SimInode {
   #durable = new Content();
   #current = new Content();
   #pending: Pending[] = [];
   /** How many operations were ever issued; `sync(mark)` makes those up to the mark durable. */
   #issued = 0;
+  #writes: SimWrite[] = [];
+
+  get durableSize(): number {
+    return this.#durable.size;
+  }
+
+  get writes(): readonly SimWrite[] {
+    return this.#writes;
+  }
 
   get size(): number {
     return this.#current.size;
@@ -38,12 +55,21 @@ export class SimInode {
 
   sync(mark: number): void {
     const count = this.#pending.length - (this.#issued - mark);
-    for (const operation of this.#pending.splice(0, Math.max(0, count))) apply(this.#durable, operation);
+    for (const operation of this.#pending.splice(0, Math.max(0, count))) {
+      apply(this.#durable, operation);
+      if (operation.type === 'write') this.#writes = [...this.#writes, operation].slice(-writesRemembered);
+      else this.#writes = [];
+    }
   }
 
   flip(offset: number, mask: number): void {
     this.#durable.flip(offset, mask);
     this.#current.flip(offset, mask);
+  }
+
+  overwrite(offset: number, bytes: Uint8Array): void {
+    this.#durable.write(offset, bytes);
+    this.#current.write(offset, bytes);
   }
 
   crash(random: () => number): void {
@@ -60,6 +86,7 @@ export class SimInode {
     }
     this.#pending = [];
     this.#issued = 0;
+    this.#writes = [];
     this.#current = this.#durable.copy();
   }
 

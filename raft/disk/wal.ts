@@ -23,6 +23,8 @@ export interface WalOptions {
   readonly member: string;
   /** Default: `DISK_LIMITS.segmentBytes`. */
   readonly segmentBytes?: number;
+  /** This member has had a log: if there is none, it is lost, and no new one is begun. */
+  readonly hasRunBefore?: boolean;
   /** Fills a new segment with zeros up to its size, so that an fdatasync need not write the file's length. */
   readonly preallocate?: boolean;
 }
@@ -74,6 +76,7 @@ export class Wal implements LogStorage {
     assert(this.#file === undefined, 'load is called once');
     const sequences = await this.#tidyDirectory();
     if (sequences.length === 0) {
+      if (this.#options.hasRunBefore === true) throw lost(this.#options.member);
       await this.#beginSegment(1, []);
       return { hardState: null, entries: [], snapshotMeta: null };
     }
@@ -331,6 +334,13 @@ async function fillWithZeros(file: DiskFile, length: number): Promise<void> {
 
 function segmentName(sequence: number): string {
   return `wal-${String(sequence).padStart(12, '0')}.log`;
+}
+
+/** With an empty log it would vote again where it has voted, and deny what it has acknowledged. */
+function lost(member: string): StorageError {
+  const remedy = 'remove it from the group and add it anew, or restore a backup of the whole group';
+  const message = `the log of member "${member}", which has run before, is gone: ${remedy}`;
+  return new StorageError('WalLost', message, { file: segmentName(1) });
 }
 
 function corrupt(file: string, offset: number, what: string): StorageError {

@@ -86,6 +86,20 @@ describe('kabuki store run', function () {
     }
   });
 
+  it('does not begin anew with an emptied folder: a member that forgets its votes must not vote again', async () => {
+    const store = await startStoreAlone({ members: 1 });
+    try {
+      await store.stop();
+      rmSync(join(store.dataDir, 'machines', 'store-1', 'store'), { recursive: true });
+      const args = ['store', 'run', '--data-dir', store.dataDir];
+      const { code, stderr } = await run(process.execPath, [kabukiPath, ...args]);
+      assert.equal(code, 1, stderr);
+      assert.match(stderr, /the log of member "store-1", which has run before, is gone/);
+    } finally {
+      await store.remove();
+    }
+  });
+
   it('serves clients with a certificate over TLS, and nobody else', async function () {
     if (!hasEtcdctl()) return this.skip();
     const authority = await createAuthority('store-ca');

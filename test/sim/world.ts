@@ -42,6 +42,8 @@ export interface SimWorldOptions<J extends Journal> {
   readonly journal: J;
   /** Default: an fsync takes 0.2 to 2.2 ms, so that what is not durable yet can be lost; all else is at once. */
   readonly disk?: DiskTiming;
+  /** Told when an operation has had its effect. */
+  readonly diskDone?: (node: NodeId, operation: DiskOperation, file: string) => void;
 }
 
 export class SimWorld<J extends Journal = TextJournal> {
@@ -53,6 +55,7 @@ export class SimWorld<J extends Journal = TextJournal> {
   readonly #systems = new Map<NodeId, RunningActorSystem>();
   readonly #cuts = new Set<string>();
   readonly #timing: DiskTiming | undefined;
+  readonly #diskDone: SimWorldOptions<J>['diskDone'];
 
   constructor(
     seed: number | string,
@@ -60,6 +63,7 @@ export class SimWorld<J extends Journal = TextJournal> {
   ) {
     this.journal = options.journal;
     this.#timing = options.disk;
+    this.#diskDone = options.diskDone;
     this.simulation = new Simulation({
       seed,
       disk: async (owner, folder) => this.#disk(owner, folder),
@@ -108,6 +112,11 @@ export class SimWorld<J extends Journal = TextJournal> {
     await this.#systems.get(node)?.stop();
   }
 
+  /** What the node has in that folder, for whoever does it harm; undefined: it has never opened it. */
+  diskOf(node: NodeId, folder: string): SimDisk | undefined {
+    return this.#disks.get(`${node}/${folder}`);
+  }
+
   /** Cuts a group of machines off from all others, both ways. */
   isolate(...machines: readonly string[]): void {
     const others = [...new Set([...this.#systems.keys()].map((node) => node.split('.')[0] ?? node))].filter(
@@ -147,11 +156,14 @@ export class SimWorld<J extends Journal = TextJournal> {
       this.#disks.set(name, disk);
     }
     // On the clock of whoever opens it: a node that is paused or dead does not go on when its disk is ready.
-    disk.inject((operation, file) => {
-      const outcome = this.#timing?.(owner.node, operation, file) ?? this.#usualMs(operation);
-      if (outcome instanceof Error) return outcome;
-      return outcome > 0 ? new Promise((resolve) => owner.clock.setTimer(outcome, resolve)) : undefined;
-    });
+    disk.inject(
+      (operation, file) => {
+        const outcome = this.#timing?.(owner.node, operation, file) ?? this.#usualMs(operation);
+        if (outcome instanceof Error) return outcome;
+        return outcome > 0 ? new Promise((resolve) => owner.clock.setTimer(outcome, resolve)) : undefined;
+      },
+      (operation, file) => this.#diskDone?.(owner.node, operation, file),
+    );
     return disk;
   }
 

@@ -296,6 +296,16 @@ describe('write-ahead log, damage', () => {
     assert.deepEqual(indexes((await openWal(disk, 65536)).saved), [1, 2, 3, 4]);
   });
 
+  it('is not begun anew for a member that has run before: an empty disk would make it vote again', async () => {
+    const disk = new SimDisk();
+    const { wal } = await openWal(disk, 65536);
+    await wal.save({ entries: entries(1, 3, 1, 10), mustSync: true });
+    disk.replace();
+    const again = new Wal({ disk, cluster: 'c', member: 'm', hasRunBefore: true });
+    await assert.rejects(again.load(), { code: 'WalLost' });
+    assert.deepEqual(await disk.list(), [], 'nothing is written over what might be brought back');
+  });
+
   it('never takes a hole before an intact record for a torn tail', async () => {
     const disk = new SimDisk();
     const { wal } = await openWal(disk, 65536);

@@ -63,6 +63,13 @@ describe('the linearizability checker', function () {
     assert.equal(result.type, 'unknown');
   });
 
+  it('judges a history that is longer than the stack is deep', () => {
+    const long = Array.from({ length: 20_000 }, (_, at) => write(at, 2 * at, 2 * at + 1));
+    const end = read(19_999, 50_000, 50_001);
+    assert.equal(verdict([...long, end]), 'linearizable');
+    assert.equal(verdict([...long, { ...end, output: { read: 5 } }]), 'violation');
+  });
+
   it('agrees with trying every order, on random histories of a register', async () => {
     const seen = { linearizable: 0, violation: 0 };
     await forEachSeed(1_500, 'on random histories of a register', (random) => {

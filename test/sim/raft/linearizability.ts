@@ -1,7 +1,8 @@
 /**
  * Is there an order of these operations that respects real time and that the model allows? The search of Wing and Gong with
  * the memory of Lowe and of Porcupine: what was linearized and the state it led to are never looked at twice. An operation
- * of unknown outcome has no return and no output: it took effect at any time after its call, or never.
+ * of unknown outcome has no return and no output: it took effect at any time after its call, or never. The search keeps its
+ * own stack: it is as deep as the history is long.
  */
 export interface Operation<Input, Output> {
   readonly input: Input;
@@ -40,7 +41,6 @@ class Search<State, Input, Output> {
   readonly #model: Model<State, Input, Output>;
   /** By call. */
   readonly #operations: readonly Operation<Input, Output>[];
-  readonly #placed: boolean[];
   /** The list of those that are not placed: `#next[i + 1]` follows i, `#next[0]` is the first. */
   readonly #next: number[];
   readonly #seen = new Set<string>();
@@ -56,23 +56,31 @@ class Search<State, Input, Output> {
   ) {
     this.#model = model;
     this.#operations = operations.toSorted((a, b) => a.call - b.call);
-    this.#placed = this.#operations.map(() => false);
     this.#next = Array.from({ length: operations.length + 1 }, (_, at) => at);
     this.#open = operations.filter((operation) => operation.return !== Infinity).length;
     this.#steps = stepsMax;
   }
 
   run(): Linearizability<Input, Output> {
-    const found = this.#from(this.#model.initial, 0);
-    if (found) return { type: 'linearizable' };
-    return this.#steps < 0 ? { type: 'unknown' } : { type: 'violation', stuckAt: this.#stuckAt };
+    const stack: Frame<State>[] = [];
+    let next: Point<State> | undefined = { state: this.#model.initial, horizon: 0 };
+    for (;;) {
+      if (next !== undefined) {
+        if (this.#open === 0) return { type: 'linearizable' };
+        if (--this.#steps < 0) return { type: 'unknown' };
+        const candidates = this.#candidates(next);
+        if (candidates !== null) stack.push({ ...next, candidates, tried: -1, states: [], reached: 0 });
+      }
+      const frame = stack.at(-1);
+      if (frame === undefined) return { type: 'violation', stuckAt: this.#stuckAt };
+      next = this.#advance(frame);
+      if (next === undefined) stack.pop();
+    }
   }
 
-  /** `horizon`: behind it nothing is placed. */
-  #from(state: State, horizon: number): boolean {
-    if (this.#open === 0) return true;
-    if (--this.#steps < 0) return false;
-    const candidates: { readonly at: number; readonly before: number }[] = [];
+  /** What may come next; null: the search has been here before. */
+  #candidates({ state, horizon }: Point<State>): readonly Candidate[] | null {
+    const candidates: Candidate[] = [];
     let key = `${horizon}`;
     let earliestReturn = Infinity;
     let before = 0;
@@ -86,26 +94,60 @@ class Search<State, Input, Output> {
       before = at + 1;
     }
     key += `|${this.#model.key(state)}`;
-    if (this.#seen.has(key)) return false;
+    if (this.#seen.has(key)) return null;
     this.#seen.add(key);
     if (this.#open < this.#best) {
       this.#best = this.#open;
       this.#stuckAt = candidates.map(({ at }) => this.#operations[at]!);
     }
-    return candidates.some(({ at, before: link }) => this.#place(state, horizon, at, link));
+    return candidates;
   }
 
-  #place(state: State, horizon: number, at: number, link: number): boolean {
-    const { input, output, return: returned } = this.#operations[at]!;
-    const states = this.#model.step(state, input, output);
-    if (states.length === 0) return false;
-    this.#placed[at] = true;
-    this.#next[link] = this.#next[at + 1]!;
-    if (returned !== Infinity) this.#open--;
-    const found = states.some((next) => this.#from(next, Math.max(horizon, at + 1)));
-    if (returned !== Infinity) this.#open++;
-    this.#next[link] = at;
-    this.#placed[at] = false;
-    return found;
+  /** The next point to go to from here; undefined when all have been tried. */
+  #advance(frame: Frame<State>): Point<State> | undefined {
+    for (;;) {
+      const placed = frame.candidates[frame.tried];
+      if (placed !== undefined && frame.reached < frame.states.length) {
+        const horizon = Math.max(frame.horizon, placed.at + 1);
+        return { state: frame.states[frame.reached++]!, horizon };
+      }
+      if (placed !== undefined && frame.states.length > 0) this.#takeBack(placed);
+      const candidate = frame.candidates[++frame.tried];
+      if (candidate === undefined) return undefined;
+      const { input, output } = this.#operations[candidate.at]!;
+      frame.states = this.#model.step(frame.state, input, output);
+      frame.reached = 0;
+      if (frame.states.length > 0) this.#place(candidate);
+    }
   }
+
+  #place({ at, before }: Candidate): void {
+    this.#next[before] = this.#next[at + 1]!;
+    if (this.#operations[at]!.return !== Infinity) this.#open--;
+  }
+
+  #takeBack({ at, before }: Candidate): void {
+    this.#next[before] = at;
+    if (this.#operations[at]!.return !== Infinity) this.#open++;
+  }
+}
+
+interface Point<State> {
+  readonly state: State;
+  /** Behind it nothing is placed. */
+  readonly horizon: number;
+}
+
+interface Candidate {
+  readonly at: number;
+  /** The link that leads to it. */
+  readonly before: number;
+}
+
+interface Frame<State> extends Point<State> {
+  readonly candidates: readonly Candidate[];
+  tried: number;
+  /** In which the operation that was tried can leave; one after the other is gone into. */
+  states: readonly State[];
+  reached: number;
 }

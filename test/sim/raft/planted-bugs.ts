@@ -17,12 +17,14 @@ import {
   type LogStorage,
   type RaftCore,
   revision,
+  type SimDisk,
   type SnapshotMeta,
   type SnapshotSink,
 } from 'raft-consensus';
 import type { MemberParts, MemberStorage, StoreClient, StoreLimits } from '../../../actors/store/index.js';
 import type { Clock } from '../../../transport/index.js';
 import { StoreError } from '../../../actors/store/index.js';
+import { diskBugs } from './planted-disk-bugs.js';
 import { snapshotBugs } from './planted-snapshot-bugs.js';
 import type { FaultKind } from './swarm.js';
 
@@ -34,13 +36,17 @@ export interface PlantedBug {
   readonly what: string;
   /** The store that had it, or the rule that it breaks. */
   readonly after: string;
-  /** The first seed that finds it, and how many from there on must be enough; 0: only a long search may find it. */
+  /** The first seed that finds it, and how many from there on must be enough. */
   readonly seed: number;
   readonly seedsMax: number;
   /** Faults that bring it out sooner; absent: whatever the seed draws. */
   readonly faults?: readonly FaultKind[];
   /** What the report of it must say. */
   readonly finds: RegExp;
+  /** Opens what a member keeps on disk, in place of `open`. */
+  open?(disk: SimDisk, open: () => MemberStorage): MemberStorage;
+  /** Whoever runs the member does not know any more that it had a disk. */
+  readonly forgetsThatItRan?: boolean;
   /** Wraps what a member keeps on disk. */
   storage?(storage: MemberStorage): MemberStorage;
   /** At each start of a member, with its clock. */
@@ -57,9 +63,9 @@ export const plantedBugs: readonly PlantedBug[] = [
     faults: ['crash-leader', 'crash-all', 'coup', 'stall-disk'],
     what: 'a save is confirmed while its fsync still runs',
     after: 'etcd #14370; Raft figure 2: respond after stable storage is updated',
-    seed: 8,
+    seed: 1,
     seedsMax: 40,
-    finds: /election safety|leader completeness|state machine safety|liveness|commit/,
+    finds: /durability|election safety|leader completeness|state machine safety/,
     storage: (storage) =>
       withSave(storage, (batch) => {
         storage.log.save(batch).catch(() => undefined);
@@ -71,7 +77,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     faults: ['crash-leader', 'crash-all', 'coup', 'stall-disk'],
     what: 'a leader counts, and applies, entries of its own log that its disk has not confirmed',
     after: 'etcd #14370',
-    seed: 78,
+    seed: 3,
     seedsMax: 40,
     finds: /leader completeness|state machine safety|does not fit the log|liveness/,
     member: ({ raft }) => {
@@ -84,9 +90,9 @@ export const plantedBugs: readonly PlantedBug[] = [
     faults: ['coup', 'crash', 'crash-all'],
     what: 'term and vote are not saved: a member that crashed votes again in the same term',
     after: 'tikv #9579; Raft §5.2',
-    seed: 8,
+    seed: 1,
     seedsMax: 40,
-    finds: /election safety|leader completeness|went back/,
+    finds: /durability|election safety|leader completeness|went back/,
     storage: (storage) =>
       withSave(storage, ({ snapshot, truncateFrom, entries, mustSync }) =>
         storage.log.save({
@@ -99,11 +105,11 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: 'old-term-committed',
-    faults: ['coup', 'crash-leader', 'isolate-leader'],
+    faults: ['figure-8'],
     what: 'a leader counts replicas of entries of earlier terms',
     after: 'Raft §5.4.2, figure 8',
-    seed: 1,
-    seedsMax: 0,
+    seed: 3,
+    seedsMax: 40,
     finds: /leader completeness|state machine safety/,
     step: ({ raft }) => {
       const core = raft.core as RaftCore;
@@ -115,7 +121,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     faults: ['isolate-leader', 'split', 'coup'],
     what: 'a vote is given without looking at the log of the candidate',
     after: 'Raft §5.4.1',
-    seed: 2,
+    seed: 3,
     seedsMax: 40,
     finds: /leader completeness/,
     member: ({ raft }) => {
@@ -127,7 +133,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     faults: ['isolate-leader', 'one-way', 'split'],
     what: 'a leader answers reads without asking whether it still leads',
     after: 'etcd #20418, #741; dissertation §6.4',
-    seed: 23,
+    seed: 4,
     seedsMax: 40,
     finds: /^stale/,
     member: ({ raft }) => {
@@ -137,6 +143,40 @@ export const plantedBugs: readonly PlantedBug[] = [
         if (core.role === 'leader') core.answerRead({ context, index: core.commit });
         else original(context);
       };
+    },
+  },
+  {
+    name: 'read-before-own-commit',
+    faults: ['isolate-leader', 'crash-leader', 'coup', 'transfer'],
+    what: 'a new leader answers reads by a commit index that may lag behind that of the last leader',
+    after: 'etcd #7331; dissertation §6.4',
+    seed: 5,
+    seedsMax: 40,
+    finds: /^stale/,
+    member: ({ raft }) => {
+      const core = raft.core as RaftCore;
+      const original = core.readIndex.bind(core);
+      core.readIndex = (context) => {
+        const { role, log, commit, term } = core;
+        if (role === 'leader' && log.term(commit) !== term) core.answerRead({ context, index: commit });
+        else original(context);
+      };
+    },
+  },
+  {
+    name: 'late-reply-confirms-read',
+    faults: ['fading-leader'],
+    what: 'any answer to a heartbeat, however old, confirms the round of reads that is under way',
+    after: 'etcd #20418',
+    seed: 1,
+    seedsMax: 40,
+    finds: /^stale/,
+    step: ({ raft }) => {
+      const { leader } = raft.core as RaftCore;
+      if (leader === null || Object.hasOwn(leader, 'onHeartbeatReply')) return;
+      const original = leader.onHeartbeatReply.bind(leader);
+      leader.onHeartbeatReply = (message) =>
+        original({ ...message, readRound: leader.reads.round?.number ?? message.readRound });
     },
   },
   {
@@ -151,13 +191,14 @@ export const plantedBugs: readonly PlantedBug[] = [
     },
   },
   ...snapshotBugs,
+  ...diskBugs,
   {
     name: 'incoming-majority-only',
-    faults: ['change-members', 'split', 'isolate-leader', 'crash-leader'],
+    faults: ['split-change', 'change-members'],
     what: 'in a joint configuration the incoming voters alone decide',
     after: 'Raft §6',
     seed: 1,
-    seedsMax: 0,
+    seedsMax: 40,
     finds: /election safety|leader completeness|state machine safety|conflicts with a committed/,
     step: ({ raft }) => {
       const { quorum } = raft.core as RaftCore;
@@ -166,11 +207,11 @@ export const plantedBugs: readonly PlantedBug[] = [
   },
   {
     name: 'second-change-while-pending',
-    faults: ['change-members', 'split', 'isolate-leader'],
+    faults: ['split-change', 'change-members'],
     what: 'a change of the members is appended while the one before is not applied',
     after: 'etcd-io/raft: pendingConfIndex',
-    seed: 1,
-    seedsMax: 0,
+    seed: 3,
+    seedsMax: 40,
     finds: /membership|election safety|leader completeness|state machine safety|liveness|conflicts/,
     member: ({ raft }) => {
       const core = raft.core as RaftCore;
@@ -186,7 +227,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     faults: ['change-members', 'split', 'isolate-leader', 'crash-leader'],
     what: 'whoever once belonged to the group is asked for its vote, and counted',
     after: 'Raft §6: only voters of the configuration count',
-    seed: 1,
+    seed: 3,
     seedsMax: 40,
     finds: /log matching|election safety|leader completeness|state machine safety|conflicts with a committed/,
     step: ({ raft }) => {
@@ -206,7 +247,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     faults: ['change-members', 'crash', 'crash-all'],
     what: 'a snapshot keeps the members that the group was made with',
     after: 'etcd #19557, #20793: membership kept in two places',
-    seed: 1,
+    seed: 4,
     seedsMax: 40,
     finds: /membership/,
     storage: (storage) => {
@@ -223,7 +264,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     name: 'progress-ahead',
     what: 'a batch says how far the store is, though later events are still to come',
     after: 'etcd #15220',
-    seed: 2,
+    seed: 1,
     seedsMax: 40,
     finds: /without (put|delete)|ahead of the store/,
     member: ({ watches, store }) => {
@@ -275,7 +316,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     faults: ['clock-jump', 'coup', 'transfer'],
     what: 'lease time is the wall clock of whoever leads',
     after: 'etcd #9395, #13294; Jepsen: clock skew',
-    seed: 6,
+    seed: 1,
     seedsMax: 40,
     finds: /before its lease ended/,
     member: ({ raft, store }, clock) => {
@@ -307,7 +348,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     name: 'member-strays',
     what: 'the state of one member changes without a command: a bit that flips in memory',
     after: 'etcd #13766, #14039, #18667',
-    seed: 3,
+    seed: 1,
     seedsMax: 40,
     finds: /data of store member m2 differs|actor of m2 crashed.*snapshot/,
     member: ({ raft, store }) => {
@@ -327,8 +368,8 @@ export const plantedBugs: readonly PlantedBug[] = [
     name: 'tombstone-compacted',
     what: 'a watch from the compact revision misses a delete at exactly that revision',
     after: 'etcd #18089, #19179',
-    seed: 12,
-    seedsMax: 100,
+    seed: 24,
+    seedsMax: 40,
     finds: /instead of|without delete/,
     member: ({ watches, store }) => {
       const original = watches.watch.bind(watches);
@@ -351,7 +392,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     name: 'future-watch-begins-now',
     what: 'a watch from a revision that its member has not reached begins with the next change',
     after: 'etcd #20221',
-    seed: 1,
+    seed: 2,
     seedsMax: 40,
     finds: /late or twice|went back|too many|in a batch up to/,
     member: ({ watches, store }) => {
@@ -368,8 +409,8 @@ export const plantedBugs: readonly PlantedBug[] = [
     faults: ['isolate-one', 'split', 'crash', 'pause'],
     what: 'watchers are not told that a snapshot replaced the state under them',
     after: 'etcd #15271',
-    seed: 6,
-    seedsMax: 100,
+    seed: 21,
+    seedsMax: 40,
     finds: /instead of|without (put|delete)/,
     member: ({ watches }) => {
       const original = watches.watch.bind(watches);
@@ -384,7 +425,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     name: 'doubled-request',
     what: 'a request that the network doubles is carried out twice',
     after: 'found here, by the first seed ever run',
-    seed: 9,
+    seed: 4,
     seedsMax: 40,
     finds: /written twice/,
     limits: { requestsRememberedMax: 0 },
@@ -426,7 +467,9 @@ function countAllTerms(core: RaftCore): void {
   const reached = quorum.reached((voter) =>
     voter === core.id ? log.stableIndex : (leader?.peers.get(voter)?.match ?? 0),
   );
-  if (reached > core.commit) core.commitTo(reached as typeof core.commit);
+  if (reached <= core.commit) return;
+  core.leader!.uncommittedBytes = 0;
+  core.commitTo(reached as typeof core.commit);
 }
 
 /** As if no change were ever pending; null: it is not a change that can be made. */

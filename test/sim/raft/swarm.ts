@@ -1,7 +1,8 @@
 /**
  * What a seed stands for: the shape of the group, how hard it is used, and which faults befall it how often. Swarm testing:
  * each seed leaves some kinds of fault out altogether and draws its own rates for the others, within the ranges of
- * TigerBeetle's VOPR, scaled from ticks to the much shorter runs here.
+ * TigerBeetle's VOPR: one-way delays of 0 to 30 ms and more, loss up to 30%, duplicates up to 50%, disks up to a second slow.
+ * Some seeds have one fault in focus, which then comes as often as all others together.
  */
 import type { RaftLimits } from 'raft-consensus';
 import { seededRandom } from '../../../actors/runtime/index.js';
@@ -15,18 +16,28 @@ export const faultKinds = [
   'one-way',
   'bridge',
   'flap',
+  'clog',
+  'fading-leader',
   'crash',
   'crash-leader',
   'crash-all',
+  'crash-at',
   'coup',
+  'figure-8',
   'stop',
   'pause',
   'stall-disk',
   'fail-fsync',
+  'fail-read',
+  'full-disk',
+  'rot',
+  'misdirect',
   'lose-disk',
   'clock-jump',
   'transfer',
+  'burst',
   'change-members',
+  'split-change',
 ] as const;
 
 export type FaultKind = (typeof faultKinds)[number];
@@ -39,8 +50,14 @@ export interface Swarm {
   readonly writers: number;
   readonly watchers: number;
   readonly keys: number;
-  /** Mean time between two requests of a client. */
-  readonly thinkMs: number;
+  /** How fast a client asks: it is busy for a share of each period. */
+  readonly load: {
+    readonly periodMs: number;
+    readonly busyShare: number;
+    /** Mean time between two requests of a client. */
+    readonly busyThinkMs: number;
+    readonly quietThinkMs: number;
+  };
   readonly timeoutMs: number;
   readonly safetyMs: number;
   readonly network: {
@@ -53,7 +70,7 @@ export interface Swarm {
     /** Whether letters of clients suffer too. */
     readonly clients: boolean;
   };
-  readonly disk: { readonly syncMinMs: number; readonly syncMeanMs: number };
+  readonly disk: { readonly syncMinMs: number; readonly syncMeanMs: number; readonly segmentBytes: number };
   /** Each with its weight; absent: never. */
   readonly faults: ReadonlyMap<FaultKind, number>;
   /** Mean time between two faults, and mean length of one. */
@@ -64,91 +81,101 @@ export interface Swarm {
   /** How much faster or slower than real time a member's monotonic clock may run. */
   readonly clockDriftMax: number;
   readonly leaseTtlMs: number;
-  readonly snapshots: SnapshotFaults;
+  /** At most, between two chunks of a snapshot that is taken or received: time for others to write. */
+  readonly snapshotChunkPauseMs: number;
   readonly raft: Partial<RaftLimits>;
   readonly store: Partial<StoreLimits>;
 }
 
-export interface SnapshotFaults {
-  /** At most, between two chunks of a snapshot that is taken or received: time for others to write. */
-  readonly chunkMs: number;
-  /** How many members crash in the middle of an operation on a snapshot's file, and how likely at each. */
-  readonly crashesMax: number;
-  readonly crashProbability: number;
-}
-
 export interface SwarmOverrides {
-  readonly safetyMs?: number;
+  readonly safetyMs?: number | undefined;
   /** These kinds of fault and no others. */
   readonly faults?: readonly FaultKind[] | undefined;
+  readonly writers?: number | undefined;
+  readonly watchers?: number | undefined;
+  /** A network that neither loses nor doubles nor reorders. */
+  readonly isCalm?: boolean | undefined;
 }
 
 export function swarmOf(seed: number, overrides: SwarmOverrides = {}): Swarm {
   const random = seededRandom(seed, 'swarm');
-  // A stream of its own, so that what it decides moves nothing else.
-  const snapshots = seededRandom(seed, 'snapshots');
   const chance = (probability: number) => random.next() < probability;
   const between = (min: number, max: number) => min + random.next() * (max - min);
-  /** Mostly none, seldom much. */
-  const rate = (present: number, max: number) => (chance(present) ? max * random.next() ** 2 : 0);
-  const tickMs = [20, 40, 100][random.integer(3)]!;
-  const slow = chance(0.2);
-  const latencyMinMs = slow ? between(0, tickMs / 4) : between(0.1, 1);
-  const faults = new Map<FaultKind, number>();
-  for (const kind of faultKinds) {
-    // With chances of its own, so that all else of a seed is as it was before there was this kind.
-    const from = kind === 'change-members' ? seededRandom(seed, 'membership') : random;
-    const isDrawn = from.next() < 0.5;
-    const weight = (0.2 + from.next() * 0.8) * weights[kind];
-    if (overrides.faults?.includes(kind) ?? isDrawn) faults.set(kind, weight);
-  }
-  // A stream of its own: what came before it is drawn as ever.
-  const late = seededRandom(seed, 'swarm, later');
+  const pick = <T>(from: readonly T[]): T => from[random.integer(from.length)]!;
+  const tickMs = pick([50, 100, 200]);
+  const slow = chance(0.25);
+  const latencyMinMs = slow ? between(0, Math.min(30, tickMs / 4)) : between(0.1, 1);
+  const network = {
+    latencyMinMs,
+    latencyMaxMs: latencyMinMs + (slow ? tickMs : between(0.5, 5)),
+    // Mostly none, seldom much.
+    loss: chance(0.6) ? 0.3 * random.next() ** 2 : 0,
+    duplicate: chance(0.5) ? 0.5 * random.next() ** 2 : 0,
+    reorder: chance(0.6) ? 0.5 * random.next() ** 2 : 0,
+    reorderWindowMs: between(5, 5 * tickMs),
+    clients: chance(0.4),
+  };
+  const faults = drawFaults(seed, overrides.faults);
+  const changesMembers = faults.has('change-members') || faults.has('split-change');
+  const losesDisks = damaging.some((kind) => faults.has(kind));
   return {
     seed,
-    members: chance(0.3) ? 5 : 3,
-    spares: faults.has('change-members') ? 2 : 0,
-    writers: 3 + random.integer(4),
-    watchers: 1 + random.integer(3),
+    members: chance(0.25) ? 5 : 3,
+    spares: changesMembers ? 2 : losesDisks ? 1 : 0,
+    writers: overrides.writers ?? 3 + random.integer(4),
+    watchers: overrides.watchers ?? 1 + random.integer(3),
     keys: 2 + random.integer(4),
-    thinkMs: between(5, 60),
-    timeoutMs: between(150, 1_000),
-    safetyMs: overrides.safetyMs ?? between(4_000, 10_000) * (tickMs === 100 ? 1.6 : 1),
-    network: {
-      latencyMinMs,
-      latencyMaxMs: latencyMinMs + (slow ? tickMs : between(0.5, 5)),
-      loss: rate(0.6, 0.3),
-      duplicate: rate(0.5, 0.5),
-      reorder: rate(0.6, 0.5),
-      reorderWindowMs: between(5, 5 * tickMs),
-      clients: chance(0.4),
+    load: {
+      periodMs: between(60, 200) * tickMs,
+      busyShare: between(0.05, 0.3),
+      busyThinkMs: between(10, 120),
+      quietThinkMs: between(400, 2_000),
     },
-    disk: { syncMinMs: between(0, 2), syncMeanMs: chance(0.2) ? between(5, tickMs) : between(0.2, 3) },
+    timeoutMs: between(200, 1_500),
+    safetyMs: overrides.safetyMs ?? between(56_000, 64_000),
+    network: overrides.isCalm ? { ...network, loss: 0, duplicate: 0, reorder: 0 } : network,
+    disk: {
+      syncMinMs: between(0, 2),
+      syncMeanMs: chance(0.2) ? between(5, tickMs) : between(0.2, 3),
+      segmentBytes: pick([4_096, 20_000, 64 * 1024 * 1024]),
+    },
     faults,
     faultGapMs: between(6, 60) * tickMs,
     faultLengthMs: between(3, 30) * tickMs,
-    clockOffsetMs: between(0, 1_500),
-    clockDriftMax: late.next() < 0.5 ? 0 : 0.02 * late.next(),
-    leaseTtlMs: between(500, 3_000),
-    snapshots: {
-      chunkMs: [0, 1, 10][snapshots.integer(3)]!,
-      crashesMax: snapshots.integer(4),
-      crashProbability: snapshots.next() * 0.1,
+    clockOffsetMs: between(0, 5_000),
+    clockDriftMax: chance(0.5) ? 0 : 0.02 * random.next(),
+    leaseTtlMs: between(1_000, 6_000),
+    snapshotChunkPauseMs: pick([0, 1, 10]),
+    raft: {
+      tickMs,
+      ...raftKnobs(random, slow),
+      // The old entries and the first of the new term must not come in one letter.
+      ...(faults.has('figure-8') && !slow && { messageBytesMax: 64 }),
     },
-    raft: { tickMs, ...raftKnobs(random, slow), ...snapshotKnobs(snapshots) },
-    store: {
-      snapshotChunkBytes: [1, 200, 65_536][snapshots.integer(3)]!,
-      leaseCheckIntervalMs: 50 + random.integer(450),
-      watchBatchEvents: [1, 2, 512][random.integer(3)]!,
-      watchProgressIntervalMs: 100 + random.integer(900),
-      compactionRetentionMs: chance(0.5) ? 500 + random.integer(3_000) : 300_000,
-      compactStepRecords: [1, 10, 5_000][random.integer(3)]!,
-      hashCheckIntervalMs: 200 + late.integer(800),
-      leaseGraceMs: late.integer(500),
-      clockRecordIntervalMs: 200 + late.integer(3_000),
-    },
+    store: storeKnobs(random),
   };
 }
+
+function drawFaults(seed: number, only: readonly FaultKind[] | undefined): ReadonlyMap<FaultKind, number> {
+  const faults = new Map<FaultKind, number>();
+  for (const kind of faultKinds) {
+    // With chances of its own, so that all else of a seed stays as it is when there is one kind more.
+    const random = seededRandom(seed, `fault ${kind}`);
+    const isDrawn = random.next() < 0.4;
+    const weight = (0.2 + random.next() * 0.8) * weights[kind];
+    if (only?.includes(kind) ?? isDrawn) faults.set(kind, weight);
+  }
+  const random = seededRandom(seed, 'focus');
+  const kinds = [...faults.keys()];
+  if (random.next() < 0.4 && kinds.length > 1) {
+    const total = [...faults.values()].reduce((sum, weight) => sum + weight, 0);
+    faults.set(kinds[random.integer(kinds.length)]!, total);
+  }
+  return faults;
+}
+
+/** After these a member may have to be replaced. */
+const damaging: readonly FaultKind[] = ['rot', 'misdirect', 'lose-disk'];
 
 const weights: Readonly<Record<FaultKind, number>> = {
   split: 1,
@@ -157,41 +184,66 @@ const weights: Readonly<Record<FaultKind, number>> = {
   'one-way': 1,
   bridge: 1,
   flap: 0.7,
+  clog: 0.7,
+  'fading-leader': 0.7,
   crash: 1.5,
   'crash-leader': 1.5,
   'crash-all': 0.7,
+  'crash-at': 2,
   coup: 1.5,
+  'figure-8': 0.7,
   stop: 0.5,
   pause: 1,
   'stall-disk': 1,
   'fail-fsync': 0.7,
-  'lose-disk': 0.15,
+  'fail-read': 0.3,
+  'full-disk': 0.5,
+  rot: 1,
+  misdirect: 0.7,
+  'lose-disk': 0.5,
   'clock-jump': 0.7,
   transfer: 0.7,
+  burst: 0.7,
   'change-members': 3,
+  'split-change': 1.5,
 };
 
 /** Small limits, so that what is rare with the defaults happens all the time. */
 function raftKnobs(random: Random, slow: boolean): Partial<RaftLimits> {
-  const snapshotEveryEntries = [10, 40, 200, 10_000][random.integer(4)]!;
+  const pick = <T>(from: readonly T[]): T => from[random.integer(from.length)]!;
   return {
-    snapshotEveryEntries,
-    trailingEntriesMax: [0, 5, 50, 5_000][random.integer(4)]!,
+    snapshotEveryEntries: pick([10, 40, 200, 10_000]),
+    trailingEntriesMax: pick([0, 5, 50, 5_000]),
     // One entry at a time over a slow network would be overload, which is another test.
     messageBytesMax: random.integer(3) === 0 && !slow ? 64 : 1024 * 1024,
-    inflightMessagesMax: [1, 4, 256][random.integer(3)]!,
+    inflightMessagesMax: pick([1, 4, 256]),
     applyEntriesMax: random.integer(3) === 0 ? 1 : 1024,
     snapshotRetryTicks: 5 + random.integer(45),
+    // Even a small snapshot is many pieces.
+    snapshotPieceBytes: pick([100, 1_000, 262_144]),
+    snapshotPiecesInFlightMax: pick([1, 3, 8]),
+    snapshotPieceRetryTicks: 1 + random.integer(5),
+    snapshotReadBytes: pick([100, 262_144]),
+    // So low that calls are refused.
+    pendingProposalsMax: pick([4, 65_536, 65_536]),
+    pendingReadsMax: pick([4, 65_536, 65_536]),
+    uncommittedBytesMax: pick([500, 64 * 1024 * 1024, 64 * 1024 * 1024]),
   };
 }
 
-/** Even a small snapshot is many pieces. */
-function snapshotKnobs(random: Random): Partial<RaftLimits> {
+function storeKnobs(random: Random): Partial<StoreLimits> {
+  const pick = <T>(from: readonly T[]): T => from[random.integer(from.length)]!;
   return {
-    snapshotPieceBytes: [100, 1_000, 262_144][random.integer(3)]!,
-    snapshotPiecesInFlightMax: [1, 3, 8][random.integer(3)]!,
-    snapshotPieceRetryTicks: 1 + random.integer(5),
-    snapshotReadBytes: [100, 262_144][random.integer(2)]!,
+    snapshotChunkBytes: pick([1, 200, 65_536]),
+    leaseCheckIntervalMs: 100 + random.integer(400),
+    watchBatchEvents: pick([1, 2, 512]),
+    watchProgressIntervalMs: 300 + random.integer(1_700),
+    compactionRetentionMs: random.next() < 0.5 ? 1_000 + random.integer(8_000) : 300_000,
+    compactStepRecords: pick([1, 10, 5_000]),
+    hashCheckIntervalMs: 500 + random.integer(2_500),
+    leaseGraceMs: random.integer(500),
+    requestsInFlightMax: pick([4, 4_096, 4_096]),
+    clockRecordIntervalMs: 500 + random.integer(5_000),
   };
 }
 

@@ -20,6 +20,12 @@ interface TrueRevision {
   readonly atMs: number;
 }
 
+export interface FollowedLife {
+  isAlive(): boolean;
+  onApply(): void;
+  onRestore(): void;
+}
+
 export class Truth {
   /** `#revisions[r]`; a fresh store is at revision 1, which changes nothing. */
   readonly #revisions: TrueRevision[] = [
@@ -68,11 +74,17 @@ export class Truth {
     return found === undefined || found.deleted ? null : found;
   }
 
-  /** Listens to one member's state machine, from its start. */
-  follow(member: string, store: KvStore): void {
+  /** Listens to one member's state machine, from its start to its end. */
+  follow(member: string, store: KvStore, life: FollowedLife): void {
     store.listen({
-      changed: (at, changes) => this.record(member, at, changes.map(trueChange)),
-      restored: () => this.#compareWith(member, store),
+      changed: (at, changes) => {
+        life.onApply();
+        if (life.isAlive()) this.record(member, at, changes.map(trueChange));
+      },
+      restored: () => {
+        life.onRestore();
+        if (life.isAlive()) this.#compareWith(member, store);
+      },
     });
   }
 

@@ -56,7 +56,7 @@ function writerOf(group: StoreGroup, history: History, at: number): Writer {
     clock: system.env.clock,
     seed: swarm.seed,
     keys: swarm.keys,
-    thinkMs: swarm.thinkMs,
+    thinkMs: () => group.thinkMs,
     timeoutMs: swarm.timeoutMs,
   });
 }
@@ -117,7 +117,7 @@ export class Watching {
     const { head } = this.#group.truth;
     const start = random.next() < 0.2 ? 0 : Math.max(1, head - random.integer(10));
     this.#follow({ ...request, startRevision: revision(start) });
-    const lengthMs = 500 + random.next() * 4_000;
+    const lengthMs = 1_000 + random.next() * 15_000;
     this.#system.env.clock.setTimer(lengthMs, () => this.#breakOff());
   }
 
@@ -157,6 +157,6 @@ export class Watching {
     this.#watch!.close();
     if (this.#random.next() < 0.3) return this.open();
     this.#follow({ ...log.request, startRevision: revision(log.reached + 1) });
-    this.#system.env.clock.setTimer(500 + this.#random.next() * 4_000, () => this.#breakOff());
+    this.#system.env.clock.setTimer(1_000 + this.#random.next() * 15_000, () => this.#breakOff());
   }
 }

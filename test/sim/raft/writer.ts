@@ -21,8 +21,8 @@ export interface WriterOptions {
   readonly seed: number;
   /** How many keys there are: `/k0`, `/k1` ... */
   readonly keys: number;
-  /** Between two requests, on average. */
-  readonly thinkMs: number;
+  /** Between two requests, on average; asked anew each time if it changes. */
+  readonly thinkMs: number | (() => number);
   readonly timeoutMs: number;
 }
 
@@ -55,7 +55,8 @@ export class Writer {
   async run(): Promise<void> {
     const { thinkMs } = this.#options;
     for (;;) {
-      await this.#sleep(-Math.log(1 - this.#random.next()) * thinkMs);
+      const meanMs = typeof thinkMs === 'number' ? thinkMs : thinkMs();
+      await this.#sleep(-Math.log(1 - this.#random.next()) * meanMs);
       if (this.#stopped) break;
       await this.#request(this.#nextIntent());
     }

@@ -1,0 +1,153 @@
+/** Faults between members: what the network is like all the time, cuts of every shape with their ends, and clogged paths. */
+import type { Random } from '../../../transport/index.js';
+import type { Fault } from './nemesis.js';
+import type { StoreGroup } from './store-group.js';
+
+type NetworkKind =
+  'split' | 'isolate-leader' | 'isolate-one' | 'one-way' | 'bridge' | 'flap' | 'clog' | 'fading-leader';
+
+export class NetworkFaults {
+  readonly #group: StoreGroup;
+  #cuts = 0;
+
+  constructor(group: StoreGroup) {
+    this.#group = group;
+  }
+
+  get names(): readonly string[] {
+    return this.#group.members.map(({ name }) => name);
+  }
+
+  but(names: readonly string[]): readonly string[] {
+    return this.names.filter((name) => !names.includes(name));
+  }
+
+  /** What the network is like all the time. */
+  weather(): void {
+    const { network } = this.#group.swarm;
+    const { faults } = this.#group.world.network;
+    const everybody = network.clients ? ['*'] : this.names;
+    const rule = (id: string, action: Parameters<typeof faults.add>[0]['action']) =>
+      faults.add({ id, from: everybody, to: everybody, action });
+    if (network.loss > 0) rule('loss', { type: 'drop', probability: network.loss });
+    if (network.duplicate > 0) {
+      rule('duplicate', { type: 'duplicate', probability: network.duplicate });
+    }
+    if (network.reorder > 0) {
+      const windowMs = network.reorderWindowMs;
+      rule('reorder', { type: 'reorder', probability: network.reorder, windowMs });
+      // The long tail: few letters, far too late.
+      rule('tail', { type: 'reorder', probability: 0.01, windowMs: windowMs * 20 });
+    }
+    this.#latency({ minMs: network.latencyMinMs, maxMs: network.latencyMaxMs });
+  }
+
+  heal(): void {
+    this.#group.world.heal();
+    this.#latency({ minMs: 0.2, maxMs: 1 });
+  }
+
+  /** Returns the way to end it. */
+  cut(from: readonly string[], to: readonly string[], ways: 'one' | 'both'): () => void {
+    const { faults } = this.#group.world.network;
+    const id = `cut-${++this.#cuts}`;
+    if (from.length === 0 || to.length === 0) return () => {};
+    this.#group.note('cut', { id, from: from.join(), to: to.join(), ways });
+    faults.add({ id, from, to, action: { type: 'cut' } });
+    if (ways === 'both') faults.add({ id: `${id}-back`, from: to, to: from, action: { type: 'cut' } });
+    return () => {
+      if (!faults.remove(id)) return;
+      faults.remove(`${id}-back`);
+      this.#group.note('uncut', { id });
+    };
+  }
+
+  isolate(name: string): () => void {
+    return this.cut([name], this.but([name]), 'both');
+  }
+
+  /** Letters from one to the other arrive, but late. */
+  clog(from: string, to: string, minMs: number, maxMs: number): () => void {
+    const { faults } = this.#group.world.network;
+    const id = `clog-${++this.#cuts}`;
+    faults.add({ id, from: [from], to: [to], action: { type: 'delay', minMs, maxMs } });
+    return () => void faults.remove(id);
+  }
+
+  #latency(range: { readonly minMs: number; readonly maxMs: number }): void {
+    for (const from of this.names) {
+      for (const to of this.names) {
+        if (from !== to) this.#group.world.network.setLatency(from, to, range);
+      }
+    }
+  }
+
+  static readonly kinds: Readonly<Record<NetworkKind, Fault>> = {
+    split: ({ network, random, lengthMs, after, note }) => {
+      const some = someOf(network.names, random);
+      note({ members: some.join(), lengthMs });
+      after(lengthMs, network.cut(some, network.but(some), 'both'));
+    },
+    'isolate-leader': ({ network, leader, victim, lengthMs, after, note }) => {
+      const { name } = leader ?? victim;
+      note({ member: name, lengthMs });
+      after(lengthMs, network.isolate(name));
+    },
+    'isolate-one': ({ network, victim, lengthMs, after, note }) => {
+      note({ member: victim.name, lengthMs });
+      after(lengthMs, network.isolate(victim.name));
+    },
+    'one-way': ({ network, leader, random, lengthMs, after, note }) => {
+      const some = random.next() < 0.5 && leader ? [leader.name] : someOf(network.names, random);
+      const isOut = random.next() < 0.5;
+      note({ members: some.join(), isOut, lengthMs });
+      const [from, to] = isOut ? [some, network.but(some)] : [network.but(some), some];
+      after(lengthMs, network.cut(from, to, 'one'));
+    },
+    bridge: ({ network, random, lengthMs, after, note }) => {
+      // Two that cannot hear each other, though both hear the rest.
+      const [a, b] = shuffled(network.names, random);
+      note({ between: `${a},${b}`, lengthMs });
+      after(lengthMs, network.cut([a!], [b!], 'both'));
+    },
+    flap: ({ network, leader, victim, random, lengthMs, after, note }) => {
+      const { name } = leader ?? victim;
+      const times = 2 + random.integer(6);
+      note({ member: name, times, lengthMs });
+      for (let at = 0; at < times; at++) {
+        after((at * 2 * lengthMs) / times, () => after(lengthMs / times, network.isolate(name)));
+      }
+    },
+    clog: ({ network, random, lengthMs, after, note }) => {
+      const [a, b] = shuffled(network.names, random);
+      note({ from: a!, to: b!, lengthMs });
+      after(lengthMs, network.clog(a!, b!, lengthMs / 2, lengthMs));
+      if (random.next() < 0.5) after(lengthMs, network.clog(b!, a!, lengthMs / 2, lengthMs));
+    },
+    // What was said to the leader arrives long after anybody has heard of it (etcd #20418).
+    'fading-leader': ({ group, network, leader, victim, random, lengthMs, after, note }) => {
+      const { name } = leader ?? victim;
+      const { tickMs } = group.swarm.raft;
+      const fadingMs = Math.max(lengthMs, 30 * tickMs!);
+      note({ member: name, lengthMs: fadingMs });
+      // Often enough that it does not notice, and long enough that others elect another.
+      const cloggedMs = (6 + random.integer(12)) * tickMs!;
+      for (const other of network.but([name])) {
+        after(cloggedMs, network.clog(other, name, 2 * tickMs!, 24 * tickMs!));
+      }
+      after(cloggedMs, () => after(fadingMs, network.cut([name], network.but([name]), 'one')));
+    },
+  };
+}
+
+/** One at least, and not all. */
+function someOf(names: readonly string[], random: Random): readonly string[] {
+  return shuffled(names, random).slice(0, 1 + random.integer(names.length - 1));
+}
+
+function shuffled(names: readonly string[], random: Random): readonly string[] {
+  return names
+    .map((name) => ({ name, at: random.next() }))
+    .toSorted((a, b) => a.at - b.at)
+    .map(({ name }) => name);
+}
