@@ -104,11 +104,15 @@ export class DataDir {
     return join(this.machineDir(machine), 'log');
   }
 
+  /** Of a member's log and snapshots, whether it is there or not. */
+  storePath(machine: string): string {
+    return this.#file('machines', machine, 'store');
+  }
+
   /** Folder of the control sockets, derived from the data directory, mode 0700. */
   runDir(): string {
     this.create();
-    const key = createHash('sha256').update(realpathSync(this.path)).digest('hex').slice(0, 12);
-    const dir = join(tmpdir(), `kabuki-${process.getuid?.() ?? 0}-${key}`);
+    const dir = this.#runPath();
     mkdirSync(dir, { recursive: true, mode: 0o700 });
     chmodSync(dir, 0o700);
     return dir;
@@ -116,6 +120,16 @@ export class DataDir {
 
   socketPath(name: string): string {
     return join(this.runDir(), `${name}.sock`);
+  }
+
+  /** Where a socket is if it is there; makes nothing. */
+  peekSocketPath(name: string): string {
+    return join(this.#runPath(), `${name}.sock`);
+  }
+
+  #runPath(): string {
+    const key = createHash('sha256').update(realpathSync(this.path)).digest('hex').slice(0, 12);
+    return join(tmpdir(), `kabuki-${process.getuid?.() ?? 0}-${key}`);
   }
 
   readSpec(): ClusterSpec {

@@ -49,6 +49,13 @@ export function lockDataDir(dir: DataDir): DataLock {
   return { release };
 }
 
+/** As `lockDataDir`, for whoever only reads: nothing is held, and nothing is written. */
+export function refuseInUse(dir: DataDir): void {
+  const path = join(dir.path, 'lock');
+  const holder = read(path);
+  if (holder !== undefined) refuseLiving(dir, path, holder);
+}
+
 /** Another start may have come first: what was taken away must be what was looked at. */
 function takeAway(path: string, aside: string, seen: Holder | undefined): void {
   try {

@@ -6,12 +6,13 @@ export class ReadOnlyFile implements DiskFile {
   readonly name: string;
   readonly #handle: FileHandle;
 
-  static async open(path: string): Promise<ReadOnlyFile> {
-    return new ReadOnlyFile(path, await open(path, 'r'));
+  /** `name`: what it is called in messages. */
+  static async open(path: string, name = path): Promise<ReadOnlyFile> {
+    return new ReadOnlyFile(name, await open(path, 'r'));
   }
 
-  private constructor(path: string, handle: FileHandle) {
-    this.name = path;
+  private constructor(name: string, handle: FileHandle) {
+    this.name = name;
     this.#handle = handle;
   }
 

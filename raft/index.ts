@@ -34,6 +34,7 @@ export { MemorySnapshots, MemoryStorage } from './memory.js';
 export type { CoreView, Observation, Observer, PeerStats, RaftStats } from './observer.js';
 export { Raft } from './raft.js';
 export { defaultRaftLimits, noMembers, type RaftLimits, type RaftOptions } from './options.js';
+export { MemberCheck, type CheckedState, type MemberCheckOptions } from './member-check.js';
 export { recoverLostQuorum, type Recovery, type RecoveryOptions } from './recovery.js';
 export { joined, type Fsm, type FsmSnapshot } from './fsm.js';
 export type {
@@ -59,11 +60,14 @@ export {
   StorageError,
   Wal,
   crc32c,
+  type CheckedFolder,
+  type CheckedSnapshot,
   type Disk,
   type DiskDone,
   type DiskFault,
   type DiskFile,
   type DiskOperation,
+  type Finding,
   type SnapshotStoreOptions,
   type StorageErrorCode,
   type WalOptions,

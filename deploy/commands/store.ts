@@ -1,5 +1,6 @@
 /** `kabuki store`: what operators do with the replicated store, by itself or below a Kubernetes cluster. */
 import { Command } from 'commander';
+import { storeCheckCommand } from './store-check.js';
 import { storeMemberCommands } from './store-members.js';
 import { storeRunCommand } from './store-run.js';
 import { storeSnapshotCommand } from './store-snapshot.js';
@@ -14,6 +15,7 @@ export function storeCommand(): Command {
     ...storeMemberCommands(),
     ...storeUpkeepCommands(),
     storeSnapshotCommand(),
+    storeCheckCommand(),
   ];
   for (const command of commands) store.addCommand(command);
   return store;

@@ -15,6 +15,8 @@ export class StorageError extends Error {
   /** False when the batch may have reached the disk all the same (a failed fsync). */
   readonly definite: boolean;
   readonly file: string;
+  /** The message without the place. */
+  readonly what: string;
   /** Byte offset in `file`, where one is known. */
   readonly offset: number | undefined;
 
@@ -28,6 +30,7 @@ export class StorageError extends Error {
     this.name = 'StorageError';
     this.code = code;
     this.file = at.file;
+    this.what = what;
     this.offset = at.offset;
     this.definite = at.definite ?? true;
   }

@@ -134,6 +134,10 @@ export class DiskSnapshots implements SnapshotStore {
   }
 }
 
+export function isSnapshotName(name: string): boolean {
+  return NAME.test(name);
+}
+
 interface Ending {
   keep(): Promise<void>;
   discard(): Promise<void>;
@@ -246,7 +250,7 @@ class DiskSource implements SnapshotSource {
   }
 }
 
-function snapshotName(meta: SnapshotMeta): string {
+export function snapshotName(meta: SnapshotMeta): string {
   const part = (n: number) => String(n).padStart(16, '0');
   return `snapshot-${part(meta.index)}-${part(meta.term)}.snap`;
 }

@@ -226,18 +226,11 @@ export class Wal implements LogStorage {
     const { disk } = this.#options;
     const names = await disk.list();
     const unfinished = names.filter((name) => name.startsWith('wal-') && name.endsWith('.tmp'));
-    const sequences = names.flatMap((name) => {
-      const match = SEGMENT_NAME.exec(name);
-      return match === null ? [] : [Number(match[1])];
-    });
-    sequences.sort((a, b) => a - b);
-    let from = sequences.length - 1;
-    while (from > 0 && sequences[from - 1] === sequences[from]! - 1) from--;
-    const leftOver = sequences.splice(0, Math.max(0, from)).map(segmentName);
-    for (const name of [...unfinished, ...leftOver]) await disk.remove(name);
+    const { counted, leftOver } = segmentsOf(names);
+    for (const name of [...unfinished, ...leftOver.map(segmentName)]) await disk.remove(name);
     // Also when nothing was removed: the last rename of a process that was killed may not be durable yet.
     await disk.syncDirectory();
-    return sequences;
+    return counted;
   }
 
   async #replay(sequences: readonly number[]): Promise<SavedLog> {
@@ -311,7 +304,23 @@ export class Wal implements LogStorage {
   }
 }
 
-function replayInto(log: ReplayedLog, file: string, scanned: ScannedSegment): LogIndex {
+/** The segments that count: those without a gap up to the newest. */
+export function segmentsOf(names: readonly string[]): {
+  readonly counted: number[];
+  readonly leftOver: number[];
+} {
+  const sequences = names.flatMap((name) => {
+    const match = SEGMENT_NAME.exec(name);
+    return match === null ? [] : [Number(match[1])];
+  });
+  sequences.sort((a, b) => a - b);
+  let from = sequences.length - 1;
+  while (from > 0 && sequences[from - 1] === sequences[from]! - 1) from--;
+  const leftOver = sequences.splice(0, Math.max(0, from));
+  return { counted: sequences, leftOver };
+}
+
+export function replayInto(log: ReplayedLog, file: string, scanned: ScannedSegment): LogIndex {
   let indexMax = logIndex(0);
   for (const [at, changes] of scanned.batches.entries()) {
     for (const change of changes) {
@@ -332,7 +341,7 @@ async function fillWithZeros(file: DiskFile, length: number): Promise<void> {
   }
 }
 
-function segmentName(sequence: number): string {
+export function segmentName(sequence: number): string {
   return `wal-${String(sequence).padStart(12, '0')}.log`;
 }
 
