@@ -31,6 +31,7 @@ import {
 import { encodeCause } from './context.js';
 import { storeLimits } from './limits.js';
 import type { MemberAddress, MemberChange } from './member-address.js';
+import type { MemberMeasures } from './measures.js';
 import { refOf } from './membership.js';
 import type { StoreMessage, StoreReply, StoreRequest, StoreWatchReply } from './messages.js';
 import { bytesOf } from './watchers.js';
@@ -93,6 +94,11 @@ class ActorStoreClient implements GuardedStoreClient, CallerStore {
       options?.timeoutMs,
     );
     return { revision: reply.revision, result: reply.answer };
+  }
+
+  async measures(options?: Timeout): Promise<MemberMeasures> {
+    const request = { type: 'StoreMeasures' as const };
+    return (await this.#toNearest(request, 'StoreMeasuresAre', options?.timeoutMs)).measures;
   }
 
   async authSecrets(user: string | undefined, options?: Timeout): Promise<AuthSecrets> {

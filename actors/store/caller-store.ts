@@ -14,6 +14,7 @@ import type {
   WithRevision,
 } from 'raft-consensus';
 import type { StoreClient } from './client.js';
+import type { MemberMeasures } from './measures.js';
 
 /** `user`: to be somebody. `admin`: to have the role root. `read`: to read all keys of the range. */
 export type Need = { readonly type: 'user' | 'admin' } | { readonly type: 'read'; readonly range: KeyRange };
@@ -40,4 +41,6 @@ export interface GuardedStoreClient extends StoreClient, AuthRequests {
   as(caller: Caller): CallerStore;
   /** Linearizable. For whoever checks passwords and tokens. */
   authSecrets(user: string | undefined, options?: Timeout): Promise<AuthSecrets>;
+  /** Of the nearest member. */
+  measures(options?: Timeout): Promise<MemberMeasures>;
 }

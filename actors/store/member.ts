@@ -45,6 +45,7 @@ import { PeerEnds } from './peer-ends.js';
 import { Promotions } from './promotions.js';
 import { Proposer } from './proposer.js';
 import { sendLetter } from './raft-letters.js';
+import { Measures } from './measures.js';
 import { isRequest, Requests } from './requests.js';
 import { Watchers } from './watchers.js';
 
@@ -97,11 +98,12 @@ class StoreMember {
     const hub = new WatchHub(fsm.store);
     const groupClock = new GroupClock(fsm.store, ctx.env.clock);
     const watchers = new Watchers(hub, ctx, limits);
+    const measures = new Measures(fsm.store, ctx.env.clock);
     const raft = await Raft.start<Applied | null>({
       id: memberId(options.name),
       configuration: isFounder ? book.configuration : noMembers,
       fsm,
-      storage: storage.log,
+      storage: measures.timed(storage.log),
       snapshots: storage.snapshots,
       transport: { send: (to, message) => sendLetter(ctx, book, to, message) },
       clock: ctx.env.clock,
@@ -143,7 +145,7 @@ class StoreMember {
       ends.close();
       await storage.close();
     };
-    return new StoreMember(options, limits, ctx, fsm, groupClock, book, watchers, raft, close);
+    return new StoreMember(options, limits, ctx, fsm, groupClock, book, watchers, measures, raft, close);
   }
 
   private constructor(
@@ -154,6 +156,7 @@ class StoreMember {
     groupClock: GroupClock,
     book: MemberBook,
     watchers: Watchers,
+    measures: Measures,
     raft: Raft<Applied | null>,
     closeStorage: () => Promise<void>,
   ) {
@@ -169,11 +172,17 @@ class StoreMember {
     this.#raft = raft;
     this.#closeStorage = closeStorage;
     this.#compaction = new Compaction(fsm.store, limits);
-    const parts = { name: options.name, raft, store: fsm.store, groupClock, limits, ctx };
+    const parts = { name: options.name, raft, store: fsm.store, groupClock, limits, ctx, measures };
     this.#proposer = new Proposer(parts);
     this.#promotions = new Promotions(raft, limits.requestTimeoutMs);
     this.#backups = new BackupSessions(fsm.store, ctx.env);
-    this.#requests = new Requests({ ...parts, book, proposer: this.#proposer, backups: this.#backups });
+    this.#requests = new Requests({
+      ...parts,
+      book,
+      watchers,
+      proposer: this.#proposer,
+      backups: this.#backups,
+    });
   }
 
   receive(message: StoreMessage): void {

@@ -24,6 +24,7 @@ import type {
 import type { ActorRef } from '../runtime/index.js';
 import type { BackupOpened, BackupPiece } from './backup/messages.js';
 import type { Need } from './caller-store.js';
+import type { MemberMeasures } from './measures.js';
 import type { DigestPoint } from './hash-check.js';
 import type { MemberAddress, MemberChange } from './member-address.js';
 import type {
@@ -67,6 +68,8 @@ export type StoreRequest =
   /** The member's state of this moment, to be read piece by piece; unless `serializable`, not older than the request. */
   | ({ readonly type: 'StoreBackupOpen'; readonly serializable: boolean } & Reply)
   | ({ readonly type: 'StoreBackupRead'; readonly id: string; readonly number: number } & Reply)
+  /** What the member counts of its own work. */
+  | ({ readonly type: 'StoreMeasures' } & Reply)
   /** May the caller do this? */
   | ({ readonly type: 'StoreAuthorize'; readonly need: Need } & Reply)
   | ({ readonly type: 'StoreAuth'; readonly change: AuthChange } & Reply)
@@ -152,6 +155,7 @@ export type StoreReply =
   | { readonly type: 'StoreMembersAre'; readonly members: readonly StoreMemberInfo[] }
   | { readonly type: 'StoreBackupIs'; readonly opened: BackupOpened }
   | { readonly type: 'StoreBackupPiece'; readonly piece: BackupPiece }
+  | { readonly type: 'StoreMeasuresAre'; readonly measures: MemberMeasures }
   | { readonly type: 'StoreAuthAnswer'; readonly revision: Revision; readonly answer: AuthAnswer }
   | { readonly type: 'StoreAuthSecretsAre'; readonly secrets: AuthSecrets }
   | {

@@ -16,6 +16,7 @@ import type { GroupClock } from './group-clock.js';
 import type { Unstamped } from './lease-watch.js';
 import type { StoreLimits } from './limits.js';
 import type { StoreMessage } from './messages.js';
+import type { Measures } from './measures.js';
 import { unwrap } from './outcome.js';
 
 export interface ProposerParts {
@@ -25,6 +26,7 @@ export interface ProposerParts {
   readonly groupClock: GroupClock;
   readonly limits: StoreLimits;
   readonly ctx: ActorContext<StoreMessage>;
+  readonly measures: Measures;
 }
 
 export class Proposer {
@@ -34,8 +36,10 @@ export class Proposer {
   readonly #groupClock: GroupClock;
   readonly #limits: StoreLimits;
   readonly #ctx: ActorContext<StoreMessage>;
+  readonly #measures: Measures;
 
-  constructor({ name, raft, store, groupClock, limits, ctx }: ProposerParts) {
+  constructor({ name, raft, store, groupClock, limits, ctx, measures }: ProposerParts) {
+    this.#measures = measures;
     this.#name = name;
     this.#raft = raft;
     this.#store = store;
@@ -49,9 +53,18 @@ export class Proposer {
     const stamped = { ...command, atMs: this.#groupClock.nowMs() } as Command;
     const bytes = encodeCommand(stamped);
     if (isGrowing(command) && !this.#hasRoom(bytes.length)) await this.#refuseAsFull();
-    const outcome = await this.#raft.apply(bytes, this.#limits.requestTimeoutMs);
+    const outcome = await this.#apply(bytes);
     if (outcome === null) throw new TypeError(`the command ${command.type} gave no outcome`);
     return unwrap(outcome);
+  }
+
+  async #apply(bytes: Uint8Array): Promise<Applied | null> {
+    try {
+      return await this.#raft.apply(bytes, this.#limits.requestTimeoutMs);
+    } catch (error) {
+      this.#measures.proposalsFailed += 1;
+      throw error;
+    }
   }
 
   async inBackground(command: Unstamped): Promise<void> {

@@ -20,14 +20,17 @@ import type { GroupClock } from './group-clock.js';
 import type { StoreLimits } from './limits.js';
 import { addressOf, infoOf, type MemberBook } from './membership.js';
 import { changeMembers, isAboutMembers, type MembershipRequest } from './membership-requests.js';
+import type { MemberMeasures, Measures } from './measures.js';
 import type { StoreMessage, StoreReply, StoreRequest } from './messages.js';
 import { unwrap } from './outcome.js';
 import { deniesAtOnce, deniesNeed, isAhead } from './rights.js';
 import type { Proposer, ProposerParts } from './proposer.js';
+import type { Watchers } from './watchers.js';
 
 export interface RequestsParts extends ProposerParts {
   readonly book: MemberBook;
   readonly proposer: Proposer;
+  readonly watchers: Watchers;
   readonly backups: BackupSessions;
 }
 
@@ -46,6 +49,8 @@ export class Requests {
   readonly #ctx: ActorContext<StoreMessage>;
   readonly #book: MemberBook;
   readonly #proposer: Proposer;
+  readonly #watchers: Watchers;
+  readonly #measures: Measures;
   readonly #backups: BackupSessions;
 
   constructor(parts: RequestsParts) {
@@ -57,6 +62,8 @@ export class Requests {
     this.#ctx = parts.ctx;
     this.#book = parts.book;
     this.#proposer = parts.proposer;
+    this.#watchers = parts.watchers;
+    this.#measures = parts.measures;
     this.#backups = parts.backups;
   }
 
@@ -99,7 +106,8 @@ export class Requests {
       case 'StoreTxn': {
         // A transaction that only reads needs no place in the log (etcd: read-only txn).
         if (isReadOnly(request.txn)) {
-          await this.#raft.readIndex(this.#limits.requestTimeoutMs);
+          await this.#catchUp();
+          this.#measures.ranges += 1;
           const { revision, result } = unwrap(this.#store.readTxn(request.txn, caller));
           return { type: 'StoreTxnDone', revision, result };
         }
@@ -113,7 +121,8 @@ export class Requests {
         return { type: 'StoreTxnDone', revision, result: asTxn(result) };
       }
       case 'StoreRange': {
-        if (!request.serializable) await this.#raft.readIndex(this.#limits.requestTimeoutMs);
+        if (!request.serializable) await this.#catchUp();
+        this.#measures.ranges += 1;
         const { revision, result } = unwrap(this.#store.range(request.op, caller));
         return { type: 'StoreRangeDone', revision, result };
       }
@@ -146,6 +155,8 @@ export class Requests {
         return { type: 'StoreDone', revision: this.#store.revision };
       case 'StoreStatus':
         return { type: 'StoreStatusIs', status: this.#status() };
+      case 'StoreMeasures':
+        return { type: 'StoreMeasuresAre', measures: this.#measuresNow() };
       case 'StoreAuthorize':
       case 'StoreAuth':
       case 'StoreAuthQuery':
@@ -267,6 +278,25 @@ export class Requests {
     return { revision: this.#store.revision, grantedTtlMs, ttlMs, keys: withKeys ? keys : [] };
   }
 
+  #measuresNow(): MemberMeasures {
+    const { proposalsFailed, ranges, puts, deletes, txns, logSaves } = this.#measures;
+    const store = this.#store;
+    return {
+      keys: store.keyCount,
+      leases: store.leaseCount,
+      authRevision: store.auth.revision,
+      watchers: this.#watchers.size,
+      slowWatchers: this.#watchers.slowCount,
+      proposalsPending: this.#raft.stats().pendingProposals,
+      proposalsFailed,
+      ranges,
+      puts,
+      deletes,
+      txns,
+      logSaves,
+    };
+  }
+
   #status(): StoreStatus {
     const store = this.#store;
     const stats = this.#raft.stats();
@@ -341,6 +371,7 @@ const requestTypes: Readonly<Record<StoreRequest['type'], true>> = {
   StoreBackupOpen: true,
   StoreBackupRead: true,
   StoreAuthorize: true,
+  StoreMeasures: true,
   StoreAuth: true,
   StoreAuthQuery: true,
   StoreAuthSecrets: true,

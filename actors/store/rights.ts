@@ -31,6 +31,7 @@ export function deniesAtOnce(store: KvStore, request: StoreRequest): KvError | u
     case 'StoreMemberList':
       return store.auth.deniesUser(caller);
     case 'StoreHashKv':
+    case 'StoreMeasures':
     case 'StoreTransfer':
     case 'StoreMemberAdd':
     case 'StoreMemberRemove':

@@ -82,6 +82,17 @@ export class Watchers {
     subscription.watcher.close();
   }
 
+  get size(): number {
+    return this.#subscriptions.size;
+  }
+
+  /** Those who have not taken what was sent to them. */
+  get slowCount(): number {
+    let count = 0;
+    for (const subscription of this.#subscriptions.values()) if (!this.#hasCredit(subscription)) count += 1;
+    return count;
+  }
+
   /** Says how far the store is to one who asked. One that is behind hears of it with the events that it lacks. */
   progressOf(watchId: string): void {
     const subscription = this.#subscriptions.get(watchId);

@@ -30,6 +30,7 @@ export const edges: readonly string[] = [
   // Passwords and tokens of its users.
   'actors/store/etcd/passwords.ts',
   'actors/store/etcd/tokens.ts',
+  'actors/store/etcd/process-figures.ts',
   // The machine as a kubelet sees it, and the process runtime.
   'actors/kubelet/machine-facts.ts',
   'actors/kubelet/mount-views.ts',

@@ -21,6 +21,7 @@ import { lockService } from './lock-service.js';
 import { maintenanceService } from './maintenance-service.js';
 import type { StreamCall } from './method.js';
 import { Pages } from './pages.js';
+import { RpcCounts } from './rpc-counts.js';
 import { code, errors } from './status.js';
 import { watchService } from './watch-service.js';
 
@@ -75,12 +76,19 @@ export async function openEtcdFront(options: EtcdFrontOptions): Promise<EtcdFron
     requestTimeoutMs: limits.requestTimeoutMs,
     hasLeader: () => view.leaderlessForMs() < limits.leaderlessMaxMs,
     leaderStreams,
+    counts: new RpcCounts(),
     storesOf: (credentials) => callers.of(credentials),
     onError: (error, path) => {
       if (error.code === code.internal) system.note('etcd', 'call failed', { path, error: error.message });
     },
   };
-  const pages = new Pages({ view, client, local, timeoutMs: limits.requestTimeoutMs });
+  const pages = new Pages({
+    view,
+    client,
+    local,
+    calls: calls.counts,
+    timeoutMs: limits.requestTimeoutMs,
+  });
   const door = await openEtcdDoor({
     host: options.host,
     port: options.port,

@@ -7,6 +7,7 @@ import type { AlarmType } from 'raft-consensus';
 import type { StoreClient } from '../client.js';
 import type { ClusterView } from './cluster-view.js';
 import type { Page } from './door.js';
+import type { Sample } from './rpc-counts.js';
 import { toGrpcError } from './status.js';
 
 export interface HealthOptions {
@@ -41,13 +42,20 @@ const checks: Readonly<Record<'livez' | 'readyz', Readonly<Record<string, Check>
 
 /** How often which check went how; for /metrics. */
 export class HealthRecord {
-  readonly counts = new Map<string, number>();
+  readonly #counts = new Map<string, Sample & { value: number }>();
   healthy = 0;
   unhealthy = 0;
 
   note(probe: string, check: string, isWell: boolean): void {
-    const labels = `type="${probe}",name="${check}",status="${isWell ? 'success' : 'error'}"`;
-    this.counts.set(labels, (this.counts.get(labels) ?? 0) + 1);
+    const status = isWell ? 'success' : 'error';
+    const key = `${probe} ${check} ${status}`;
+    const known = this.#counts.get(key);
+    if (known) known.value += 1;
+    else this.#counts.set(key, { labels: { type: probe, name: check, status }, value: 1 });
+  }
+
+  samples(): readonly Sample[] {
+    return [...this.#counts.values()];
   }
 }
 

@@ -8,7 +8,8 @@ import type { CallerStores, Credentials } from './callers.js';
 import { framePrefixBytes, FrameReader, sealFrame } from './frames.js';
 import { etcdLimits } from './limits.js';
 import type { Method, StreamCall, StreamHandler, StreamMethod, UnaryMethod } from './method.js';
-import { code, errors, GrpcError, toGrpcError } from './status.js';
+import type { RpcCounts } from './rpc-counts.js';
+import { code, errors, type GrpcCode, GrpcError, toGrpcError } from './status.js';
 import { WireError } from './wire.js';
 
 /** What calls have in common. */
@@ -23,6 +24,7 @@ export interface CallHost {
   /** Streams that require a leader, to be cut when there is none. */
   readonly leaderStreams: Set<StreamCall<never>>;
   storesOf(credentials: Credentials): CallerStores | Promise<CallerStores>;
+  readonly counts: RpcCounts;
   onError(error: GrpcError, path: string): void;
 }
 
@@ -107,6 +109,7 @@ class Http2Call implements StreamCall<object> {
     if (!method) {
       return this.end(new GrpcError(code.unimplemented, `unknown method ${this.#path} of this server`));
     }
+    this.#host.counts.started(this.#path, method.type);
     const encoding = headers['grpc-encoding'];
     if (encoding !== undefined && encoding !== 'identity') {
       const what = `grpc: compression "${String(encoding)}" is not supported by this server`;
@@ -176,7 +179,7 @@ class Http2Call implements StreamCall<object> {
       const response = await method.serve(this.#decode(message), this);
       if (this.#isOver || this.#isCut()) return;
       const frame = sealFrame(method.response.encode(response, framePrefixBytes));
-      this.#over();
+      this.#over(code.ok);
       this.#stream.on('wantTrailers', onWantTrailers);
       this.#stream.respond(okHeaders, respondOptions);
       this.#stream.end(frame);
@@ -195,7 +198,7 @@ class Http2Call implements StreamCall<object> {
 
   end(error?: GrpcError): void {
     if (this.#isOver || this.#isCut()) return;
-    this.#over();
+    this.#over(error?.code ?? code.ok);
     if (error) this.#host.onError(error, this.#path);
     const trailers = error
       ? { 'grpc-status': String(error.code), 'grpc-message': percentEncoded(error.message) }
@@ -224,7 +227,7 @@ class Http2Call implements StreamCall<object> {
 
   gone(): void {
     this.isGone = true;
-    this.#over();
+    this.#over(code.canceled);
   }
 
   /** The peer reset the stream or is gone: nothing can be said any more, and `close` follows or was there. */
@@ -240,9 +243,10 @@ class Http2Call implements StreamCall<object> {
   }
 
   /** Nothing more comes of this call. */
-  #over(): void {
+  #over(how: GrpcCode): void {
     if (this.#isOver) return;
     this.#isOver = true;
+    this.#host.counts.ended(this.#path, how);
     this.#timer?.cancel();
     this.#host.leaderStreams.delete(this as StreamCall<never>);
     const listeners = this.#listeners;

@@ -1,13 +1,22 @@
 /** What there is over plain HTTP under etcd's names, for load balancers, kubeadm and Prometheus. */
+import type { GuardedStoreClient } from '../caller-store.js';
 import type { Page } from './door.js';
 import { type HealthOptions, healthPage, HealthRecord } from './health.js';
+import { metricsText } from './metrics.js';
+import { processFigures } from './process-figures.js';
+import type { RpcCounts } from './rpc-counts.js';
 import { clusterVersion, etcdVersion, storageVersion } from './version.js';
 
+export interface PagesOptions extends HealthOptions {
+  readonly local: GuardedStoreClient;
+  readonly calls: RpcCounts;
+}
+
 export class Pages {
-  readonly #options: HealthOptions;
+  readonly #options: PagesOptions;
   readonly #record = new HealthRecord();
 
-  constructor(options: HealthOptions) {
+  constructor(options: PagesOptions) {
     this.#options = options;
   }
 
@@ -19,53 +28,17 @@ export class Pages {
         return { status: 200, type: 'application/json', body: JSON.stringify(versions) };
       }
       case '/metrics':
-        return metrics(this.#options);
+        return this.#metrics();
       default:
         return healthPage(path, query, this.#options, this.#record);
     }
   }
-}
 
-async function metrics({ view }: HealthOptions): Promise<Page> {
-  const status = await view.status();
-  const isLeader = status.leader === status.member;
-  const lines = [
-    ...series(
-      'etcd_server_has_leader',
-      'gauge',
-      'Whether a leader is known.',
-      status.leader === null ? 0 : 1,
-    ),
-    ...series('etcd_server_is_leader', 'gauge', 'Whether this member leads.', isLeader ? 1 : 0),
-    ...series(
-      'etcd_server_leader_changes_seen_total',
-      'counter',
-      'Changes of the leader that this front has seen.',
-      view.leaderChanges,
-    ),
-    ...series(
-      'etcd_server_proposals_committed_total',
-      'gauge',
-      'Index of the last committed entry.',
-      status.commitIndex,
-    ),
-    ...series(
-      'etcd_server_proposals_applied_total',
-      'gauge',
-      'Index of the last applied entry.',
-      status.appliedIndex,
-    ),
-    ...series('etcd_debugging_mvcc_current_revision', 'gauge', 'Revision of the store.', status.revision),
-    ...series(
-      'etcd_debugging_mvcc_compact_revision',
-      'gauge',
-      'Revision of the last compaction.',
-      status.compactRevision,
-    ),
-  ];
-  return { status: 200, type: 'text/plain; version=0.0.4', body: `${lines.join('\n')}\n` };
-}
-
-function series(name: string, type: string, help: string, value: number): string[] {
-  return [`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`, `${name} ${value}`];
+  async #metrics(): Promise<Page> {
+    const { view, local, calls, timeoutMs } = this.#options;
+    const [status, member] = await Promise.all([view.status(), local.measures({ timeoutMs })]);
+    const process = processFigures();
+    const body = metricsText({ view, status, member, health: this.#record, calls, process });
+    return { status: 200, type: 'text/plain; version=0.0.4; charset=utf-8', body };
+  }
 }

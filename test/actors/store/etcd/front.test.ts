@@ -4,6 +4,8 @@ import { connect } from 'node:net';
 import {
   CompactionRequest,
   CompactionResponse,
+  DeleteRangeRequest,
+  DeleteRangeResponse,
   PutRequest,
   PutResponse,
   RangeRequest,
@@ -199,6 +201,69 @@ describe("etcd's API", function () {
     assert.equal(ready.body, '[+]data_corruption ok\n[+]serializable_read ok\n[+]linearizable_read ok\nok\n');
     assert.match((await get('/metrics')).body, /^etcd_server_has_leader 1$/m);
     assert.equal((await get('/nothing')).status, 404);
+  });
+
+  it('counts under the names of etcd, in the format of Prometheus', async () => {
+    const metrics = async () => {
+      const answer = await fetch(`http://127.0.0.1:${store.ports[0]}/metrics`);
+      assert.match(answer.headers.get('content-type') ?? '', /^text\/plain; version=0\.0\.4/);
+      const samples = new Map<string, number>();
+      const types = new Map<string, string>();
+      for (const line of (await answer.text()).trimEnd().split('\n')) {
+        const type = /^# TYPE (\w+) (gauge|counter|histogram)$/.exec(line);
+        if (type) types.set(type[1]!, type[2]!);
+        if (line.startsWith('# ')) continue;
+        const sample = /^(\w+(?:\{\w+="[^"]*"(?:,\w+="[^"]*")*\})?) (\S+)$/.exec(line);
+        assert.ok(sample, line);
+        const family = sample[1]!.replace(/\{.*/, '').replace(/_(bucket|sum|count)$/, '');
+        assert.ok(types.has(family) || types.has(sample[1]!.replace(/\{.*/, '')), line);
+        assert.ok(!samples.has(sample[1]!), line);
+        samples.set(sample[1]!, Number(sample[2]));
+      }
+      return (name: string) => samples.get(name) ?? Number.NaN;
+    };
+    await doPut('counted', '');
+    const before = await metrics();
+    const watch = openWatch();
+    watch.send({ create: { key: 'counted' } });
+    await watch.until('the watch to stand', (received) => received.length > 0);
+    await doPut('counted/1', '1');
+    await doPut('counted/2', '1');
+    await client.unary(kv('DeleteRange'), [DeleteRangeRequest, DeleteRangeResponse], {
+      key: 'counted/',
+      rangeEnd: 'counted0',
+    });
+    await failure(doPut('', 'v'));
+    const after = await metrics();
+    const grew = (name: string) => after(name) - before(name);
+    assert.equal(grew('etcd_mvcc_put_total'), 2);
+    assert.equal(grew('etcd_mvcc_delete_total'), 2);
+    assert.equal(grew('etcd_mvcc_txn_total'), 1);
+    assert.equal(grew('etcd_debugging_mvcc_current_revision'), 3);
+    assert.equal(grew('etcd_debugging_mvcc_keys_total'), 0);
+    assert.equal(grew('etcd_debugging_mvcc_watcher_total'), 1);
+    assert.equal(grew('etcd_debugging_mvcc_watch_stream_total'), 1);
+    assert.ok(grew('etcd_disk_wal_fsync_duration_seconds_count') >= 3);
+    const last = 'etcd_disk_wal_fsync_duration_seconds_bucket{le="+Inf"}';
+    assert.equal(after(last), after('etcd_disk_wal_fsync_duration_seconds_count'));
+    const puts = 'grpc_type="unary",grpc_service="etcdserverpb.KV",grpc_method="Put"';
+    assert.equal(grew(`grpc_server_started_total{${puts}}`), 3);
+    assert.equal(grew(`grpc_server_handled_total{${puts},grpc_code="OK"}`), 2);
+    assert.equal(after(`grpc_server_handled_total{${puts},grpc_code="InvalidArgument"}`) >= 1, true);
+    for (const [name, value] of [
+      ['etcd_server_has_leader', 1],
+      ['etcd_server_is_leader', 1],
+      ['etcd_server_is_learner', 0],
+      ['etcd_server_proposals_pending', 0],
+      ['etcd_cluster_version{cluster_version="3.6"}', 1],
+      ['etcd_debugging_auth_revision', 1],
+    ] as const) {
+      assert.equal(after(name), value, name);
+    }
+    for (const name of ['etcd_mvcc_db_total_size_in_bytes', 'process_resident_memory_bytes']) {
+      assert.ok(after(name) > 0, name);
+    }
+    watch.cancel();
   });
 
   it('says what it is: a version that a kube-apiserver takes for able to request progress', async () => {

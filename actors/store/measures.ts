@@ -1,0 +1,87 @@
+/** What a member counts of its own work, for those who watch it (/metrics of the etcd front). Sums since it started. */
+import type { Change, KvStore, LogStorage, SaveBatch } from 'raft-consensus';
+import type { Clock } from '../../transport/index.js';
+
+/** Cumulative, as Prometheus has them: `counts[i]` is how many took no longer than `boundsMs[i]`. */
+export interface DurationHistogram {
+  readonly boundsMs: readonly number[];
+  readonly counts: readonly number[];
+  readonly count: number;
+  readonly sumMs: number;
+}
+
+export interface MemberMeasures {
+  readonly keys: number;
+  readonly leases: number;
+  /** Of users and roles. */
+  readonly authRevision: number;
+  readonly watchers: number;
+  /** Of them, those who have not taken what was sent to them. */
+  readonly slowWatchers: number;
+  readonly proposalsPending: number;
+  /** Refused or given up by Raft, not by the state. */
+  readonly proposalsFailed: number;
+  /** Requests answered here. */
+  readonly ranges: number;
+  /** Of keys, and of transactions that changed more than one; applied here. */
+  readonly puts: number;
+  readonly deletes: number;
+  readonly txns: number;
+  /** From the beginning of a write of the log to the end of its fsync. */
+  readonly logSaves: DurationHistogram;
+}
+
+/** etcd's for its log: from 1 ms on, twice as long each. */
+const saveBoundsMs: readonly number[] = Array.from({ length: 14 }, (_, i) => 2 ** i);
+
+export class Measures {
+  proposalsFailed = 0;
+  ranges = 0;
+  puts = 0;
+  deletes = 0;
+  txns = 0;
+  readonly #clock: Clock;
+  /** The last is of those that took longer than any bound. */
+  readonly #saves: number[] = [...saveBoundsMs, Infinity].map(() => 0);
+  #savesMs = 0;
+
+  constructor(store: KvStore, clock: Clock) {
+    this.#clock = clock;
+    store.listen({ changed: (_at, changes) => this.#changed(changes) });
+  }
+
+  /** The log, with every fsync timed. */
+  timed(log: LogStorage): LogStorage {
+    return {
+      load: () => log.load(),
+      save: (batch) => this.#save(log, batch),
+      compact: (toIndex, snapshot) => log.compact(toIndex, snapshot),
+    };
+  }
+
+  get logSaves(): DurationHistogram {
+    const counts: number[] = [];
+    let count = 0;
+    for (const more of this.#saves) counts.push((count += more));
+    return { boundsMs: saveBoundsMs, counts: counts.slice(0, -1), count, sumMs: this.#savesMs };
+  }
+
+  #changed(changes: readonly Change[]): void {
+    if (changes.length > 1) this.txns += 1;
+    for (const { kv } of changes) {
+      if (kv.version > 0) this.puts += 1;
+      else this.deletes += 1;
+    }
+  }
+
+  async #save(log: LogStorage, batch: SaveBatch): Promise<void> {
+    if (!batch.mustSync) return log.save(batch);
+    const beganMs = this.#clock.monotonicMs();
+    await log.save(batch);
+    const tookMs = this.#clock.monotonicMs() - beganMs;
+    this.#savesMs += tookMs;
+    let bucket = 0;
+    while (bucket < saveBoundsMs.length && tookMs > saveBoundsMs[bucket]!) bucket += 1;
+    this.#saves[bucket]! += 1;
+  }
+}
