@@ -37,7 +37,13 @@ export async function runMachine({ dir, spec, machine, store: starting, fail }: 
   const { name } = machine;
   const master = machine.role === 'master' ? await loadMaster() : undefined;
   const member = await starting;
-  const { system, follow } = createNodeSystem(dir, spec, machine, mainNode(machine));
+  const { system, follow } = createNodeSystem(
+    dir,
+    spec,
+    machine,
+    mainNode(machine),
+    member && { to: storeNode(machine), end: member.shortWay },
+  );
   await system.started;
   void system.whenFailed.then(fail);
   member?.onMembers(follow);

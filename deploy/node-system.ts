@@ -15,6 +15,7 @@ import {
   FileJournal,
   type Incarnation,
   type NodeId,
+  type ShortWayEnd,
   silentJournal,
   ZmqLink,
 } from '../transport/index.js';
@@ -34,6 +35,8 @@ export function createNodeSystem(
   spec: ClusterSpec,
   machine: MachineSpec,
   node: NodeId,
+  /** To the other node of this process. */
+  shortWay?: { readonly to: NodeId; readonly end: ShortWayEnd },
 ): NodeSystem {
   const peers = new PeerBook(spec);
   const { addresses } = peers;
@@ -55,6 +58,7 @@ export function createNodeSystem(
         random: request.random,
         journal,
         bind,
+        ...(shortWay && { shortWay }),
         curve: {
           publicKey: machine.publicKey,
           secretKey: dir.readMachineKeys(machine.name).secretKey,

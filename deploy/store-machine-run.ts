@@ -8,7 +8,7 @@ import { type EtcdTls, openEtcdFront } from '../actors/store/etcd/index.js';
 import { ControlServer } from '../transport/index.js';
 import { Announcement } from './announcement.js';
 import { backupControl } from './backup-control.js';
-import { type ClusterSpec, mainNode } from './cluster-spec.js';
+import { type ClusterSpec, mainNode, storeNode } from './cluster-spec.js';
 import { machineControl } from './machine-control.js';
 import type { MachineMessage } from './machine-process.js';
 import type { MachineRun } from './machine-run.js';
@@ -27,7 +27,13 @@ export async function runStoreMachine({
   fail,
 }: MachineRun): Promise<void> {
   const store = await starting;
-  const { system, follow } = createNodeSystem(dir, spec, machine, mainNode(machine));
+  const { system, follow } = createNodeSystem(
+    dir,
+    spec,
+    machine,
+    mainNode(machine),
+    store && { to: storeNode(machine), end: store.shortWay },
+  );
   await system.started;
   void system.whenFailed.then(fail);
   const members = askedMembers(spec, machine);

@@ -2,14 +2,14 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import type { ActorRef } from '../actors/runtime/index.js';
 import { openDiskStorage, storeMember, type StoreMessage, type StoreReply } from '../actors/store/index.js';
-import { machineNamed, storeNode } from './cluster-spec.js';
+import { machineNamed, mainNode, storeNode } from './cluster-spec.js';
 import { DataDir } from './data-dir.js';
 import { nodeControl } from './node-control.js';
 import { createNodeSystem } from './node-system.js';
 import { storePeers } from './store-peers.js';
 import { stackOf, type StoreThreadData, type ThreadReply, type ThreadRequest } from './store-thread.js';
 
-const { dataDir, machine: name } = workerData as StoreThreadData;
+const { dataDir, machine: name, shortWay: end } = workerData as StoreThreadData;
 const port = parentPort;
 if (!port) throw new Error('store-thread-main runs in a thread only');
 
@@ -26,7 +26,11 @@ process.on('unhandledRejection', fail);
 
 const dir = new DataDir(dataDir);
 const spec = dir.readSpec();
-const { system, follow } = createNodeSystem(dir, spec, machineNamed(spec, name), storeNode({ name }));
+const machine = machineNamed(spec, name);
+const { system, follow } = createNodeSystem(dir, spec, machine, storeNode({ name }), {
+  to: mainNode(machine),
+  end,
+});
 await system.started;
 const self = system.spawn<StoreMessage>(
   storeMember({

@@ -4,10 +4,14 @@
  */
 import { Worker } from 'node:worker_threads';
 import type { StoreMemberInfo } from '../actors/store/index.js';
+// Not through the index: the thread starts before the rest of this process is loaded.
+import { shortWay, type ShortWayEnd } from '../transport/zmq/short-way.js';
 
 export interface StoreThreadData {
   readonly dataDir: string;
   readonly machine: string;
+  /** To the machine's other node. */
+  readonly shortWay: ShortWayEnd;
 }
 
 export type ThreadRequest = { readonly id: number; readonly method: string; readonly params: unknown };
@@ -20,6 +24,8 @@ export type ThreadReply =
   | { readonly failed: string };
 
 export interface StoreThread {
+  /** For the link of the machine's other node. */
+  readonly shortWay: ShortWayEnd;
   /** The methods of nodeControl, `status` and `transfer`. */
   call(method: string, params: unknown): Promise<unknown>;
   /** Told of the group's members: at once if they are known, and whenever they change. */
@@ -28,9 +34,14 @@ export interface StoreThread {
 }
 
 /** Resolves when the member runs. `onEnd` is called when the thread ends without having been told to. */
-export function startStoreThread(data: StoreThreadData, onEnd: (error: Error) => void): Promise<StoreThread> {
+export function startStoreThread(
+  data: Omit<StoreThreadData, 'shortWay'>,
+  onEnd: (error: Error) => void,
+): Promise<StoreThread> {
+  const [ours, theirs] = shortWay();
   const worker = new Worker(new URL('./store-thread-main.js', import.meta.url), {
-    workerData: data,
+    workerData: { ...data, shortWay: theirs } satisfies StoreThreadData,
+    transferList: [theirs.port],
     resourceLimits: { maxYoungGenerationSizeMb: 8 },
   });
   const waiting = new Map<number, { resolve(value: unknown): void; reject(error: Error): void }>();
@@ -63,7 +74,7 @@ export function startStoreThread(data: StoreThreadData, onEnd: (error: Error) =>
       if (!stopping) onEnd(error);
     };
     worker.on('message', (reply: ThreadReply) => {
-      if ('ready' in reply) return resolve({ call, onMembers, stop });
+      if ('ready' in reply) return resolve({ shortWay: ours, call, onMembers, stop });
       if ('members' in reply) {
         members = reply.members;
         for (const listener of listeners) listener(members);

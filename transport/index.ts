@@ -19,6 +19,8 @@ export { silentJournal } from './trace/journal.js';
 export type { PeerStatus, ZmqLinkOptions } from './zmq-link.js';
 export { ZmqLink } from './zmq-link.js';
 export { dialAddress } from './zmq/address.js';
+export type { ShortWayEnd } from './zmq/short-way.js';
+export { shortWay } from './zmq/short-way.js';
 export type { LinkCounters } from './zmq/remarks.js';
 export type { CurveKeys } from './zmq/zap.js';
 export type { ControlHandler } from './faults/control.js';

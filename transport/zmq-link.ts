@@ -4,6 +4,7 @@
  * and incarnation are exchanged, and whoever claims to be a node proves it by a token that went to the address (and,
  * with CURVE, to the key) of that node. Routing ids are left to the ROUTER, one a connection: a chosen id could be
  * taken over with `handover`, and with it the identity.
+ * Letters between the two nodes of one process go over a message port (zmq/short-way.ts).
  * An edge: sockets and random tokens. Frames: zmq/frames.ts; meeting: zmq/handshake.ts; queues: zmq/outbox.ts.
  * A worker thread must `close` its link before it ends: zeromq 6.8 aborts the process when a thread dies while a
  * socket of it waits for a message.
@@ -31,6 +32,7 @@ import { Handshake } from './zmq/handshake.js';
 import { ZmqPeer } from './zmq/peer.js';
 import { codeOf, type LinkCounters, Remarks } from './zmq/remarks.js';
 import { RouterSocket } from './zmq/router.js';
+import { ShortWay, type ShortWayEnd } from './zmq/short-way.js';
 import { type CurveKeys, Doorkeeper } from './zmq/zap.js';
 
 export interface ZmqLinkOptions {
@@ -46,6 +48,8 @@ export interface ZmqLinkOptions {
   /** Without it the link binds to and dials loopback only. */
   readonly curve?: CurveKeys;
   readonly limits?: Partial<LinkLimits>;
+  /** To the one other node of this process. */
+  readonly shortWay?: { readonly to: NodeId; readonly end: ShortWayEnd };
 }
 
 export interface PeerStatus {
@@ -74,6 +78,7 @@ export class ZmqLink implements Link {
   /** Added before start. */
   readonly #waiting = new Map<NodeId, string>();
   readonly #removed = new Set<NodeId>();
+  readonly #shortWay: ShortWay | undefined;
   #events: LinkEvents | undefined;
   #sockets: { readonly zmq: typeof import('zeromq'); readonly context: Context } | undefined;
   #router: RouterSocket | undefined;
@@ -102,6 +107,7 @@ export class ZmqLink implements Link {
     this.incarnation = incarnation;
     this.#policy = policy;
     this.#options = options;
+    this.#shortWay = options.shortWay && new ShortWay(options.shortWay.end);
     this.#limits = { ...linkLimits, ...options.limits };
     this.#clock = options.clock;
     this.#remarks = new Remarks(node, options.clock, options.journal ?? silentJournal);
@@ -156,6 +162,7 @@ export class ZmqLink implements Link {
       throw error;
     }
     process.once('exit', this.#atExit);
+    this.#shortWay?.start((batch) => this.#overShortWay(batch));
     this.#sockets = { zmq, context };
     this.#tickAtMs = this.#clock.monotonicMs();
     this.#tick();
@@ -238,6 +245,7 @@ export class ZmqLink implements Link {
   #closePeers(): void {
     this.#closed = true;
     this.#tickTimer?.cancel();
+    this.#shortWay?.close();
     for (const peer of this.#peers.values()) peer.close('closed', this.#lastWord(peer));
     this.#peers.clear();
   }
@@ -266,34 +274,47 @@ export class ZmqLink implements Link {
         return;
       }
       this.#handshake.heard(peer);
-      if (type === 'letters') this.#letters(peer, peer.inbound.incarnation, parts);
+      if (type === 'letters') this.#frames(peer, peer.inbound.incarnation, parts);
       else if (type === 'goodbye') this.#goodbye(peer);
       else if (type !== 'beat') throw new TransportError('undecodable', `a ${type} frame at a ROUTER`);
     }
   }
 
-  #letters(peer: ZmqPeer, incarnation: Incarnation, chunks: readonly Buffer[]): void {
-    const nowMs = this.#clock.nowMs();
+  #frames(peer: ZmqPeer, incarnation: Incarnation, chunks: readonly Buffer[]): void {
     for (const chunk of chunks) {
       // A frame is memory of libzmq, several kilobytes however short it is. Bytes of a letter are views of it and may
       // be kept for long (a log, a cache): they must not keep the frame, so the letters get memory of their own.
-      const own = new Uint8Array(chunk);
-      for (const envelope of decodeEnvelopes(own, this.#limits.envelopeBytesMax)) {
-        if (this.#closed) return;
-        this.#remarks.see(envelope);
-        if (
-          envelope.from !== peer.node ||
-          envelope.incarnation !== incarnation ||
-          envelope.to !== this.node
-        ) {
-          this.#remarks.forged(envelope, peer.node);
-        } else if (envelope.deadlineMs > 0 && nowMs >= envelope.deadlineMs) {
-          this.#events?.onDrop(envelope, 'expired');
-        } else {
-          this.#remarks.counters.received += 1;
-          this.#events?.onEnvelope(envelope);
-        }
+      this.#letters(peer, incarnation, new Uint8Array(chunk));
+    }
+  }
+
+  #letters(peer: ZmqPeer, incarnation: Incarnation, chunk: Uint8Array): void {
+    const nowMs = this.#clock.nowMs();
+    for (const envelope of decodeEnvelopes(chunk, this.#limits.envelopeBytesMax)) {
+      if (this.#closed) return;
+      this.#remarks.see(envelope);
+      if (envelope.from !== peer.node || envelope.incarnation !== incarnation || envelope.to !== this.node) {
+        this.#remarks.forged(envelope, peer.node);
+      } else if (envelope.deadlineMs > 0 && nowMs >= envelope.deadlineMs) {
+        this.#events?.onDrop(envelope, 'expired');
+      } else {
+        this.#remarks.counters.received += 1;
+        this.#events?.onEnvelope(envelope);
       }
+    }
+  }
+
+  /** Taken from a peer only that has proven over ZeroMQ who it is; else it hears from its next beat that it must. */
+  #overShortWay(batch: Uint8Array): void {
+    const { to } = this.#options.shortWay as { readonly to: NodeId };
+    const peer = this.#peers.get(to);
+    if (this.#closed || peer?.inbound === undefined) return;
+    this.#handshake.heard(peer);
+    try {
+      this.#letters(peer, peer.inbound.incarnation, batch);
+    } catch (error) {
+      if (!(error instanceof TransportError)) throw error;
+      this.#remarks.garbage(error, to);
     }
   }
 
@@ -392,6 +413,7 @@ export class ZmqLink implements Link {
       refused: (by, error) =>
         this.#handshake.refusedBy(by, 'wrong-identity', `${codeOf(error)}: ${error.message}`),
       drop: (envelope, reason) => this.#drop(envelope, reason),
+      shortWayTo: (to) => (to === this.#options.shortWay?.to ? this.#shortWay : undefined),
     });
     this.#peers.set(node, peer);
     return peer;

@@ -10,6 +10,7 @@ export const edges: readonly string[] = [
   'raft/disk/real-disk.ts',
   // Links, journals and control sockets of real nodes.
   'transport/zmq-link.ts',
+  'transport/zmq/short-way.ts',
   'transport/zmq/handshake.ts',
   'transport/trace/file-journal.ts',
   'transport/trace/reader.ts',

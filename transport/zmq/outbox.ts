@@ -9,6 +9,7 @@ import type { Envelope } from '../envelope.js';
 import type { LinkLimits } from '../limits.js';
 import type { DropReason } from '../link.js';
 import { frameTypes } from './frames.js';
+import type { ShortWay } from './short-way.js';
 
 /** Messages inside ZeroMQ, each of up to `batchBytesMax` or one large letter. */
 export const sendHighWaterMark = 64;
@@ -32,6 +33,7 @@ export class Outbox {
   readonly #clock: Clock;
   readonly #limits: LinkLimits;
   readonly #drop: (envelope: Envelope, reason: DropReason) => void;
+  readonly #shortWay: ShortWay | undefined;
   readonly #control: (string | Uint8Array)[][] = [];
   #letters: Letter[] = [];
   #head = 0;
@@ -44,11 +46,13 @@ export class Outbox {
     clock: Clock,
     limits: LinkLimits,
     drop: (envelope: Envelope, reason: DropReason) => void,
+    shortWay?: ShortWay,
   ) {
     this.#dealer = dealer;
     this.#clock = clock;
     this.#limits = limits;
     this.#drop = drop;
+    this.#shortWay = shortWay;
     this.lastSentMs = clock.monotonicMs();
   }
 
@@ -120,7 +124,7 @@ export class Outbox {
       if (!this.#open) break;
       const batch = this.#nextBatch();
       if (batch.length === 0) break;
-      if (await this.#trySend([frameTypes.letters, ...chunksOf(batch)])) {
+      if (await this.#sendLetters(batch)) {
         this.#advance(batch);
       } else if (this.patient) {
         await new Promise<void>((resolve) => this.#clock.setTimer(retryMs, resolve));
@@ -161,6 +165,13 @@ export class Outbox {
       this.#letters = this.#letters.slice(this.#head);
       this.#head = 0;
     }
+  }
+
+  #sendLetters(batch: readonly Letter[]): boolean | Promise<boolean> {
+    if (!this.#shortWay?.isOpen) return this.#trySend([frameTypes.letters, ...chunksOf(batch)]);
+    if (!this.#shortWay.send(batch.map(({ bytes }) => bytes))) return false;
+    this.lastSentMs = this.#clock.monotonicMs();
+    return true;
   }
 
   /** False when ZeroMQ has no room or no connection (EAGAIN), or the socket closed meanwhile. */

@@ -10,6 +10,7 @@ import type { LinkLimits } from '../limits.js';
 import type { DropReason } from '../link.js';
 import { controlFrameBytesMax, type Refusal } from './frames.js';
 import { Outbox, sendHighWaterMark } from './outbox.js';
+import type { ShortWay } from './short-way.js';
 
 const reconnectMs = 100;
 const reconnectMsMax = 2000;
@@ -34,6 +35,8 @@ export interface PeerSurroundings {
   /** A connection that ZeroMQ itself refused: other mechanism, unknown key. */
   refused(peer: ZmqPeer, error: Error): void;
   drop(envelope: Envelope, reason: DropReason): void;
+  /** To this node, if it lives in this process. */
+  shortWayTo(node: NodeId): ShortWay | undefined;
 }
 
 export class ZmqPeer {
@@ -124,7 +127,7 @@ export class ZmqPeer {
   }
 
   #dial(): [Dealer, Outbox] {
-    const { zmq, context, clock, limits, drop } = this.#around;
+    const { zmq, context, clock, limits, drop, shortWayTo } = this.#around;
     const dealer = new zmq.Dealer({
       context,
       // `immediate`: nothing queues for a peer that is not connected.
@@ -141,7 +144,7 @@ export class ZmqPeer {
     this.#listen(dealer);
     dealer.connect(this.#address);
     void this.#receive(dealer);
-    return [dealer, new Outbox(dealer, clock, limits, drop)];
+    return [dealer, new Outbox(dealer, clock, limits, drop, shortWayTo(this.node))];
   }
 
   #listen(dealer: Dealer): void {
