@@ -7,7 +7,9 @@ import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { apiserverBench } from './apiserver.bench.js';
+import { etcdVersion } from './etcd-group.js';
 import { failoverBench } from './failover.bench.js';
+import { grpcBench } from './grpc.bench.js';
 import { idleBench } from './idle.bench.js';
 import { startupBench } from './startup.bench.js';
 import { storeBench } from './store.bench.js';
@@ -15,7 +17,8 @@ import type { Bench } from './suite.js';
 import { type BenchRow, formatRows, writeRows } from './table.js';
 
 const benches: Readonly<Record<string, Bench>> = {
-  store: storeBench,
+  'store-zeromq': storeBench,
+  'store-grpc': grpcBench,
   startup: startupBench,
   idle: idleBench,
   failover: failoverBench,
@@ -23,6 +26,7 @@ const benches: Readonly<Record<string, Bench>> = {
 };
 
 interface Options {
+  readonly against?: string;
   readonly json?: string;
   readonly rounds: string;
   readonly seconds: string;
@@ -31,7 +35,8 @@ interface Options {
 }
 
 const program = new Command('bench')
-  .argument('[name]', `one of ${Object.keys(benches).join(', ')}; default: all`)
+  .argument('[name]', `one of ${Object.keys(benches).join(', ')}, or how their names begin; default: all`)
+  .option('--against <peer>', 'etcd: required; none: left out (default: etcd where it is installed)')
   .option('--json <file>', 'write the rows there, as JSON')
   .option('--rounds <n>', 'per measurement; the median counts', '3')
   .option('--seconds <s>', 'length of a round', '2')
@@ -46,11 +51,15 @@ await program.parseAsync();
 process.exit(process.exitCode);
 
 async function runAll(name: string | undefined, options: Options): Promise<BenchRow[]> {
-  const chosen = Object.entries(benches).filter(([each]) => name === undefined || each === name);
+  const chosen = Object.entries(benches).filter(
+    ([each]) => name === undefined || each.split('-')[0] === name || each === name,
+  );
   if (chosen.length === 0)
     throw new TypeError(`no benchmark is called ${name}; there are ${Object.keys(benches).join(', ')}`);
   const say = (line: string) => process.stderr.write(`${line}\n`);
   say(`${cpus().length} x ${cpus()[0]?.model ?? 'unknown CPU'}, node ${process.version}`);
+  const etcd = await peerVersion(options.against);
+  if (etcd === undefined) say('etcd is left out: the store is measured without its peer');
   const rows: BenchRow[] = [];
   for (const [each, bench] of chosen) {
     const folder = mkdtempSync(join(options.dir, `kabuki-bench-${each}-`));
@@ -58,6 +67,7 @@ async function runAll(name: string | undefined, options: Options): Promise<Bench
       rows.push(
         ...(await bench({
           folder,
+          etcd,
           rounds: positive('rounds', options.rounds, 100),
           seconds: positive('seconds', options.seconds, 600),
           nodeFlags: options.node.split(' ').filter((flag) => flag !== ''),
@@ -73,6 +83,15 @@ async function runAll(name: string | undefined, options: Options): Promise<Bench
     }
   }
   return rows;
+}
+
+async function peerVersion(against: string | undefined): Promise<string | undefined> {
+  if (against === 'none') return undefined;
+  if (against !== undefined && against !== 'etcd') throw new TypeError('--against must be etcd or none');
+  const version = await etcdVersion();
+  if (version === undefined && against === 'etcd')
+    throw new TypeError('etcd is not installed (apt-get install etcd-server etcd-client)');
+  return version;
 }
 
 function positive(name: string, text: string, max: number): number {

@@ -24,6 +24,14 @@ export function cpuMsOf(pids: readonly number[]): number {
   return pids.reduce((sum, pid) => sum + cpuMs(pid), 0);
 }
 
+/** What the processes caused to be written to the disk, all together (proc(5), io: write_bytes). */
+export function bytesWrittenBy(pids: readonly number[]): number {
+  return pids.reduce((sum, pid) => {
+    const match = /^write_bytes: (\d+)$/m.exec(readFileSync(`/proc/${pid}/io`, 'utf8'));
+    return sum + Number(match?.[1]);
+  }, 0);
+}
+
 export interface Memory {
   readonly rssMiB: number;
   /** Shared pages counted by share: what the processes cost the machine together. */

@@ -1,5 +1,5 @@
 /** Closed loop of puts: every client waits for its answer before it writes again. The same for every store. */
-import { cpuMs, cpuMsOf } from './figures.js';
+import { bytesWrittenBy, cpuMs, cpuMsOf } from './figures.js';
 
 export interface PutTarget {
   readonly pids: readonly number[];
@@ -12,6 +12,8 @@ export interface PutRound {
   /** Medians and tails of the time from call to answer, ms. */
   readonly p50Ms: number;
   readonly p99Ms: number;
+  /** To the disks of all servers together, for one put. */
+  readonly bytesWritten: number;
   /** CPU time of the servers and of this process for 1,000 puts, ms. */
   readonly serverCpuMs: number;
   readonly clientCpuMs: number;
@@ -21,10 +23,23 @@ export const keyBytes = 8;
 export const valueBytes = 256;
 const keySpace = 10_000;
 
-export async function loadPuts(target: PutTarget, clients: number, durationMs: number): Promise<PutRound> {
+export function loadPuts(target: PutTarget, clients: number, durationMs: number): Promise<PutRound> {
   const value = Buffer.alloc(valueBytes, 0x61);
+  return loadCalls(target.pids, clients, durationMs, (n) =>
+    target.put(String(n % keySpace).padStart(keyBytes, '0'), value),
+  );
+}
+
+/** The same loop around anything. */
+export async function loadCalls(
+  pids: readonly number[],
+  clients: number,
+  durationMs: number,
+  call: (n: number) => Promise<void>,
+): Promise<PutRound> {
   const latencies: number[] = [];
-  const serverBefore = cpuMsOf(target.pids);
+  const serverBefore = cpuMsOf(pids);
+  const writtenBefore = bytesWrittenBy(pids);
   const clientBefore = cpuMs(process.pid);
   const begun = performance.now();
   const end = begun + durationMs;
@@ -32,7 +47,7 @@ export async function loadPuts(target: PutTarget, clients: number, durationMs: n
   const client = async () => {
     for (let now = performance.now(); now < end;) {
       next += 1;
-      await target.put(String(next % keySpace).padStart(keyBytes, '0'), value);
+      await call(next);
       const answered = performance.now();
       latencies.push(answered - now);
       now = answered;
@@ -46,7 +61,8 @@ export async function loadPuts(target: PutTarget, clients: number, durationMs: n
     perSecond: count / seconds,
     p50Ms: latencies[Math.floor(count / 2)] ?? Number.NaN,
     p99Ms: latencies[Math.floor(count * 0.99)] ?? Number.NaN,
-    serverCpuMs: ((cpuMsOf(target.pids) - serverBefore) / count) * 1000,
+    serverCpuMs: ((cpuMsOf(pids) - serverBefore) / count) * 1000,
+    bytesWritten: (bytesWrittenBy(pids) - writtenBefore) / count,
     clientCpuMs: ((cpuMs(process.pid) - clientBefore) / count) * 1000,
   };
 }

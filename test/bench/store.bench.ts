@@ -4,7 +4,7 @@
  * load for both, so the cost of the client counts on both sides; the CPU time of the servers does not depend on it.
  */
 import { compared, type BenchRow, median } from './table.js';
-import { etcdVersion, startEtcdGroup } from './etcd-group.js';
+import { startEtcdGroup } from './etcd-group.js';
 import { syncLatencyMs } from './figures.js';
 import { loadPuts, type PutRound, type PutTarget } from './put-load.js';
 import type { Bench } from './suite.js';
@@ -14,19 +14,14 @@ const clientCounts = [1, 64, 256];
 /** What runs for days is measured warm: compiled, its files and connections open. */
 const warmUpMs = 4_000;
 
-export const storeBench: Bench = async ({ folder, rounds, seconds, say, nodeFlags }) => {
+export const storeBench: Bench = async ({ folder, rounds, seconds, say, nodeFlags, etcd }) => {
   const rows: BenchRow[] = [
     { name: 'disk: fdatasync after a small append, median', ours: syncLatencyMs(folder), unit: 'ms' },
   ];
-  const version = await etcdVersion();
-  if (version === undefined)
-    say(
-      'etcd is not installed (apt-get install etcd-server etcd-client): our store is measured without its peer',
-    );
   const sides: Record<'traced' | 'untraced', PutTarget> & { etcd?: PutTarget } = {
     traced: await startStoreGroup(`${folder}/ours-traced`, 'file', nodeFlags),
     untraced: await startStoreGroup(`${folder}/ours-untraced`, 'silent', nodeFlags),
-    ...(version !== undefined && { etcd: await startEtcdGroup(`${folder}/etcd`) }),
+    ...(etcd !== undefined && { etcd: await startEtcdGroup(`${folder}/etcd`) }),
   };
   const targets = Object.entries(sides);
   try {

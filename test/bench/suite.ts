@@ -5,6 +5,8 @@ export interface BenchOptions {
   /** Empty, on the disk that is measured; removed afterwards. */
   readonly folder: string;
   readonly rounds: number;
+  /** What the store is compared with: the first line of `etcd --version`; undefined: with nothing. */
+  readonly etcd: string | undefined;
   /** Length of a round. */
   readonly seconds: number;
   /** For the processes of the store; to try V8's options. */

@@ -1,6 +1,6 @@
 /** Debian's etcd as a cluster on loopback, whose members can be killed, frozen and started again. */
 import { execFile } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -15,6 +15,8 @@ export interface EtcdClusterOptions {
   readonly args?: readonly string[];
   /** Begins with what is in this snapshot. */
   readonly snapshot?: string;
+  /** For its data, which stays; default: a temporary one, which goes. */
+  readonly folder?: string;
   /** PEM files; clients must bring a certificate of the authority. */
   readonly tls?: {
     readonly ca: string;
@@ -33,12 +35,14 @@ interface Member {
 }
 
 export class EtcdCluster {
-  readonly #folder = mkdtempSync(join(tmpdir(), 'kabuki-etcd-'));
+  readonly #folder: string;
   readonly #options: EtcdClusterOptions;
   #members: readonly Member[] = [];
 
   private constructor(options: EtcdClusterOptions) {
     this.#options = options;
+    this.#folder = options.folder ?? mkdtempSync(join(tmpdir(), 'kabuki-etcd-'));
+    mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
   }
 
   /** Resolves when it has a leader. */
@@ -75,6 +79,11 @@ export class EtcdCluster {
 
   get names(): readonly string[] {
     return this.#members.map(({ name }) => name);
+  }
+
+  /** Of the members that run. */
+  get pids(): readonly number[] {
+    return this.#members.flatMap(({ process: own }) => (own?.running ? [own.pid] : []));
   }
 
   startMember(name: string): void {
@@ -169,7 +178,7 @@ export class EtcdCluster {
 
   async stop(): Promise<void> {
     await Promise.all(this.#members.map(({ process: own }) => own?.kill()));
-    rmSync(this.#folder, { recursive: true, force: true });
+    if (this.#options.folder === undefined) rmSync(this.#folder, { recursive: true, force: true });
   }
 
   async #statusOf(client: string) {
