@@ -4,7 +4,15 @@ import type { Fault } from './nemesis.js';
 import type { StoreGroup } from './store-group.js';
 
 type NetworkKind =
-  'split' | 'isolate-leader' | 'isolate-one' | 'one-way' | 'bridge' | 'flap' | 'clog' | 'fading-leader';
+  | 'split'
+  | 'isolate-leader'
+  | 'isolate-one'
+  | 'one-way'
+  | 'bridge'
+  | 'ring'
+  | 'flap'
+  | 'clog'
+  | 'fading-leader';
 
 export class NetworkFaults {
   readonly #group: StoreGroup;
@@ -109,6 +117,15 @@ export class NetworkFaults {
       const [a, b] = shuffled(network.names, random);
       note({ between: `${a},${b}`, lengthMs });
       after(lengthMs, network.cut([a!], [b!], 'both'));
+    },
+    ring: ({ network, random, lengthMs, after, note }) => {
+      // Each hears its neighbours only: of five, everybody a majority, and everybody another.
+      const ring = shuffled(network.names, random);
+      note({ members: ring.join(), lengthMs });
+      for (const [at, name] of ring.entries()) {
+        const far = ring.slice(at + 2, at === 0 ? -1 : undefined);
+        after(lengthMs, network.cut([name], far, 'both'));
+      }
     },
     flap: ({ network, leader, victim, random, lengthMs, after, note }) => {
       const { name } = leader ?? victim;
