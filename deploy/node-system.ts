@@ -78,5 +78,7 @@ export function createNodeSystem(
     engine: createNactEngine(),
     cluster,
   });
-  return { system, follow: (members) => peers.follow(members, link, env.clock) };
+  const refused = (peer: NodeId, error: unknown) =>
+    system.note('/', 'store member not linked', { peer, error: String(error) });
+  return { system, follow: (members) => peers.follow(members, link, env.clock, refused) };
 }

@@ -41,8 +41,16 @@ export class PeerBook {
     return this.#keys;
   }
 
-  /** The members are these now. */
-  follow(members: readonly StoreMemberInfo[], link: Link, clock: Clock): void {
+  /**
+   * The members are these now. What a link cannot dial goes to `refused`: an address that an operator got wrong must not end
+   * every member that reads it.
+   */
+  follow(
+    members: readonly StoreMemberInfo[],
+    link: Link,
+    clock: Clock,
+    refused: (node: NodeId, error: unknown) => void,
+  ): void {
     this.#current = members;
     for (const { address, url, publicKey } of members) {
       if (address === undefined || url === undefined || publicKey === undefined) continue;
@@ -52,7 +60,11 @@ export class PeerBook {
       this.#members.add(node);
       this.#keys.set(node, publicKey);
       if (this.#isMemberOnly(node)) this.#keys.set(machineNode(node), publicKey);
-      if (node !== link.node) link.addPeer(node, dialAddress(url));
+      try {
+        if (node !== link.node) link.addPeer(node, dialAddress(url));
+      } catch (error) {
+        refused(node, error);
+      }
     }
     if (this.#gone(link).length > 0) clock.setTimer(removedLinkMs, () => this.#forgetGone(link));
   }

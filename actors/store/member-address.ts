@@ -25,7 +25,7 @@ export type MemberChange = Omit<MemberAddress, 'node' | 'isToVote'>;
 
 const textBytesMax = 4096;
 const clientUrlsMax = 16;
-const urlShape = /^(?:tcp|https?):\/\/(?:\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+):(\d{1,5})$/;
+const urlShape = /^(?:tcp|https?):\/\/(?:\[[0-9a-fA-F:.]+\]|[A-Za-z0-9][A-Za-z0-9.-]*):(\d{1,5})$/;
 const keyShape = /^[0-9a-zA-Z.:+=^!/*?&<>()[\]{}@%$#-]{40}$/;
 
 export function writeAddress(address: MemberAddress): string {
