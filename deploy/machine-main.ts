@@ -24,7 +24,9 @@ process.on('uncaughtException', fail);
 process.on('unhandledRejection', fail);
 
 const hasMember = machine.role === 'master' && !spec.externalStore;
-const store = hasMember ? startStoreThread({ dataDir, machine: name }, fail) : undefined;
+// As the flags of the process say for its main thread (machine-process.ts).
+const youngGenerationMiB = spec.store ? 48 : 8;
+const store = hasMember ? startStoreThread({ dataDir, machine: name, youngGenerationMiB }, fail) : undefined;
 const run = spec.store
   ? (await import('./store-machine-run.js')).runStoreMachine
   : (await import('./machine-run.js')).runMachine;

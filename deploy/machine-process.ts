@@ -75,7 +75,7 @@ export class MachineProcess {
     const log = openSync(this.#dir.logPath(this.name), 'a', 0o600);
     const main = new URL('./machine-main.js', import.meta.url).pathname;
     const { prefix = [], nodeFlags: more = [] } = this.#options;
-    const node = [process.execPath, ...nodeFlags(), ...more, main, this.#dir.path, this.name];
+    const node = [process.execPath, ...nodeFlags(this.#dir), ...more, main, this.#dir.path, this.name];
     const [command = process.execPath, ...args] = [...prefix, ...node];
     const child = spawn(command, args, {
       stdio: ['ignore', log, log, 'ipc'],
@@ -166,13 +166,21 @@ export class MachineProcess {
 }
 
 /**
- * Small heaps: a machine of ours fits in far less than V8 would take for itself. Bytecode stays: an idle machine calls each
+ * Small heaps: a machine of ours fits in far less than V8 would take for itself. A store alone is there to be loaded: what
+ * its calls leave behind dies young if it is given the room. Bytecode stays: an idle machine calls each
  * function so seldom that V8 would throw it away and compile it again for ever, and so seldom that much of it would stay in
  * the interpreter: it is compiled at once instead, without optimisation. `KABUKI_NODE_FLAGS` adds options, for
  * example `--cpu-prof --cpu-prof-dir=DIR` to see where a machine spends its time.
  */
-function nodeFlags(): string[] {
+function nodeFlags(dir: DataDir): string[] {
   const more = (process.env['KABUKI_NODE_FLAGS'] ?? '').split(' ').filter((flag) => flag !== '');
   const compiled = ['--no-flush-bytecode', '--always-sparkplug'];
-  return ['--max-semi-space-size=4', ...compiled, '--enable-source-maps', '--no-warnings', ...more];
+  const semiSpaceMiB = dir.readSpec().store ? 16 : 4;
+  return [
+    `--max-semi-space-size=${semiSpaceMiB}`,
+    ...compiled,
+    '--enable-source-maps',
+    '--no-warnings',
+    ...more,
+  ];
 }

@@ -10,6 +10,8 @@ import { shortWay, type ShortWayEnd } from '../transport/zmq/short-way.js';
 export interface StoreThreadData {
   readonly dataDir: string;
   readonly machine: string;
+  /** V8 divides it into three semi-spaces. */
+  readonly youngGenerationMiB: number;
   /** To the machine's other node. */
   readonly shortWay: ShortWayEnd;
 }
@@ -42,7 +44,7 @@ export function startStoreThread(
   const worker = new Worker(new URL('./store-thread-main.js', import.meta.url), {
     workerData: { ...data, shortWay: theirs } satisfies StoreThreadData,
     transferList: [theirs.port],
-    resourceLimits: { maxYoungGenerationSizeMb: 8 },
+    resourceLimits: { maxYoungGenerationSizeMb: data.youngGenerationMiB },
   });
   const waiting = new Map<number, { resolve(value: unknown): void; reject(error: Error): void }>();
   let next = 0;
