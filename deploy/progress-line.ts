@@ -38,6 +38,11 @@ export function sizeText(bytes: number): string {
   return bytes < 1 << 20 ? `${Math.ceil(bytes / 1024)} KiB` : `${(bytes / (1 << 20)).toFixed(1)} MiB`;
 }
 
+/** `1 key`, `2 keys`. */
+export function countText(count: number, thing: string): string {
+  return `${count} ${thing}${count === 1 ? '' : 's'}`;
+}
+
 /** Done of all in hundredths. */
 export function percent(done: number, all: number): string {
   return `${all > 0 ? Math.min(100, Math.floor((100 * done) / all)) : 0}%`;

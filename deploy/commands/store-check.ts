@@ -1,7 +1,7 @@
 /** `kabuki store check`: whether the files of a stopped store are whole. Exit code 1: something is damaged. */
 import { Command } from 'commander';
 import type { Finding } from 'raft-consensus';
-import { ProgressLine, sizeText } from '../progress-line.js';
+import { countText, ProgressLine, sizeText } from '../progress-line.js';
 import { checkStore, type MemberReport, type StoreReport } from '../store-check.js';
 import { dataDirOption, openDataDir } from './options.js';
 
@@ -36,9 +36,10 @@ otherwise restore a backup with "kabuki store snapshot restore"`);
 }
 
 function contentOf({ segments, records, snapshots, state }: MemberReport): string {
-  const files = `${segments} segments of the log with ${records} records, ${snapshots} snapshots`;
+  const log = `${countText(segments, 'segment')} of the log with ${countText(records, 'record')}`;
+  const files = `${log}, ${countText(snapshots, 'snapshot')}`;
   if (!state) return `${files}; its state cannot be rebuilt`;
-  return `${files}; entry ${state.appliedIndex}, revision ${state.revision}, ${state.keys} keys`;
+  return `${files}; entry ${state.appliedIndex}, revision ${state.revision}, ${countText(state.keys, 'key')}`;
 }
 
 function lineOf({ severity, file, offset, what }: Finding): string {

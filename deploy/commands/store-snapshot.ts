@@ -8,7 +8,7 @@ import { masters } from '../cluster-spec.js';
 import type { DataDir } from '../data-dir.js';
 import { refuseExternalStore } from '../external-store.js';
 import type { MachineStatusReport } from '../machine-control.js';
-import { sizeText, percent, ProgressLine } from '../progress-line.js';
+import { countText, sizeText, percent, ProgressLine } from '../progress-line.js';
 import { ReadOnlyFile } from '../read-only-file.js';
 import { restoreStore } from '../store-restore.js';
 import { checkListen, defaultListen } from '../store-spec.js';
@@ -40,8 +40,8 @@ function saveCommand(): Command {
       const member = options.member ?? (await memberToAsk(dir));
       const saved = await save(dir, member, path);
       console.log(
-        `saved ${path}: revision ${saved.revision}, ${saved.records} versions of keys, ` +
-          `${saved.leases} leases, ${sizeText(saved.bytes)}, from ${member}`,
+        `saved ${path}: revision ${saved.revision}, ${countText(saved.records, 'change')} of keys, ` +
+          `${countText(saved.leases, 'lease')}, ${sizeText(saved.bytes)}, from ${member}`,
       );
       if (!saved.isCurrent) {
         console.error(`kabuki: ${member} knew of no leader: writes that only the others have are missing`);
@@ -140,7 +140,7 @@ async function restore(file: string, options: RestoreOptions): Promise<void> {
         disablesAuth: options.disableAuth === true,
         onRead: (bytes, total) => line.show(`checking ${sizeText(bytes)} (${percent(bytes, total)})`),
         onRecords: (step, records) =>
-          line.show(`${step === 'read' ? 'reading' : 'writing'} ${records} versions of keys`),
+          line.show(`${step === 'read' ? 'reading' : 'writing'} ${records} changes of keys`),
       }),
     );
     line.end();
@@ -152,18 +152,18 @@ async function restore(file: string, options: RestoreOptions): Promise<void> {
 
 function report(file: string, restored: Restored, { dataDir, members, disableAuth }: RestoreOptions): void {
   const { keys, leases, backupRevision, revision } = restored;
-  const of = `store of ${members} member${members === 1 ? '' : 's'}`;
-  console.log(`restored ${file} into ${resolve(dataDir)}: a ${of} with ${keys} keys and ${leases} leases
+  const holds = `${countText(keys, 'key')} and ${countText(leases, 'lease')}`;
+  console.log(`restored ${file} into ${resolve(dataDir)}: a store of ${countText(members, 'member')} with ${holds}
   revision ${backupRevision} in the backup, ${revision} now: watches of before begin anew
   start it with: kabuki store run --data-dir ${dataDir}`);
   if (restored.renamedLeases > 0) {
     console.log(
-      `  ${restored.renamedLeases} leases have other ids now: etcd's were too long. Their keys stay theirs`,
+      `  ${countText(restored.renamedLeases, 'lease')} got other ids: etcd's were too long. Their keys stay theirs`,
     );
   }
   if (restored.leaselessKeys > 0) {
     console.log(
-      `  ${restored.leaselessKeys} versions of keys named leases that are not in the backup: they have none now`,
+      `  ${countText(restored.leaselessKeys, 'change')} of keys named leases that are not in the backup: they have none now`,
     );
   }
   if (restored.foreignUsers.length > 0) {
@@ -195,7 +195,7 @@ function statusCommand(): Command {
 revision          ${status.revision}
 compact revision  ${status.compactRevision}
 total keys        ${status.totalKeys}
-versions of keys  ${status.records}
+changes of keys   ${status.records}
 leases            ${status.leases}
 users             ${status.users}${status.isAuthEnabled ? ', authentication is enabled' : ''}
 total size        ${sizeText(status.totalBytes)}

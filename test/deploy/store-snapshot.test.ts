@@ -33,7 +33,7 @@ describe('kabuki store snapshot', function () {
     for (let i = 0; i < 300; i++) await put(client, `k${i}`, `value ${i}`);
     client.close();
     const outcome = await snapshot('save', saved, '--data-dir', store.dataDir);
-    assert.match(outcome.stdout, /revision 301, 300 versions of keys, 0 leases, \d+ KiB, from store-1/);
+    assert.match(outcome.stdout, /revision 301, 300 changes of keys, 0 leases, \d+ KiB, from store-1/);
   });
   after(async () => {
     await store?.remove();
