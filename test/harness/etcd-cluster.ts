@@ -45,7 +45,7 @@ export class EtcdCluster {
     mkdirSync(this.#folder, { recursive: true, mode: 0o700 });
   }
 
-  /** Resolves when it has a leader. */
+  /** Resolves when all members know a leader. */
   static async start(options: EtcdClusterOptions = {}): Promise<EtcdCluster> {
     const cluster = new EtcdCluster(options);
     const count = options.members ?? 1;
@@ -60,7 +60,10 @@ export class EtcdCluster {
     if (options.snapshot !== undefined) await cluster.#restore(options.snapshot);
     for (const { name } of cluster.#members) cluster.startMember(name);
     try {
-      await waitFor('etcd to have a leader', 20_000, async () => (await cluster.leader()) !== undefined);
+      await waitFor('all members of etcd to know a leader', 30_000, async () => {
+        const all = await Promise.all(cluster.#members.map(({ client }) => cluster.#statusOf(client)));
+        return all.every((answer) => answer?.leader !== undefined);
+      });
     } catch (error) {
       await cluster.stop();
       throw error;

@@ -61,9 +61,12 @@ export class Calls {
   async #untilAnswered(path: string, frame: Buffer, kind: CallKind, timeoutMs: number) {
     const { endpoints, clock, limits } = this.#options;
     const deadlineMs = clock.monotonicMs() + timeoutMs;
+    let last: StoreError | undefined;
     for (;;) {
       const { address, connection } = await endpoints.serving(deadlineMs);
       const leftMs = Math.max(1, deadlineMs - clock.monotonicMs());
+      // Of a write with so little time nobody would know the outcome; of the tries before it is known.
+      if (last && leftMs < limits.tryMinMs) throw last;
       const waitMs = kind === 'read' ? Math.min(leftMs, limits.repeatAfterMs) : leftMs;
       try {
         return { bytes: await connection.unary(path, frame, waitMs), address };
@@ -71,6 +74,7 @@ export class Calls {
         const { error, again, leave } = failureOf(cause, kind, address);
         if (leave) endpoints.leave(address);
         if (!again || deadlineMs - clock.monotonicMs() <= limits.retryDelayMs) throw error;
+        last = error;
       }
       await new Promise<void>((resolve) => clock.setTimer(limits.retryDelayMs, resolve));
     }

@@ -5,6 +5,8 @@ export const etcdClientLimits = {
   repeatAfterMs: 1_500,
   /** Between two tries of a request that certainly did nothing. */
   retryDelayMs: 50,
+  /** With less time left nothing is tried again. */
+  tryMinMs: 150,
   connectTimeoutMs: 2_000,
   /** An endpoint that could not be reached rests for so long, twice as long each time. */
   reconnectDelayMinMs: 100,

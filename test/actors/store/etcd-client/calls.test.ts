@@ -74,6 +74,18 @@ describe('calls of the etcd client', () => {
     assert.ok('revision' in ((await again.settled(again.store.txn(onlyReads))) as object));
   });
 
+  it('a write that was refused until its time was nearly up is not tried once more: it certainly was not made', async () => {
+    const etcd = new PlayedEtcd(1);
+    const [endpoint] = etcd.endpoints;
+    endpoint!.reply = new GrpcError(code.unavailable, 'etcdserver: no leader');
+    const request = etcd.store.txn(write, { timeoutMs: 1_000 });
+    request.catch(() => {});
+    await etcd.clock.advance(900);
+    endpoint!.reply = 'silent';
+    const error = await etcd.settled(request);
+    assert(error instanceof StoreError && error.code === 'NoLeader' && error.definite, String(error));
+  });
+
   it('where nobody can be reached the error says so of each, in time, and nobody is hammered', async () => {
     const etcd = new PlayedEtcd(2);
     for (const endpoint of etcd.endpoints) endpoint.isUp = false;
