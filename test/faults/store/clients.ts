@@ -9,6 +9,7 @@ import { waitFor } from '../../../deploy/wait.js';
 import { History } from '../../sim/raft/history.js';
 import { LeaseHolder, type LeaseHolderOptions } from '../../sim/raft/lease-holder.js';
 import { Writer, type WriterClient } from '../../sim/raft/writer.js';
+import { Compactor } from './compactor.js';
 import { EtcdStoreClient } from './etcd-store-client.js';
 import type { ProcessGroup } from './process-group.js';
 import { recordEtcdWatch, recordStoreWatch, type WatchRecord } from './watch-record.js';
@@ -35,6 +36,7 @@ export class Clients {
   readonly watches: readonly WatchRecord[];
   /** Of everything, one near each member. */
   readonly observers: readonly WatchRecord[];
+  readonly #compactor: Compactor;
   readonly #closing: { close(): void }[] = [];
   readonly #running: Promise<void>[] = [];
 
@@ -62,11 +64,12 @@ export class Clients {
       holder('zmq-1', group.client(1)),
       holder('zmq-2', group.client(2)),
     ];
+    this.#compactor = new Compactor(overEtcd(1), realClock);
     this.observers = [0, 1, 2].map((nearest) =>
       recordEtcdWatch(group.endpoints(nearest), setting(`observer-${nearest + 1}`, { ...everything })),
     );
     this.watches = [
-      recordStoreWatch(group.client(0), setting('zmq-all', { ...everything })),
+      recordStoreWatch(group.client(0), setting('zmq-all', { ...everything, prevKv: false })),
       recordStoreWatch(group.client(1), setting('zmq-puts', { key: '/k', rangeEnd: '/l', noDelete: true })),
       recordStoreWatch(
         group.client(2),
@@ -83,6 +86,7 @@ export class Clients {
   start(): void {
     for (const writer of this.writers) this.#running.push(writer.run());
     for (const holder of this.leaseHolders) holder.run();
+    this.#running.push(this.#compactor.run());
   }
 
   /** Each has a write acknowledged, from now on. */
@@ -98,6 +102,7 @@ export class Clients {
   async stop(): Promise<void> {
     for (const writer of this.writers) writer.stop();
     for (const holder of this.leaseHolders) holder.stop();
+    this.#compactor.stop();
     await Promise.all(this.#running);
     await waitFor('the lease holders to end', writableWithinMs, async () =>
       this.leaseHolders.every(({ isIdle }) => isIdle),
@@ -124,7 +129,7 @@ function setting(name: string, request: WatchRequest) {
 function retrying(client: StoreClient): StoreClient {
   const txn = client.txn.bind(client);
   client.txn = (request, options) =>
-    txn(request, { ...options, timeoutMs: 300 }).catch((error: unknown) => {
+    txn(request, { ...options, timeoutMs: 100 }).catch((error: unknown) => {
       if (error instanceof StoreError && !error.definite) return txn(request, options);
       throw error;
     });

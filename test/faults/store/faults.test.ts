@@ -7,7 +7,7 @@ import { describeVerdict, Round } from './round.js';
 const seed = Number(process.env['SEED'] ?? randomInt(1_000_000));
 
 describe(`a store of three processes under faults (SEED=${seed})`, function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   let round: Round;
   let failed = false;
   before(async () => {

@@ -84,7 +84,8 @@ export class Round {
 }
 
 export function describeVerdict(verdict: Verdict): string {
-  const { operations, acknowledgedWrites, watchEvents, revisions, leases, undecidedKeys } = verdict;
-  const what = `${operations} requests, ${acknowledgedWrites} writes acknowledged, ${revisions} revisions`;
+  const { operations, acknowledgedWrites, watchEvents, revisions, compactedTo, leases, undecidedKeys } =
+    verdict;
+  const what = `${operations} requests, ${acknowledgedWrites} writes acknowledged, ${revisions} revisions (${compactedTo} compacted)`;
   return `${what}, ${watchEvents} revisions watched, ${leases} leases, ${undecidedKeys} keys undecided`;
 }

@@ -1,7 +1,8 @@
 /**
- * The checkers of the simulator on what real processes did. The truth is what each member tells of its whole history when all
- * is healed: all must tell the same. Every checker is heard, and the first thing that each finds is reported.
+ * The checkers of the simulator on what real processes did. The truth is what each member tells of its history when all is
+ * healed, and before that what observers were told: all must tell the same. Every checker is heard, and the first thing that each finds is reported.
  */
+import { revision } from 'raft-consensus';
 import { realClock } from '../../../actors/runtime/index.js';
 import { waitFor } from '../../../deploy/wait.js';
 import { checkKeys } from '../../sim/raft/key-check.js';
@@ -12,7 +13,7 @@ import { WatchLog } from '../../sim/raft/watch-check.js';
 import { type Clients, everything, keys } from './clients.js';
 import { EtcdStoreClient } from './etcd-store-client.js';
 import type { ProcessGroup } from './process-group.js';
-import { recordEtcdWatch, type WatchRecord } from './watch-record.js';
+import { recordEtcdWatch, type Told, type WatchRecord } from './watch-record.js';
 
 export interface Verdict {
   /** Each with the checker that found it; empty: every property held. */
@@ -21,6 +22,8 @@ export interface Verdict {
   readonly acknowledgedWrites: number;
   readonly watchEvents: number;
   readonly revisions: number;
+  /** Up to there history was compacted. */
+  readonly compactedTo: number;
   readonly leases: number;
   readonly undecidedKeys: number;
 }
@@ -44,10 +47,19 @@ export async function judge(group: ProcessGroup, clients: Clients): Promise<Verd
   const receivedAtMs = earliest(clients.observers);
   let recording = 0;
   const truth = new Truth(() => receivedAtMs.get(recording) ?? Infinity, fail);
+  await checking('observers', async () => {
+    truth.compactedTo = await compactRevisionOf(group);
+    // Of what is compacted, the members themselves know nothing any more.
+    for (const changes of revisionsOf(clients.observers.flatMap(({ told }) => told))) {
+      recording = changes[0]!.mod;
+      if (recording <= truth.compactedTo) truth.record('an observer', recording, changes);
+    }
+  });
   for (const [at, name] of group.names.entries()) {
     await checking('state machine', async () => {
       if (!group.isUp(name)) fail(`${name} does not run`);
-      for (const changes of await historyOf(group, at, head)) {
+      const watch = await historyOf(group, at, head, truth.compactedTo + 1);
+      for (const changes of revisionsOf(watch.told)) {
         recording = changes[0]!.mod;
         truth.record(name, recording, changes);
       }
@@ -74,6 +86,7 @@ export async function judge(group: ProcessGroup, clients: Clients): Promise<Verd
     acknowledgedWrites: history.acknowledgedWrites,
     watchEvents: watches.reduce((sum, { seenAtMs }) => sum + seenAtMs.size, 0),
     revisions: truth.head,
+    compactedTo: truth.compactedTo,
     leases: leased.length,
     undecidedKeys,
   };
@@ -114,30 +127,40 @@ async function converge(group: ProcessGroup, clients: Clients): Promise<number> 
   }
 }
 
-/** What one member tells of every revision, in order. */
-async function historyOf(group: ProcessGroup, at: number, head: number): Promise<readonly TrueChange[][]> {
+async function compactRevisionOf(group: ProcessGroup): Promise<number> {
+  const up = group.names.filter((name) => group.isUp(name));
+  const statuses = await Promise.all(up.map((name) => group.status(name)));
+  return Math.max(0, ...statuses.map(({ compactRevision }) => compactRevision));
+}
+
+/** What one member tells of all its revisions. */
+async function historyOf(group: ProcessGroup, at: number, head: number, from: number): Promise<WatchRecord> {
   const name = `history of ${group.names[at]}`;
-  const watch = recordEtcdWatch(group.endpoints(at).slice(0, 1), {
-    name,
-    request: everything,
-    clock: realClock,
-  });
+  const request = { ...everything, startRevision: revision(from) };
+  const watch = recordEtcdWatch(group.endpoints(at).slice(0, 1), { name, request, clock: realClock });
   try {
     await waitFor(`the ${name}`, convergedWithinMs, async () => watch.reached >= head);
+    return watch;
   } finally {
     watch.close();
   }
-  const revisions: TrueChange[][] = [];
-  for (const told of watch.told) {
-    if (told.type === 'compacted') fail(`${name} is compacted at ${told.compactRevision}`);
-    if (told.type !== 'batch') continue;
-    for (const { kv, prevKv } of told.batch.events) {
-      const change = trueChange({ kv, prev: prevKv });
-      if (revisions.at(-1)?.[0]?.mod === change.mod) revisions.at(-1)!.push(change);
-      else revisions.push([change]);
+}
+
+/** Each once, in order. */
+function revisionsOf(told: readonly Told[]): readonly TrueChange[][] {
+  const found = new Map<number, TrueChange[]>();
+  for (const one of told) {
+    if (one.type !== 'batch') continue;
+    const changes = one.batch.events.map(({ kv, prevKv }) => trueChange({ kv, prev: prevKv }));
+    for (const mod of new Set(changes.map((change) => change.mod))) {
+      if (!found.has(mod))
+        found.set(
+          mod,
+          changes.filter((change) => change.mod === mod),
+        );
     }
   }
-  return revisions;
+  return [...found.values()].toSorted((a, b) => a[0]!.mod - b[0]!.mod);
 }
 
 async function checkHashes(group: ProcessGroup, head: number): Promise<void> {

@@ -20,6 +20,7 @@ export interface WatchRecord {
   readonly name: string;
   readonly request: WatchRequest;
   readonly told: readonly Told[];
+  /** Infinity when compaction has ended it. */
   readonly reached: number;
   /** By revision: when its first event arrived. */
   readonly seenAtMs: ReadonlyMap<number, number>;
@@ -51,6 +52,11 @@ class Notes {
     this.told.push({ type: 'batch', batch });
     this.reached = Math.max(this.reached, batch.revision);
   }
+
+  compacted(compactRevision: number): void {
+    this.told.push({ type: 'compacted', compactRevision });
+    this.reached = Infinity;
+  }
 }
 
 export function recordStoreWatch(client: StoreClient, setting: Setting): WatchRecord {
@@ -58,7 +64,7 @@ export function recordStoreWatch(client: StoreClient, setting: Setting): WatchRe
   const watch: StoreWatch = client.watch(setting.request, {
     onBatch: (batch) => notes.batch(batch),
     onEnd: (reason) => {
-      if (reason.type === 'compacted') notes.told.push(reason);
+      if (reason.type === 'compacted') notes.compacted(reason.compactRevision);
     },
   });
   const { name, request } = setting;
@@ -161,7 +167,7 @@ class EtcdWatch {
 
   #take({ header, created, canceled, compactRevision, events }: WatchResponse): void {
     if (canceled && compactRevision > 0) {
-      this.#notes.told.push({ type: 'compacted', compactRevision });
+      this.#notes.compacted(compactRevision);
       this.close();
       return;
     }
