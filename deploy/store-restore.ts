@@ -1,14 +1,14 @@
 /**
- * A new store in a new folder, from a backup. The folder is made beside its place and moved there when everything in it is
+ * A new store in a new folder, from a backup, by itself or with the cluster that it is the store of. The folder is made beside its place and moved there when everything in it is
  * durable: a restore that is cut short leaves no half of a store to be started.
  */
 import { randomBytes } from 'node:crypto';
 import { existsSync, readdirSync } from 'node:fs';
-import { open, rename, rm, rmdir } from 'node:fs/promises';
-import { dirname, resolve } from 'node:path';
+import { cp, open, rename, rm, rmdir } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import { RealDisk } from 'raft-consensus';
 import { type ByteProgress, EtcdBackup, restoreBackup, type Restored } from '../actors/store/index.js';
-import type { ClusterSpec, MachineSpec } from './cluster-spec.js';
+import { type ClusterSpec, type MachineSpec, storeMachines } from './cluster-spec.js';
 import { freePorts } from './create-cluster.js';
 import { DataDir } from './data-dir.js';
 import { ReadOnlyFile } from './read-only-file.js';
@@ -19,9 +19,18 @@ export interface RestoreShape {
   readonly file: string;
   /** Must not be there, or be empty. */
   readonly dataDir: string;
-  readonly members: number;
-  /** `host:port` of each member's etcd API. */
-  readonly listen: readonly string[];
+  /** What the backup becomes: a store that runs alone, or the store of a cluster like another. */
+  readonly as:
+    | {
+        readonly type: 'store';
+        /** `host:port` of each member's etcd API. */
+        readonly listen: readonly string[];
+      }
+    | {
+        readonly type: 'cluster';
+        /** Folder of the cluster whose machines, addresses, keys and certificates it takes over. */
+        readonly like: string;
+      };
   readonly bumpRevision: number;
   readonly skipsSum: boolean;
   readonly disablesAuth: boolean;
@@ -55,9 +64,10 @@ export async function restoreStore(shape: RestoreShape): Promise<Restored> {
 
 async function makeStore(dir: DataDir, backup: EtcdBackup, shape: RestoreShape): Promise<Restored> {
   dir.create();
-  const spec = await newStore(dir, shape);
+  const { as } = shape;
+  const spec = as.type === 'store' ? await newStore(dir, as.listen) : await newCluster(dir, as.like);
   const members = await Promise.all(
-    spec.machines.map(async ({ name }) => ({
+    storeMachines(spec).map(async ({ name }) => ({
       name,
       disk: await RealDisk.open(`${dir.machineDir(name)}/store`),
     })),
@@ -80,14 +90,36 @@ async function makeStore(dir: DataDir, backup: EtcdBackup, shape: RestoreShape):
 }
 
 /** Under a new identity, with new keys. */
-async function newStore(dir: DataDir, { members, listen }: RestoreShape): Promise<ClusterSpec> {
-  const ports = await freePorts(2 * members);
+async function newStore(dir: DataDir, listen: readonly string[]): Promise<ClusterSpec> {
+  const ports = await freePorts(2 * listen.length);
   const take = () => `tcp://127.0.0.1:${ports.shift()}`;
   const machines = listen.map((etcdListen, i): MachineSpec => {
     const addresses = { address: take(), storeAddress: take(), etcdListen };
     return { ...newMachine(dir, `store-${i + 1}`), ...addresses };
   });
-  return specOf(randomBytes(16).toString('hex'), machines, { trace: false });
+  return specOf(newIdentity(), machines, { trace: false });
+}
+
+/** Under a new identity too, so that the old machines and their data are strangers; its users keep their credentials. */
+async function newCluster(dir: DataDir, like: string): Promise<ClusterSpec> {
+  const old = new DataDir(like);
+  const spec = old.readSpec();
+  if (spec.store || spec.externalStore) {
+    const what = spec.store ? 'a store that runs alone' : 'a cluster whose store is elsewhere';
+    throw new Error(`${old.path} holds ${what}, and no cluster with a store of its own`);
+  }
+  await cp(join(old.path, 'pki'), join(dir.path, 'pki'), { recursive: true });
+  dir.writeSecret('kubeconfig', old.readText('kubeconfig'));
+  for (const { name } of spec.machines) {
+    dir.writeMachineKeys(name, old.readMachineKeys(name));
+    const manifests = join(old.path, 'machines', name, 'manifests');
+    if (existsSync(manifests)) await cp(manifests, dir.manifestDir(name), { recursive: true });
+  }
+  return { ...spec, id: newIdentity() };
+}
+
+function newIdentity(): string {
+  return randomBytes(16).toString('hex');
 }
 
 async function syncFolder(path: string): Promise<void> {

@@ -10,7 +10,7 @@ import { refuseExternalStore } from '../external-store.js';
 import type { MachineStatusReport } from '../machine-control.js';
 import { countText, sizeText, percent, ProgressLine } from '../progress-line.js';
 import { ReadOnlyFile } from '../read-only-file.js';
-import { restoreStore } from '../store-restore.js';
+import { type RestoreShape, restoreStore } from '../store-restore.js';
 import { checkListen, defaultListen } from '../store-spec.js';
 import { control, dataDirOption, openDataDir, wholeNumber } from './options.js';
 
@@ -90,7 +90,8 @@ async function save(
 
 interface RestoreOptions {
   readonly dataDir: string;
-  readonly members: number;
+  readonly members?: number;
+  readonly cluster?: string;
   readonly etcdListen?: readonly string[];
   readonly bumpRevision: number;
   readonly skipHashCheck?: boolean;
@@ -104,7 +105,11 @@ function restoreCommand(): Command {
     .addOption(
       new Option('--data-dir <dir>', 'folder of the new store, empty or not there').makeOptionMandatory(),
     )
-    .addOption(new Option('--members <n>', '1, 3 or 5').argParser(wholeNumber).default(3))
+    .addOption(new Option('--members <n>', '1, 3 or 5 (default 3)').argParser(wholeNumber))
+    .option(
+      '--cluster <dir>',
+      'folder of the Kubernetes cluster that the backup is of: the new one takes over machines, ports and certificates',
+    )
     .addOption(
       new Option('--etcd-listen <addresses>', 'host:port for each member, separated by commas')
         .argParser((text) => text.split(','))
@@ -124,17 +129,14 @@ function restoreCommand(): Command {
 }
 
 async function restore(file: string, options: RestoreOptions): Promise<void> {
-  const { members } = options;
-  if (![1, 3, 5].includes(members)) throw new Error(`--members must be 1, 3 or 5, not ${members}`);
-  const listen = checkListen(options.etcdListen ?? defaultListen(members), members, {});
+  const as = placeOf(options);
   const line = new ProgressLine();
   try {
     const restored = await naming(file, () =>
       restoreStore({
         file,
         dataDir: options.dataDir,
-        members,
-        listen,
+        as,
         bumpRevision: options.bumpRevision,
         skipsSum: options.skipHashCheck === true,
         disablesAuth: options.disableAuth === true,
@@ -150,12 +152,22 @@ async function restore(file: string, options: RestoreOptions): Promise<void> {
   }
 }
 
-function report(file: string, restored: Restored, { dataDir, members, disableAuth }: RestoreOptions): void {
+function placeOf({ members, cluster, etcdListen }: RestoreOptions): RestoreShape['as'] {
+  if (cluster !== undefined) {
+    if (members === undefined && !etcdListen) return { type: 'cluster', like: cluster };
+    throw new Error('with --cluster members and addresses are those of that cluster');
+  }
+  const count = members ?? 3;
+  if (![1, 3, 5].includes(count)) throw new Error(`--members must be 1, 3 or 5, not ${count}`);
+  return { type: 'store', listen: checkListen(etcdListen ?? defaultListen(count), count, {}) };
+}
+
+function report(file: string, restored: Restored, { dataDir, cluster, disableAuth }: RestoreOptions): void {
   const { keys, leases, backupRevision, revision } = restored;
   const holds = `${countText(keys, 'key')} and ${countText(leases, 'lease')}`;
-  console.log(`restored ${file} into ${resolve(dataDir)}: a store of ${countText(members, 'member')} with ${holds}
+  console.log(`restored ${file} into ${resolve(dataDir)}: a store of ${countText(restored.members, 'member')} with ${holds}
   revision ${backupRevision} in the backup, ${revision} now: watches of before begin anew
-  start it with: kabuki store run --data-dir ${dataDir}`);
+  start it with: kabuki ${cluster === undefined ? 'store run' : 'up'} --data-dir ${dataDir}`);
   if (restored.renamedLeases > 0) {
     console.log(
       `  ${countText(restored.renamedLeases, 'lease')} got other ids: etcd's were too long. Their keys stay theirs`,

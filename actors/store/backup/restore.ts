@@ -47,6 +47,7 @@ export interface Restored {
   /** Newest in the backup, and in the new group. */
   readonly backupRevision: number;
   readonly revision: number;
+  readonly members: number;
   readonly keys: number;
   readonly leases: number;
   /** Leases whose ids are too large for us and who have others now. */
@@ -92,6 +93,7 @@ export async function restoreBackup(options: RestoreOptions): Promise<Restored> 
     return {
       backupRevision,
       revision: at,
+      members: options.members.length,
       keys: live.keys,
       leases: leases.restored.length,
       renamedLeases: leases.renamed,
