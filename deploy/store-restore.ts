@@ -1,6 +1,7 @@
 /**
- * A new store in a new folder, from a backup, by itself or with the cluster that it is the store of. The folder is made beside its place and moved there when everything in it is
- * durable: a restore that is cut short leaves no half of a store to be started.
+ * A new store in a new folder, from a backup, by itself or with the cluster that it is the store of. The folder is made beside
+ * its place and moved there when everything in it is durable: a restore that is cut short leaves no half of a store to be
+ * started.
  */
 import { randomBytes } from 'node:crypto';
 import { existsSync, readdirSync } from 'node:fs';
