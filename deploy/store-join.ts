@@ -79,9 +79,18 @@ export async function joinRunningStore(dir: DataDir, shape: JoinShape): Promise<
 
 /**
  * Asks at the etcd API of members of the store: `host:port` or URLs. Over TLS it trusts the authority that clients of this
- * member must come from, and shows this member's certificate.
+ * member must come from, and shows this member's certificate. `user`: `name:password`, where the store asks for rights.
  */
-export function joinAtApi(endpoints: readonly string[], { tls }: Pick<StoreAlone, 'tls'>): JoinShape['ask'] {
+export function joinAtApi(
+  endpoints: readonly string[],
+  { tls }: Pick<StoreAlone, 'tls'>,
+  user?: string,
+): JoinShape['ask'] {
+  const [, name, password] = /^([^:]+):(.*)$/s.exec(user ?? '') ?? [];
+  if (user !== undefined && (name === undefined || password === undefined)) {
+    throw new StoreShapeError('--user takes NAME:PASSWORD');
+  }
+  const who = name === undefined || password === undefined ? {} : { user: { name, password } };
   const parsed = endpoints.map((text) => ({ address: text, ...parseListen(text, '--join') }));
   const isTls = endpoints.some((text) => text.startsWith('https:'));
   const clientTls = isTls && {
@@ -94,14 +103,14 @@ export function joinAtApi(endpoints: readonly string[], { tls }: Pick<StoreAlone
     ...(clientTls && { tls: clientTls }),
   });
   return async (request) => {
-    const options = { connect, endpoints: parsed, clock: realClock, timeoutMs: joinTimeoutMs };
-    const { clusterId, name, members } = await joinStore({ ...options, request });
+    const options = { connect, endpoints: parsed, clock: realClock, timeoutMs: joinTimeoutMs, ...who };
+    const { clusterId, name: named, members } = await joinStore({ ...options, request });
     const others = members.map((one) => ({
       name: one.name ?? '',
       url: one.url ?? '',
       publicKey: one.publicKey ?? '',
     }));
-    return { clusterId, name, members: others };
+    return { clusterId, name: named, members: others };
   };
 }
 

@@ -25,6 +25,7 @@ interface RunOptions {
   readonly peerListen?: readonly string[];
   readonly join?: readonly string[];
   readonly member?: string;
+  readonly user?: string;
 }
 
 export function storeRunCommand(): Command {
@@ -49,6 +50,10 @@ export function storeRunCommand(): Command {
       ).argParser((text) => text.split(',')),
     )
     .option('--member <name>', 'with --join: what the member is called')
+    .option(
+      '--user <name:password>',
+      'with --join at a store that asks for rights: one with the role root (or KABUKI_STORE_USER)',
+    )
     .addOption(
       new Option('--data-dir <dir>', 'folder of the store')
         .default('.kabuki-store')
@@ -98,6 +103,7 @@ async function runForeground(options: RunOptions): Promise<void> {
 
 function founded(dir: DataDir, options: RunOptions): Promise<ClusterSpec> {
   if (options.member !== undefined) throw new Error('--member belongs to --join');
+  if (options.user !== undefined) throw new Error('--user belongs to --join');
   return prepareStore(dir, {
     ...(options.members !== undefined && { members: options.members }),
     ...(options.etcdListen && { listen: options.etcdListen }),
@@ -117,8 +123,10 @@ async function joined(dir: DataDir, options: RunOptions): Promise<ClusterSpec> {
   const { joinAtApi, joinRunningStore } = await import('../store-join.js');
   const alone = aloneOf(options);
   const folder = folderOf(join);
+  const user = options.user ?? process.env['KABUKI_STORE_USER'];
   return joinRunningStore(dir, {
-    ask: folder === undefined ? joinAtApi(join, alone) : (claim) => askStore(folder, 'store.join', claim),
+    ask:
+      folder === undefined ? joinAtApi(join, alone, user) : (claim) => askStore(folder, 'store.join', claim),
     title: member,
     peerListen: peerListen[0] as string,
     listen: etcdListen?.[0] ?? '127.0.0.1:2379',

@@ -37,8 +37,11 @@ export interface CallStream {
 
 export interface Connection {
   readonly isOpen: boolean;
-  /** The answer's message. Rejects with a ConnectionError or a GrpcError; DEADLINE_EXCEEDED after `timeoutMs`. */
-  unary(path: string, frame: Buffer, timeoutMs: number): Promise<Buffer>;
+  /**
+   * The answer's message. Rejects with a ConnectionError or a GrpcError; DEADLINE_EXCEEDED after `timeoutMs`. `token`: says
+   * who calls, as Authenticate gave it.
+   */
+  unary(path: string, frame: Buffer, timeoutMs: number, token?: string): Promise<Buffer>;
   stream(path: string, handler: StreamHandler): CallStream;
   /** Once, when it can take no more calls. */
   onClose(listener: (why: string) => void): void;

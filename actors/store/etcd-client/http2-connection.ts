@@ -99,6 +99,11 @@ function reasonOf(error: Error): string {
   return error.message === '' && inner ? inner.message : error.message;
 }
 
+interface CallOptions {
+  readonly timeoutMs?: number;
+  readonly token?: string | undefined;
+}
+
 class Http2Connection implements Connection {
   readonly #session: ClientHttp2Session;
   readonly #clock: Clock;
@@ -135,36 +140,40 @@ class Http2Connection implements Connection {
     this.#session.destroy();
   }
 
-  unary(path: string, frame: Buffer, timeoutMs: number): Promise<Buffer> {
+  unary(path: string, frame: Buffer, timeoutMs: number, token?: string): Promise<Buffer> {
     return new Promise((resolve, reject) => {
       let answer: Buffer | undefined;
       const timer = this.#clock.setTimer(timeoutMs, () => {
         call?.cancel();
         reject(new GrpcError(code.deadlineExceeded, `no answer within ${Math.round(timeoutMs)} ms`));
       });
-      const call = this.#start(path, timeoutMs, {
-        message: (bytes) => {
-          answer ??= bytes;
+      const call = this.#start(
+        path,
+        { timeoutMs, token },
+        {
+          message: (bytes) => {
+            answer ??= bytes;
+          },
+          ended: (error) => {
+            timer.cancel();
+            if (!isOk(error)) reject(error);
+            else if (answer) resolve(answer);
+            else reject(new GrpcError(code.internal, `${path} ended well without an answer`));
+          },
         },
-        ended: (error) => {
-          timer.cancel();
-          if (!isOk(error)) reject(error);
-          else if (answer) resolve(answer);
-          else reject(new GrpcError(code.internal, `${path} ended well without an answer`));
-        },
-      });
+      );
       call?.send(frame);
       call?.finish();
     });
   }
 
   stream(path: string, handler: StreamHandler): CallStream {
-    const call = this.#start(path, undefined, handler);
+    const call = this.#start(path, {}, handler);
     return call ?? { send: () => {}, cancel: () => {} };
   }
 
   /** Undefined when the call could not begin; `ended` was told then. */
-  #start(path: string, timeoutMs: number | undefined, handler: StreamHandler): Call | undefined {
+  #start(path: string, { timeoutMs, token }: CallOptions, handler: StreamHandler): Call | undefined {
     let stream: ClientHttp2Stream;
     try {
       stream = this.#session.request({
@@ -174,6 +183,7 @@ class Http2Connection implements Connection {
         te: 'trailers',
         'user-agent': 'kabuki',
         hasleader: 'true',
+        ...(token !== undefined && { token }),
         ...(timeoutMs !== undefined && { 'grpc-timeout': `${Math.max(1, Math.ceil(timeoutMs))}m` }),
       });
     } catch (cause) {

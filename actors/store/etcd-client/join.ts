@@ -1,9 +1,10 @@
 /** The call by which a member that was added to a store says that it runs, to any of the store's members. */
 import type { Clock } from '../../../transport/index.js';
 import { JoinRequest, JoinResponse } from '../etcd/cluster-messages.js';
+import { AuthenticateRequest, AuthenticateResponse } from '../etcd/auth-messages.js';
 import { framePrefixBytes, sealFrame } from '../etcd/frames.js';
 import type { MessageOf } from '../etcd/message.js';
-import { code, GrpcError } from '../etcd/status.js';
+import { code, errors, GrpcError } from '../etcd/status.js';
 import { type Connect, type Connection, ConnectionError, type Endpoint } from './connection.js';
 
 export interface JoinOptions {
@@ -13,6 +14,8 @@ export interface JoinOptions {
   /** A store that has no leader at the moment, or is not reached, is asked again until then. */
   readonly timeoutMs: number;
   readonly request: MessageOf<typeof JoinRequest>;
+  /** On whose behalf; a store that asks nobody for rights does not look at it. */
+  readonly user?: { readonly name: string; readonly password: string };
 }
 
 const retryMs = 500;
@@ -38,12 +41,29 @@ export async function joinStore(options: JoinOptions): Promise<MessageOf<typeof 
 
 const passes: ReadonlySet<number> = new Set([code.unavailable, code.deadlineExceeded]);
 
-async function callAt(endpoint: Endpoint, { connect, request }: JoinOptions) {
+async function callAt(endpoint: Endpoint, { connect, request, user }: JoinOptions) {
   const frame = sealFrame(JoinRequest.encode(request, framePrefixBytes));
   const connection: Connection = await connect(endpoint);
   try {
-    return JoinResponse.decode(await connection.unary('/kabuki.Store/Join', frame, callTimeoutMs));
+    const token = user && (await login(connection, user));
+    return JoinResponse.decode(await connection.unary('/kabuki.Store/Join', frame, callTimeoutMs, token));
   } finally {
     connection.close();
+  }
+}
+
+/** Undefined where nobody needs a token. */
+async function login(
+  connection: Connection,
+  user: NonNullable<JoinOptions['user']>,
+): Promise<string | undefined> {
+  const frame = sealFrame(AuthenticateRequest.encode(user, framePrefixBytes));
+  try {
+    const answer = await connection.unary('/etcdserverpb.Auth/Authenticate', frame, callTimeoutMs);
+    return AuthenticateResponse.decode(answer).token;
+  } catch (error) {
+    const isNeedless = error instanceof GrpcError && error.message === errors.authNotEnabled().message;
+    if (!isNeedless) throw error;
+    return undefined;
   }
 }

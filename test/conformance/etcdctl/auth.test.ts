@@ -3,8 +3,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createAuthority } from '../../../deploy/certificates.js';
+import { freePorts } from '../../../deploy/create-cluster.js';
 import { waitFor } from '../../../deploy/wait.js';
-import type { Program } from '../../harness/program.js';
+import { kabukiPath } from '../../harness/process-cluster.js';
+import { type Program, start as startProgram } from '../../harness/program.js';
 import { hasEtcdctl, startStoreAlone, type StoreAlone } from '../../harness/store-alone.js';
 
 const deniedText = /etcdserver: permission denied/;
@@ -13,6 +15,11 @@ describe('etcdctl against the store alone: users, roles, rights', function () {
   this.timeout(120_000);
   let store: StoreAlone;
   const running: Program[] = [];
+  const folders: string[] = [];
+  const newFolder = () => {
+    folders.push(mkdtempSync(join(tmpdir(), 'kabuki-joins-')));
+    return join(folders.at(-1)!, 'data');
+  };
   before(async function () {
     if (!hasEtcdctl()) return this.skip();
     store = await startStoreAlone();
@@ -20,7 +27,10 @@ describe('etcdctl against the store alone: users, roles, rights', function () {
   afterEach(() => {
     for (const program of running.splice(0)) program.process.kill('SIGINT');
   });
-  after(() => store?.remove());
+  after(async () => {
+    await store?.remove();
+    for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+  });
 
   const root = (...args: string[]) => store.etcdctl('--user=root:rootpw', ...args);
   const alice = (...args: string[]) => store.etcdctl('--user=alice:alicepw', ...args);
@@ -173,6 +183,40 @@ describe('etcdctl against the store alone: users, roles, rights', function () {
     assert.equal(await root('get', 'a'), 'a\n1\n');
     const lock = start('--user=alice:alicepw', 'lock', 'own/lock');
     await printed(lock, /^own\/lock\/[0-9a-f]+\n/);
+  });
+
+  it('a member is added and joins on the behalf of root', async () => {
+    const [peer = 0, client = 0] = await freePorts(2);
+    const url = `http://127.0.0.1:${peer}`;
+    await refused(deniedText, '--user=alice:alicepw', 'member', 'add', 'm4', `--peer-urls=${url}`);
+    assert.match(await root('member', 'add', 'm4', '--learner', `--peer-urls=${url}`), /added to cluster/);
+    const joining = (dataDir: string, ...user: string[]) => {
+      const where = ['--peer-listen', `127.0.0.1:${peer}`, '--etcd-listen', `127.0.0.1:${client}`];
+      const args = ['store', 'run', '--join', `127.0.0.1:${store.ports[1]}`, '--member', 'm4', ...where];
+      const program = startProgram(process.execPath, [kabukiPath, ...args, '--data-dir', dataDir, ...user], {
+        timeoutMs: 100_000,
+      });
+      running.push(program);
+      return program;
+    };
+    const stranger = await joining(newFolder()).outcome;
+    assert.match(stranger.stderr, /etcdserver: user name is empty/);
+    assert.match((await joining(newFolder(), '--user=alice:alicepw').outcome).stderr, deniedText);
+    const program = joining(newFolder(), '--user=root:rootpw');
+    await waitFor('m4 to serve', 30_000, async () => {
+      assert.equal(program.process.exitCode, null, program.stderr);
+      return program.stdout.includes('member list');
+    });
+    const asked = await store.tryEtcdctl([
+      `--endpoints=127.0.0.1:${client}`,
+      '--user=alice:alicepw',
+      'get',
+      'a',
+      '--consistency=s',
+    ]);
+    assert.match(asked.stderr, deniedText);
+    const id = /^([0-9a-f]+), started, m4,/m.exec(await root('member', 'list'))?.[1] ?? '';
+    assert.match(await root('member', 'remove', id), /removed from cluster/);
   });
 
   it('user passwd and auth disable', async () => {
