@@ -1,4 +1,5 @@
 /** A file that the user named, for reading, as the store's own code reads files. */
+import { readSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import type { DiskFile } from 'raft-consensus';
 
@@ -25,6 +26,11 @@ export class ReadOnlyFile implements DiskFile {
       filled += bytesRead;
     }
     return bytes.subarray(0, filled);
+  }
+
+  readNow(offset: number, length: number): Uint8Array {
+    const bytes = new Uint8Array(length);
+    return bytes.subarray(0, readSync(this.#handle.fd, bytes, 0, length, offset));
   }
 
   async size(): Promise<number> {

@@ -17,7 +17,14 @@ export interface Fsm<Result> {
    * the old one stays. `apply` is not called meanwhile.
    */
   restore(chunks: AsyncIterable<Uint8Array>): Promise<void>;
+  /**
+   * For a state machine whose snapshots refer to what it keeps elsewhere: makes of one that begins with `beginning` one that
+   * another member can restore. Null: any member can.
+   */
+  rewrite?(beginning: Uint8Array): SnapshotRewrite | null;
 }
+
+export type SnapshotRewrite = (chunks: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array>;
 
 export interface FsmSnapshot {
   /**
@@ -27,6 +34,8 @@ export interface FsmSnapshot {
   chunks(): Iterable<Uint8Array>;
   /** Called once, when the chunks are written or not wanted any more. */
   release?(): void;
+  /** The snapshot is durable, and the one before the last is not needed any more. */
+  kept?(): void;
 }
 
 /** For a state machine that is small: all of `chunks` in one. */

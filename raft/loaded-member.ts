@@ -4,7 +4,7 @@ import { MemoryLog } from './core/log.js';
 import type { LogIndex } from './core/types.js';
 import { RaftError } from './errors.js';
 import type { RaftLimits, RaftOptions } from './options.js';
-import { chunksOf } from './snapshotter.js';
+import { chunksOf } from './snapshot-travel.js';
 
 export interface LoadedMember {
   readonly core: RaftCore;

@@ -13,7 +13,7 @@ import {
   type Finding,
   StorageError,
 } from './disk/index.js';
-import { decodeCommand, KvError, KvFsm } from './kv/index.js';
+import { decodeCommand, KvError, KvFsm, ValueFiles } from './kv/index.js';
 
 export interface MemberCheckOptions {
   readonly id: MemberId;
@@ -30,6 +30,7 @@ export interface CheckedState {
 }
 
 export class MemberCheck {
+  readonly #options: MemberCheckOptions;
   readonly id: MemberId;
   readonly folder: CheckedFolder;
   /** By index, of those that `replay` was asked for and came to. */
@@ -37,13 +38,14 @@ export class MemberCheck {
 
   static async open(options: MemberCheckOptions): Promise<MemberCheck> {
     const owner = { cluster: options.cluster, member: options.id };
-    const check = new MemberCheck(options.id, await checkFolder(options.disk, owner, options.onBytes));
+    const check = new MemberCheck(options, await checkFolder(options.disk, owner, options.onBytes));
     check.#fitTogether();
     return check;
   }
 
-  private constructor(id: MemberId, folder: CheckedFolder) {
-    this.id = id;
+  private constructor(options: MemberCheckOptions, folder: CheckedFolder) {
+    this.id = options.id;
+    this.#options = options;
     this.folder = folder;
   }
 
@@ -76,8 +78,9 @@ export class MemberCheck {
    */
   async replay(upTo: number, points: ReadonlySet<number>): Promise<CheckedState | null> {
     const newest = this.#newest;
-    const fsm = new KvFsm();
-    if (newest && !(await this.#restore(fsm, newest))) return null;
+    const fsm = await this.#empty();
+    if (fsm === null || (newest && !(await this.#restore(fsm, newest)))) return null;
+    this.#readAll(fsm);
     const note = () => {
       const { appliedIndex, digest } = fsm.store;
       if (points.has(appliedIndex)) this.digests.set(appliedIndex, digest);
@@ -171,12 +174,48 @@ export class MemberCheck {
     return false;
   }
 
+  /** It reads the files of values, and leaves them as they are. */
+  async #empty(): Promise<KvFsm | null> {
+    const { disk, cluster, id } = this.#options;
+    const onFatal = (error: unknown) => {
+      if (!(error instanceof StorageError)) throw error;
+    };
+    try {
+      const files = await ValueFiles.open({ disk, cluster, member: id, onFatal, isReadOnly: true });
+      return new KvFsm({ files, valuesResidentBytesMax: Infinity });
+    } catch (error) {
+      if (!(error instanceof StorageError)) throw error;
+      this.#find('damage', error.file, error.what);
+      return null;
+    }
+  }
+
+  /** Values that lie in files: each is read, and must match what the snapshot says of it. */
+  #readAll(fsm: KvFsm): void {
+    try {
+      fsm.store.hash();
+    } catch (error) {
+      if (!(error instanceof StorageError)) throw error;
+      this.folder.findings.push({
+        severity: 'damage',
+        file: error.file,
+        ...(error.offset !== undefined && { offset: error.offset }),
+        what: error.what,
+      });
+    }
+  }
+
   /** What an older snapshot and the log come to must be what the newest one holds. */
   async #compareOlder({ meta, name: newest }: CheckedSnapshot, digest: number): Promise<void> {
     for (const older of this.folder.snapshots) {
       if (!older.isIntact || older.name === newest) continue;
-      const fsm = new KvFsm();
-      if (!(await this.#restore(fsm, older)) || this.#entry(older.meta.index + 1) === undefined) continue;
+      const fsm = await this.#empty();
+      if (
+        fsm === null ||
+        !(await this.#restore(fsm, older)) ||
+        this.#entry(older.meta.index + 1) === undefined
+      )
+        continue;
       if (!this.#apply(fsm, older.meta.index, meta.index) || fsm.store.digest === digest) continue;
       this.#find('damage', newest, `its state is not what ${older.name} and the log behind it come to`);
     }

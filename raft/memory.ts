@@ -102,6 +102,10 @@ class MemorySink implements SnapshotSink {
   async abort(): Promise<void> {
     this.#chunks.length = 0;
   }
+
+  async scratch(): Promise<SnapshotSource> {
+    return new MemorySource(this.#meta, this.checksum, new Uint8Array(Buffer.concat(this.#chunks)));
+  }
 }
 
 class MemorySource implements SnapshotSource {

@@ -21,7 +21,8 @@ import {
   type SnapshotPieceAccepted,
   type WholeSnapshot,
 } from './snapshot-pieces.js';
-import type { SnapshotInfo, SnapshotSink, SnapshotSource, SnapshotStore } from './storage.js';
+import { chunksOf, SnapshotTravel } from './snapshot-travel.js';
+import type { SnapshotInfo, SnapshotSink, SnapshotStore } from './storage.js';
 import type { Clock } from './transport.js';
 
 export interface SnapshotterOptions<Result> {
@@ -71,6 +72,7 @@ export class Snapshotter<Result> {
   readonly #preparing = new Set<string>();
   readonly #sender: PieceSender;
   readonly #receiver: PieceReceiver;
+  readonly #travel: SnapshotTravel;
   #stopped = false;
 
   constructor(options: SnapshotterOptions<Result>) {
@@ -78,6 +80,12 @@ export class Snapshotter<Result> {
     this.#options = options;
     this.#bytesOfLast = options.bytes;
     this.#sender = new PieceSender(limits, send, (_to, error) => this.#onUnreadable(error));
+    this.#travel = new SnapshotTravel({
+      fsm: options.fsm,
+      store,
+      clock: options.clock,
+      readBytes: limits.snapshotReadBytes,
+    });
     this.#receiver = new PieceReceiver({
       store,
       limits,
@@ -131,6 +139,7 @@ export class Snapshotter<Result> {
       sink = await store.create(meta);
       await this.#write(captured.chunks(), sink);
       const info = await this.#keep(meta, sink);
+      captured.kept?.();
       observe({ type: 'snapshot-taken', index: meta.index, bytes: info.bytes });
       return meta.index;
     } catch (error) {
@@ -167,8 +176,8 @@ export class Snapshotter<Result> {
   /** A peer that is being sent a snapshot will need the log behind that one. */
   #compact(meta: SnapshotMeta): void {
     const { core, limits } = this.#options;
-    const oldest = this.#sender.oldestIndex;
-    const held = oldest === null ? 0 : meta.index - oldest;
+    const oldest = Math.min(this.#sender.oldestIndex ?? Infinity, this.#travel.oldestIndex ?? Infinity);
+    const held = Math.max(0, meta.index - oldest);
     const isHeld = held > limits.trailingEntriesMax;
     const entriesMax = isHeld ? held : limits.trailingEntriesMax;
     const bytesMax = isHeld ? limits.transferTrailingBytesMax : limits.trailingBytesMax;
@@ -195,8 +204,10 @@ export class Snapshotter<Result> {
 
   async #open(message: SnapshotMessage): Promise<void> {
     const { core, store, limits, observe } = this.#options;
-    const source = await store.open();
-    if (source === null) throw new RaftError('Corrupt', 'the newest snapshot is gone', { definite: true });
+    const stored = await store.open();
+    if (stored === null) throw new RaftError('Corrupt', 'the newest snapshot is gone', { definite: true });
+    const source = await this.#travel.formOf(stored);
+    if (source === null) return;
     if (core.term !== message.term || core.role !== 'leader' || this.#stopped) return source.close();
     const { meta, bytes } = source;
     if (bytes > limits.snapshotBytesMax) {
@@ -238,6 +249,7 @@ export class Snapshotter<Result> {
   stop(): void {
     this.#stopped = true;
     this.#sender.stop();
+    this.#travel.stop();
     this.#receiver.forget();
     this.#unstage();
   }
@@ -313,22 +325,6 @@ export class Snapshotter<Result> {
     // The lane goes on; whoever queued the work gets its error.
     this.#lane = done.catch(() => undefined);
     return done;
-  }
-}
-
-/** The content from beginning to end, a turn of the event loop between any two chunks; closes `source`. */
-export async function* chunksOf(
-  source: SnapshotSource,
-  chunkBytes: number,
-  clock: Pick<Clock, 'defer'>,
-): AsyncGenerator<Uint8Array> {
-  try {
-    for (let at = 0; at < source.bytes; at += chunkBytes) {
-      if (at > 0) await new Promise<void>((resolve) => clock.defer(resolve));
-      yield await source.read(at, chunkBytes);
-    }
-  } finally {
-    await source.close();
   }
 }
 

@@ -70,6 +70,8 @@ export interface SnapshotSink {
   commit(): Promise<SnapshotInfo>;
   /** Leaves nothing behind. */
   abort(): Promise<void>;
+  /** Instead of `commit`: to be read until it is closed, and then gone. It is never durable. */
+  scratch(): Promise<SnapshotSource>;
 }
 
 /** A stored snapshot, open for reading; it stays readable when newer ones replace it, until `close`. */

@@ -1,9 +1,18 @@
-/** The files of a member: its log and its snapshots in one folder, bound to the cluster and the member's name. */
-import { type Disk, DiskSnapshots, type LogStorage, type SnapshotStore, Wal } from 'raft-consensus';
+/** The files of a member: its log, its snapshots and its values in one folder, bound to the cluster and the member's name. */
+import {
+  type Disk,
+  DiskSnapshots,
+  type LogStorage,
+  type SnapshotStore,
+  ValueFiles,
+  Wal,
+} from 'raft-consensus';
 
 export interface MemberStorage {
   readonly log: LogStorage;
   readonly snapshots: SnapshotStore;
+  /** Told when the disk fails, or a value that was read is not what was written. To be called once. */
+  openValues(onFatal: (error: unknown) => void): Promise<ValueFiles>;
   close(): Promise<void>;
 }
 
@@ -21,5 +30,14 @@ export function openDiskStorage(
   options: DiskStorageOptions = {},
 ): MemberStorage {
   const log = new Wal({ disk, cluster, member, ...options });
-  return { log, snapshots: new DiskSnapshots({ disk, cluster, member }), close: () => log.close() };
+  let values: ValueFiles | undefined;
+  return {
+    log,
+    snapshots: new DiskSnapshots({ disk, cluster, member }),
+    openValues: async (onFatal) => (values = await ValueFiles.open({ disk, cluster, member, onFatal })),
+    close: async () => {
+      await log.close();
+      await values?.close();
+    },
+  };
 }

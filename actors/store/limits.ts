@@ -39,6 +39,11 @@ export const storeLimits = {
   compactPauseMs: 10,
   /** Of a snapshot, encoded in one turn: about half a millisecond. */
   snapshotChunkBytes: 65_536,
+  /** Values in memory before the oldest go to files, and values read back that are kept at hand. */
+  valuesResidentBytesMax: 64 * 1024 * 1024,
+  valueCacheBytesMax: 16 * 1024 * 1024,
+  /** They go in slabs of this, of more when there are many. */
+  valueSlabBytesMin: 64 * 1024,
   watchesMax: 10_000,
   requestsInFlightMax: 4_096,
   /** Requests whose second arrival is noticed. */

@@ -1,6 +1,7 @@
 /** What a store member is made with. */
-import type { Applied, KvStore, LogStorage, Raft, RaftLimits, SnapshotStore, WatchHub } from 'raft-consensus';
+import type { Applied, KvStore, Raft, RaftLimits, WatchHub } from 'raft-consensus';
 import type { StoreMemberInfo } from './client.js';
+import type { MemberStorage } from './disk-storage.js';
 import type { StoreLimits } from './limits.js';
 import type { StorePeer } from './membership.js';
 
@@ -9,11 +10,7 @@ export interface StoreMemberOptions {
   /** All of the group that is made with them; of one that the member shall join, those to join, without itself. */
   readonly members: readonly StorePeer[];
   /** Opens the member's files; called at each start of the actor. */
-  openStorage(): Promise<{
-    readonly log: LogStorage;
-    readonly snapshots: SnapshotStore;
-    close(): Promise<void>;
-  }>;
+  openStorage(): Promise<MemberStorage>;
   /** A disk that fails ends the member for good: whoever runs the process must end it (DESIGN rule 7). */
   onFatal(error: unknown): void;
   /**

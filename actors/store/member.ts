@@ -94,7 +94,8 @@ class StoreMember {
     const book = new MemberBook(options.name, options.members);
     const isFounder = options.members.some(({ name }) => name === options.name);
     const limits = { ...storeLimits, ...options.limits?.store };
-    const fsm = new KvFsm(undefined, limits.snapshotChunkBytes);
+    const files = await storage.openValues((error) => options.onFatal(error));
+    const fsm = new KvFsm({ ...limits, files });
     const hub = new WatchHub(fsm.store);
     const groupClock = new GroupClock(fsm.store, ctx.env.clock);
     const watchers = new Watchers(hub, ctx, limits);
@@ -287,6 +288,8 @@ class StoreMember {
     try {
       this.#reply(request.replyTo, await this.#requests.serve(request));
     } catch (error) {
+      // `onFatal` was told of it: this member says nothing more.
+      if (error instanceof StorageError) return;
       this.#reply(request.replyTo, this.#requests.failure(error));
     } finally {
       this.#inFlight -= 1;

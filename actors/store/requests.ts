@@ -123,7 +123,7 @@ export class Requests {
       case 'StoreRange': {
         if (!request.serializable) await this.#catchUp();
         this.#measures.ranges += 1;
-        const { revision, result } = unwrap(this.#store.range(request.op, caller));
+        const { revision, result } = unwrap(await this.#store.rangeInTurns(request.op, this.#turn, caller));
         return { type: 'StoreRangeDone', revision, result };
       }
       case 'StoreCurrentRevision':
@@ -138,7 +138,11 @@ export class Requests {
         return { type: 'StoreDone', revision };
       }
       case 'StoreHashKv': {
-        const { hash, revision: hashRevision, compactRevision } = unwrap(this.#store.hash(request.revision));
+        const {
+          hash,
+          revision: hashRevision,
+          compactRevision,
+        } = unwrap(await this.#store.hashInTurns(request.revision, this.#turn));
         return { type: 'StoreHash', hash: { hash, hashRevision, compactRevision } };
       }
       case 'StoreAlarms':
@@ -251,6 +255,8 @@ export class Requests {
     }
     return { type: 'StoreLeaseIds', revision: store.revision, ids };
   }
+
+  readonly #turn = (): Promise<void> => new Promise((resolve) => this.#ctx.env.clock.defer(resolve));
 
   #freeLeaseId(): LeaseId {
     for (;;) {

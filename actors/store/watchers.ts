@@ -3,7 +3,7 @@
  * the apply that made them, so that one batch carries all that a turn brought. Credit is in batches and in bytes, and one
  * that catches up takes a few batches a turn: neither fills memory nor holds up the others (etcd #17529, #16839).
  */
-import { type Watcher, type WatchBatch, type WatchHub } from 'raft-consensus';
+import { StorageError, type Watcher, type WatchBatch, type WatchHub, type WatchStep } from 'raft-consensus';
 import type { ActorContext, ActorRef } from '../runtime/index.js';
 import { decodeCause } from './context.js';
 import type { StoreLimits } from './limits.js';
@@ -129,7 +129,8 @@ export class Watchers {
     for (let left = watchBatchesPerTurn; this.#hasCredit(subscription); left--) {
       // The others' turn.
       if (left === 0) return this.#schedule(subscription);
-      const step = subscription.watcher.next({ eventsMax });
+      const step = nextOf(subscription.watcher, eventsMax);
+      if (step === null) return;
       switch (step.type) {
         case 'batch':
           this.#send(subscription, step.batch);
@@ -173,6 +174,16 @@ export class Watchers {
     this.#ctx.system.withCause(decodeCause(batch.events.at(-1)?.context), () => {
       this.#ctx.tell<StoreWatchReply>(replyTo, { type: 'StoreWatchBatch', watchId, seq, batch });
     });
+  }
+}
+
+/** Null: its history cannot be read, of which `onFatal` was told; this member says nothing more. */
+function nextOf(watcher: Watcher, eventsMax: number): WatchStep | null {
+  try {
+    return watcher.next({ eventsMax });
+  } catch (error) {
+    if (error instanceof StorageError) return null;
+    throw error;
   }
 }
 

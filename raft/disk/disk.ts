@@ -8,6 +8,8 @@ export interface DiskFile {
   /** Writes all chunks one after another at `offset` (one writev). Not durable until `sync` resolves. */
   write(offset: number, chunks: readonly Uint8Array[]): Promise<void>;
   read(offset: number, length: number): Promise<Uint8Array>;
+  /** As `read`; nothing else runs meanwhile. For what a step of the state machine needs in its middle. */
+  readNow(offset: number, length: number): Uint8Array;
   size(): Promise<number>;
   truncate(length: number): Promise<void>;
   /** fdatasync. A rejection means that the member must end: never retry (fsyncgate). */

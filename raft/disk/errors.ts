@@ -6,6 +6,7 @@ export type StorageErrorCode =
   | 'WalCorrupt' // bytes that were acknowledged no longer read back
   | 'WalLost' // a member that has run before finds no log at all: an empty disk, or an emptied folder
   | 'SnapshotCorrupt'
+  | 'ValueCorrupt' // of a value that is on disk alone
   | 'ForeignDirectory' // of another cluster, another member or another format
   | 'WalFailed' // an earlier write or fsync failed; nothing is accepted any more
   | 'DiskFailed'; // the disk refused an operation; `cause` says why

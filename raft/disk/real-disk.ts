@@ -3,7 +3,7 @@
  * touches the outside. Writes are pwritev, durability is fdatasync for a file and fsync for the folder
  * (fsync(2), NOTES).
  */
-import { constants } from 'node:fs';
+import { constants, readSync } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Disk, DiskFile } from './disk.js';
@@ -96,6 +96,21 @@ class RealFile implements DiskFile {
     });
   }
 
+  readNow(offset: number, length: number): Uint8Array {
+    const bytes = new Uint8Array(length);
+    let filled = 0;
+    try {
+      while (filled < length) {
+        const more = readSync(this.#handle.fd, bytes, filled, length - filled, offset + filled);
+        if (more === 0) break;
+        filled += more;
+      }
+    } catch (cause) {
+      throw diskFailed('read', this.name, cause);
+    }
+    return bytes.subarray(0, filled);
+  }
+
   async size(): Promise<number> {
     return await attempt('stat', this.name, async () => (await this.#handle.stat()).size);
   }
@@ -131,12 +146,16 @@ async function attempt<T>(operation: string, file: string, run: () => Promise<T>
   try {
     return await run();
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new StorageError(
-      'DiskFailed',
-      `cannot ${operation}: ${reason}`,
-      { file, definite: false },
-      { cause },
-    );
+    throw diskFailed(operation, file, cause);
   }
+}
+
+function diskFailed(operation: string, file: string, cause: unknown): StorageError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new StorageError(
+    'DiskFailed',
+    `cannot ${operation}: ${reason}`,
+    { file, definite: false },
+    { cause },
+  );
 }

@@ -146,6 +146,14 @@ export class SimDisk implements Disk {
     this.#done?.(operation, name);
   }
 
+  /** As `pass`, of an operation that cannot wait: a stall passes it by. */
+  passNow(operation: DiskOperation, name: string, incarnation: number): void {
+    if (incarnation !== this.#incarnation) throw failure(operation, name, new Error('the machine crashed'));
+    const fault = this.#fault?.(operation, name);
+    if (fault instanceof Error) throw failure(operation, name, fault);
+    if (incarnation !== this.#incarnation) throw failure(operation, name, new Error('the machine crashed'));
+  }
+
   #change(change: DirectoryChange): void {
     applyChange(this.#names, change);
     this.#unsyncedChanges.push(change);
@@ -178,6 +186,12 @@ class SimFile implements DiskFile {
 
   async read(offset: number, length: number): Promise<Uint8Array> {
     await this.#pass('read');
+    return this.#inode.read(offset, length);
+  }
+
+  readNow(offset: number, length: number): Uint8Array {
+    if (!this.#open) throw failure('read', this.name, new Error('the file is closed'));
+    this.#disk.passNow('read', this.name, this.#incarnation);
     return this.#inode.read(offset, length);
   }
 

@@ -57,6 +57,16 @@ export class DiskSnapshots implements SnapshotStore {
     const header = encodeSnapshotHeader(this.#options, meta);
     await file.write(0, [header]);
     return new DiskSink(meta, file, header, {
+      lend: async () => {
+        const layout = await readSnapshotLayout(file, this.#options);
+        return new DiskSource(file, layout, {
+          damaged: () => undefined,
+          closed: async () => {
+            this.#unfinished.delete(temporary);
+            await disk.remove(temporary);
+          },
+        });
+      },
       keep: async () => {
         await disk.rename(temporary, name);
         await disk.syncDirectory();
@@ -97,7 +107,10 @@ export class DiskSnapshots implements SnapshotStore {
       const layout = await readSnapshotLayout(file, this.#options);
       if (!this.#verified.has(name)) await verifyContent(file, layout);
       this.#verified.add(name);
-      return new DiskSource(file, layout, (error) => this.#noteDamage(name, error));
+      return new DiskSource(file, layout, {
+        damaged: (error) => this.#noteDamage(name, error),
+        closed: async () => undefined,
+      });
     } catch (error) {
       await file.close();
       throw error;
@@ -139,6 +152,7 @@ export function isSnapshotName(name: string): boolean {
 }
 
 interface Ending {
+  lend(): Promise<SnapshotSource>;
   keep(): Promise<void>;
   discard(): Promise<void>;
 }
@@ -177,10 +191,8 @@ class DiskSink implements SnapshotSink {
   }
 
   async commit(): Promise<SnapshotInfo> {
-    const rest = this.#cutter.rest();
-    if (rest.length > 0) await this.#put(rest);
     const file = this.#file;
-    await file.write(this.#offset, [encodeSnapshotTrailer(this.#header, this.#bytes, this.#sum)]);
+    await this.#finish();
     await file.sync();
     await file.close();
     await this.#ending.keep();
@@ -190,6 +202,17 @@ class DiskSink implements SnapshotSink {
   async abort(): Promise<void> {
     await this.#file.close();
     await this.#ending.discard();
+  }
+
+  async scratch(): Promise<SnapshotSource> {
+    await this.#finish();
+    return await this.#ending.lend();
+  }
+
+  async #finish(): Promise<void> {
+    const rest = this.#cutter.rest();
+    if (rest.length > 0) await this.#put(rest);
+    await this.#file.write(this.#offset, [encodeSnapshotTrailer(this.#header, this.#bytes, this.#sum)]);
   }
 
   async #put(block: Uint8Array): Promise<void> {
@@ -205,21 +228,26 @@ class DiskSink implements SnapshotSink {
   }
 }
 
+interface Told {
+  damaged(error: StorageError): void;
+  closed(): Promise<void>;
+}
+
 class DiskSource implements SnapshotSource {
   readonly meta: SnapshotMeta;
   readonly bytes: number;
   readonly checksum: number;
   readonly #file: DiskFile;
   readonly #layout: SnapshotLayout;
-  readonly #onDamage: (error: StorageError) => void;
+  readonly #told: Told;
 
-  constructor(file: DiskFile, layout: SnapshotLayout, onDamage: (error: StorageError) => void) {
+  constructor(file: DiskFile, layout: SnapshotLayout, told: Told) {
     this.meta = layout.meta;
     this.bytes = layout.bytes;
     this.checksum = layout.checksum;
     this.#file = file;
     this.#layout = layout;
-    this.#onDamage = onDamage;
+    this.#told = told;
   }
 
   async read(offset: number, length: number): Promise<Uint8Array> {
@@ -238,13 +266,14 @@ class DiskSource implements SnapshotSource {
 
   async close(): Promise<void> {
     await this.#file.close();
+    await this.#told.closed();
   }
 
   async #block(number: number): Promise<Uint8Array> {
     try {
       return (await readBlock(this.#file, this.#layout, number)).block;
     } catch (error) {
-      if (error instanceof StorageError && error.code === 'SnapshotCorrupt') this.#onDamage(error);
+      if (error instanceof StorageError && error.code === 'SnapshotCorrupt') this.#told.damaged(error);
       throw error;
     }
   }

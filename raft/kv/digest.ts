@@ -12,9 +12,14 @@ const halves = new Uint32Array(numbers.buffer);
 
 /** Sums of these, in any order, are sums of 32 bits: `(a + b) >>> 0`. */
 export function digestOf(kv: KeyValue): number {
-  let hash = mixText(kv.version, kv.key);
-  hash = mix(mix(mix(hash, kv.createRevision), kv.modRevision), kv.lease);
-  return finish(crc32c(kv.value, hash >>> 0));
+  return sumOf(kv, kv.value);
+}
+
+/** Also the checksum of a value that lies apart from its key: a value in the wrong place does not match. */
+export function sumOf(of: Omit<KeyValue, 'value'>, value: Uint8Array): number {
+  let hash = mixText(of.version, of.key);
+  hash = mix(mix(mix(hash, of.createRevision), of.modRevision), of.lease);
+  return finish(crc32c(value, hash >>> 0));
 }
 
 /** Of a few numbers and texts, in this order. */

@@ -13,6 +13,7 @@ export type KvErrorCode =
   | 'DuplicateKey'
   | 'TooManyOps'
   | 'RequestTooLarge'
+  | 'TooLarge'
   | 'NoSpace'
   | 'Corrupt'
   | 'InvalidArgument';

@@ -4,13 +4,14 @@
  * is; etcd walks it (etcd-io/etcd #16510). Leaves are chained for scans. Nodes that run empty are merged,
  * others are left part full.
  */
-import type { Key, KeyValue } from './types.js';
+import type { Key } from './types.js';
+import type { Version } from './values/index.js';
 
 export interface KeyEntry {
   readonly key: Key;
-  newest: KeyValue;
+  newest: Version;
   /** Superseded versions that compaction has not taken yet, oldest first; null when there are none. */
-  older: KeyValue[] | null;
+  older: Version[] | null;
 }
 
 const NODE_SIZE_MAX = 64;

@@ -13,8 +13,9 @@ import { digestOfAll } from './digest.js';
 import { KvError } from './errors.js';
 import { Leases } from './leases.js';
 import { KV_LIMITS } from './limits.js';
+import { readInTurns } from './range-in-turns.js';
 import { readRange } from './range.js';
-import { KvSnapshot, hashOf } from './snapshot.js';
+import { KvSnapshot, type KvSnapshotOptions, hashSteps } from './snapshot.js';
 import { KvSnapshotReader } from './snapshot-reader.js';
 import { checkReadable, compacted, deleteKey, futureRevision, hasPut, isReadOnly, runTxn } from './txn.js';
 import { checkRange, checkTxn } from './txn-check.js';
@@ -26,11 +27,13 @@ import type {
   RangeOp,
   RangeResult,
   Revision,
+  KeyValue,
   TxnOp,
   TxnResult,
   WithRevision,
 } from './types.js';
 import { revision } from './types.js';
+import { inMemory, type ValuesOptions, type Version } from './values/index.js';
 import { type Change, Versions } from './versions.js';
 
 export type CommandResult =
@@ -62,12 +65,19 @@ export interface StateHash {
 }
 
 export class KvStore {
-  #versions = new Versions();
+  readonly #values: ValuesOptions;
+  #versions: Versions;
   #leases = new Leases();
   #alarms = new Alarms();
   #auth = new Auth();
   #appliedIndex = 0;
   readonly #listeners: KvListener[] = [];
+
+  /** `values`: where the values are kept; absent: in memory. */
+  constructor(values: ValuesOptions = inMemory) {
+    this.#values = values;
+    this.#versions = new Versions(values);
+  }
 
   get revision(): Revision {
     return this.#versions.revision;
@@ -145,12 +155,33 @@ export class KvStore {
   }
 
   range(op: RangeOp, caller?: Caller): WithRevision<RangeResult> | KvError {
-    const problem =
+    const problem = this.#rangeRefusal(op, caller);
+    return problem ?? { revision: this.revision, result: readRange(this.#versions, op) };
+  }
+
+  /** As `range`, of the state as it is now, without stopping others while values are read from files. */
+  async rangeInTurns(
+    op: RangeOp,
+    turn: () => Promise<void>,
+    caller?: Caller,
+    bytesMax: number = KV_LIMITS.rangeBytesMax,
+  ): Promise<WithRevision<RangeResult> | KvError> {
+    const problem = this.#rangeRefusal(op, caller);
+    return problem ?? (await readInTurns(this.#versions, op, turn, bytesMax));
+  }
+
+  #rangeRefusal(op: RangeOp, caller: Caller | undefined): KvError | undefined {
+    return (
       this.#alarms.corrupt ??
       checkRange(op) ??
       this.#auth.deniesKeys(caller, 'read', op) ??
-      checkReadable(this.#versions, op);
-    return problem ?? { revision: this.revision, result: readRange(this.#versions, op) };
+      checkReadable(this.#versions, op)
+    );
+  }
+
+  /** A version that a listener was told of. */
+  kvOf(version: Version): KeyValue {
+    return this.#versions.kvOf(version);
   }
 
   /** A transaction without a write, outside the log. */
@@ -216,10 +247,38 @@ export class KvStore {
    * agree.
    */
   hash(at?: Revision): StateHash | KvError {
+    const upTo = this.#hashable(at);
+    if (upTo instanceof KvError) return upTo;
+    const { compactRevision } = this;
+    const steps = hashSteps(this.#versions, upTo);
+    let step = steps.next();
+    while (step.done !== true) step = steps.next();
+    return { hash: step.value, revision: upTo, compactRevision };
+  }
+
+  /** As `hash`, of the state as it is now, while others have their turns. */
+  async hashInTurns(at: Revision | undefined, turn: () => Promise<void>): Promise<StateHash | KvError> {
+    const upTo = this.#hashable(at);
+    if (upTo instanceof KvError) return upTo;
+    const { compactRevision } = this;
+    const release = this.#versions.hold();
+    try {
+      const steps = hashSteps(this.#versions, upTo);
+      let step = steps.next();
+      while (step.done !== true) {
+        await turn();
+        step = steps.next();
+      }
+      return { hash: step.value, revision: upTo, compactRevision };
+    } finally {
+      release();
+    }
+  }
+
+  #hashable(at: Revision | undefined): Revision | KvError {
     const upTo = at === undefined || at === 0 ? this.revision : at;
     if (upTo > this.revision) return futureRevision();
-    if (upTo < this.compactRevision) return compacted();
-    return { hash: hashOf(this.#versions, upTo), revision: upTo, compactRevision: this.compactRevision };
+    return upTo < this.compactRevision ? compacted() : upTo;
   }
 
   /**
@@ -232,10 +291,19 @@ export class KvStore {
     return digestOfAll(this.#auth.isUntouched ? parts : [...parts, this.#auth.digest]);
   }
 
-  /** Captured at once; encoding may go on while commands are applied. */
+  /** Captured at once; encoding may go on while commands are applied. It holds all values. */
   snapshot(chunkBytes?: number): KvSnapshot {
+    return this.#capture({ ...(chunkBytes !== undefined && { chunkBytes }) });
+  }
+
+  /** As `snapshot`, for this member alone: it refers to values that lie in files of `owner`, if there are any. */
+  snapshotReferring(owner: string, chunkBytes: number): KvSnapshot {
+    return this.#capture({ chunkBytes, ...(this.#versions.values.hasFiles && { filesOf: owner }) });
+  }
+
+  #capture(options: KvSnapshotOptions): KvSnapshot {
     const parts = { versions: this.#versions, leases: this.#leases, alarms: this.#alarms, auth: this.#auth };
-    return new KvSnapshot(parts, this.#appliedIndex, chunkBytes);
+    return new KvSnapshot(parts, this.#appliedIndex, options);
   }
 
   /**
@@ -243,9 +311,14 @@ export class KvStore {
    * unchanged.
    */
   restore(bytes: Uint8Array): void {
-    const reader = new KvSnapshotReader();
+    const reader = this.reader();
     reader.add(bytes);
     this.adopt(reader);
+  }
+
+  /** For a snapshot that comes bit by bit and is to be adopted. */
+  reader(): KvSnapshotReader {
+    return new KvSnapshotReader(this.#values);
   }
 
   /** As `restore`, of a snapshot that was read bit by bit. */
@@ -253,6 +326,7 @@ export class KvStore {
     reader.finish();
     const { versions, leases, alarms, auth, appliedIndex } = reader;
     assert(appliedIndex >= this.#appliedIndex, 'a snapshot never takes the state back');
+    this.#versions.replaced();
     this.#versions = versions;
     this.#leases = leases;
     this.#alarms = alarms;

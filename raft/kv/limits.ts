@@ -17,6 +17,22 @@ export const KV_LIMITS = {
   authPermissionsMax: 10_000,
   authNameLengthMax: 1024,
   authTokenKeyBytesMin: 32,
+  /** Slabs of values: an eighth of what is in memory, within these, and never less than one value. */
+  slabBytesMin: 64 * 1024,
+  slabBytesMax: 8 * 1024 * 1024,
+  /** Values in memory before the oldest go to files: a store of that size works as if there were no files. */
+  valuesResidentBytesMax: 64 * 1024 * 1024,
+  /** Values read back from files that are kept at hand. */
+  valueCacheBytesMax: 16 * 1024 * 1024,
+  /** Room that compaction made in slabs is won back when it is as much as what is in use, and no less than so many of the least. */
+  deadSlabsMin: 16,
+  /** Moved to that end in one step. */
+  movedBytesMax: 256 * 1024,
+  /** Values of one answer to a range. */
+  rangeBytesMax: 256 * 1024 * 1024,
+  /** Of a range, in one turn: keys, and values read from files. */
+  rangeStepMax: 4096,
+  rangeReadsMax: 64,
   leaseTtlMaxMs: 9_000_000_000 * 1000,
   /** What a watcher may leave unread before it is switched to reading from history. */
   watchQueueEventsMax: 1024,

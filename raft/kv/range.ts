@@ -7,37 +7,54 @@
 import type { KeyEntry } from './key-index.js';
 import { isLive } from './key-index.js';
 import { covers, endOf } from './txn-check.js';
-import type { Key, KeyRange, KeyValue, RangeOp, RangeResult, Revision } from './types.js';
+import type { Key, KeyRange, RangeOp, RangeResult, Revision } from './types.js';
 import { revision } from './types.js';
-import { NO_VALUE, type Versions } from './versions.js';
+import type { Version } from './values/index.js';
+import { NO_VALUE, type Versions, withValue } from './versions.js';
+
+/** An answer whose values are still where they are. */
+export interface RangeSelection {
+  readonly found: readonly Version[];
+  readonly more: boolean;
+  readonly count: number;
+}
 
 /** The operation has passed `checkRange`, and its revision is neither compacted nor in the future. */
 export function readRange(versions: Versions, op: RangeOp): RangeResult {
+  const { found, more, count } = selectRange(versions, op);
+  const kvs = found.map((version) =>
+    op.keysOnly === true ? withValue(version, NO_VALUE) : versions.kvOf(version),
+  );
+  return { type: 'range', kvs, more, count };
+}
+
+/** As `readRange`; a sort by value reads them all the same. */
+export function selectRange(versions: Versions, op: RangeOp): RangeSelection {
   const at = (op.revision ?? 0) === 0 ? null : (op.revision ?? null);
   const limit = op.limit ?? 0;
-  if (op.rangeEnd === undefined || op.rangeEnd === '') return readKey(versions, op, at);
+  if (op.rangeEnd === undefined || op.rangeEnd === '') return selectKey(versions, op, at);
   const end = endOf(op);
   const count = at === null ? versions.index.countLive(op.key, end) : countAt(versions, op, end, at);
-  if (op.countOnly === true) return { type: 'range', kvs: [], more: false, count };
+  if (op.countOnly === true) return { found: [], more: false, count };
   const plain = isPlain(op);
   const kvs = collect(versions, op.key, end, at, plain && limit > 0 ? limit : Infinity);
-  if (plain) return { type: 'range', kvs: strip(op, kvs), more: kvs.length < count, count };
+  if (plain) return { found: kvs, more: kvs.length < count, count };
   const chosen = kvs.filter((kv) => passes(op, kv));
-  sort(op, chosen);
+  sort(versions, op, chosen);
   const more = limit > 0 && chosen.length > limit;
   if (more) chosen.length = limit;
-  return { type: 'range', kvs: strip(op, chosen), more, count };
+  return { found: chosen, more, count };
 }
 
-function readKey(versions: Versions, op: RangeOp, at: Revision | null): RangeResult {
+function selectKey(versions: Versions, op: RangeOp, at: Revision | null): RangeSelection {
   const entry = versions.index.get(op.key);
   const kv = entry === undefined ? undefined : versionAt(versions, entry, at);
-  if (kv === undefined) return { type: 'range', kvs: [], more: false, count: 0 };
+  if (kv === undefined) return { found: [], more: false, count: 0 };
   const wanted = op.countOnly !== true && passes(op, kv);
-  return { type: 'range', kvs: wanted ? strip(op, [kv]) : [], more: false, count: 1 };
+  return { found: wanted ? [kv] : [], more: false, count: 1 };
 }
 
-function versionAt(versions: Versions, entry: KeyEntry, at: Revision | null): KeyValue | undefined {
+function versionAt(versions: Versions, entry: KeyEntry, at: Revision | null): Version | undefined {
   if (at !== null) return versions.visible(entry, at);
   return isLive(entry) ? entry.newest : undefined;
 }
@@ -49,8 +66,8 @@ export function collect(
   end: Key | null,
   at: Revision | null,
   limit: number,
-): KeyValue[] {
-  const kvs: KeyValue[] = [];
+): Version[] {
+  const kvs: Version[] = [];
   if (at === null) {
     versions.index.scanLive(from, end, (entry) => kvs.push(entry.newest) < limit);
   } else {
@@ -88,7 +105,7 @@ function isPlain(op: RangeOp): boolean {
   );
 }
 
-function passes(op: RangeOp, kv: KeyValue): boolean {
+function passes(op: RangeOp, kv: Version): boolean {
   return (
     kv.modRevision >= (op.minModRevision ?? 0) &&
     kv.modRevision <= (op.maxModRevision || Infinity) &&
@@ -98,14 +115,23 @@ function passes(op: RangeOp, kv: KeyValue): boolean {
 }
 
 /** Stable: equal ones stay in key order. */
-function sort(op: RangeOp, kvs: KeyValue[]): void {
+function sort(versions: Versions, op: RangeOp, kvs: Version[]): void {
   if (op.sort === undefined) return;
   const sign = op.sort.order === 'ascend' ? 1 : -1;
   const { target } = op.sort;
+  if (target === 'value') return sortByValue(versions, sign, kvs);
   kvs.sort((a, b) => sign * compareBy(target, a, b));
 }
 
-function compareBy(target: NonNullable<RangeOp['sort']>['target'], a: KeyValue, b: KeyValue): number {
+function sortByValue({ values }: Versions, sign: number, kvs: Version[]): void {
+  const sorted = kvs.map((version) => ({ version, value: values.read(version) }));
+  sorted.sort((a, b) => sign * Buffer.compare(a.value, b.value));
+  for (const [at, { version }] of sorted.entries()) kvs[at] = version;
+}
+
+type PlainTarget = Exclude<NonNullable<RangeOp['sort']>['target'], 'value'>;
+
+function compareBy(target: PlainTarget, a: Version, b: Version): number {
   switch (target) {
     case 'key':
       return a.key < b.key ? -1 : 1;
@@ -115,13 +141,7 @@ function compareBy(target: NonNullable<RangeOp['sort']>['target'], a: KeyValue, 
       return a.createRevision - b.createRevision;
     case 'mod':
       return a.modRevision - b.modRevision;
-    case 'value':
-      return Buffer.compare(a.value, b.value);
     default:
       return target satisfies never;
   }
-}
-
-function strip(op: RangeOp, kvs: KeyValue[]): KeyValue[] {
-  return op.keysOnly === true ? kvs.map((kv) => ({ ...kv, value: NO_VALUE })) : kvs;
 }

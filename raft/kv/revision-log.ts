@@ -4,12 +4,13 @@
  * record for good.
  */
 import { strict as assert } from 'node:assert';
-import type { KeyValue, Revision } from './types.js';
+import type { Revision } from './types.js';
+import type { Version } from './values/index.js';
 
 const CHUNK_LENGTH = 4096;
 
 export class RevisionLog {
-  #chunks: KeyValue[][] = [];
+  #chunks: Version[][] = [];
   /** Position of the first record of the first chunk. */
   #base = 0;
   #head = 0;
@@ -25,13 +26,13 @@ export class RevisionLog {
     return this.#tail;
   }
 
-  at(position: number): KeyValue {
+  at(position: number): Version {
     assert(position >= this.#head && position < this.#tail);
     const offset = position - this.#base;
     return this.#chunks[Math.floor(offset / CHUNK_LENGTH)]![offset % CHUNK_LENGTH]!;
   }
 
-  push(kv: KeyValue): void {
+  push(kv: Version): void {
     const chunk = this.#chunks.at(-1);
     if (chunk === undefined || chunk.length === CHUNK_LENGTH) this.#chunks.push([kv]);
     else chunk.push(kv);
@@ -69,18 +70,18 @@ export class RevisionLog {
 }
 
 /** Chunks are only ever appended to, so that sharing them is safe. */
-export class RevisionLogView implements Iterable<KeyValue> {
+export class RevisionLogView implements Iterable<Version> {
   readonly length: number;
-  readonly #chunks: readonly (readonly KeyValue[])[];
+  readonly #chunks: readonly (readonly Version[])[];
   readonly #offset: number;
 
-  constructor(chunks: readonly (readonly KeyValue[])[], offset: number, length: number) {
+  constructor(chunks: readonly (readonly Version[])[], offset: number, length: number) {
     this.#chunks = chunks;
     this.#offset = offset;
     this.length = length;
   }
 
-  *[Symbol.iterator](): Generator<KeyValue> {
+  *[Symbol.iterator](): Generator<Version> {
     for (let at = this.#offset; at < this.#offset + this.length; at++) {
       yield this.#chunks[Math.floor(at / CHUNK_LENGTH)]![at % CHUNK_LENGTH]!;
     }

@@ -11,13 +11,16 @@ import { KvError } from './errors.js';
 import { KV_LIMITS } from './limits.js';
 import type { Alarm, KeyValue, LeaseId, Revision } from './types.js';
 import { leaseId, revision } from './types.js';
+import type { Version } from './values/index.js';
 
 const MAGIC = 0x4b42_4b56;
 /**
  * 2 added alarms and the digest of the live keys, 3 ends the first part with an empty key instead of counting
- * it beforehand, 4 added users and roles.
+ * it beforehand, 4 added users and roles, 5 may refer to values that lie in files of the member (values/). What travels is
+ * written in format 4.
  */
 const FORMAT_VERSION = 4;
+export const REFERRING_VERSION = 5;
 const FORMAT_VERSION_MIN = 1;
 const COUNTED_BASE = 2;
 const FRAME_HEADER_BYTES = 8;
@@ -40,16 +43,26 @@ export interface KvSnapshotHead {
   readonly digest: number | null;
   /** Users and roles; absent: there are none. */
   readonly auth?: AuthState;
+  /** Whose files of values it refers to (`ValueFiles.owner`); absent: it holds all its values. */
+  readonly filesOf?: string | undefined;
+}
+
+/** Where a value lies, for a snapshot that refers to it. */
+export interface ValueReference {
+  readonly file: number;
+  readonly offset: number;
 }
 
 /** Fill it with the base, end that, fill it with the changes; seal it whenever it is full, and at the end unless empty. */
 export class KvSnapshotEncoder {
   readonly #out = new ByteWriter(4096);
   readonly #chunkBytes: number;
+  readonly #mayRefer: boolean;
   #sum = 0;
 
   constructor(head: KvSnapshotHead, chunkBytes: number = KV_LIMITS.snapshotChunkBytes) {
     this.#chunkBytes = chunkBytes;
+    this.#mayRefer = head.filesOf !== undefined;
     this.#begin();
     writeHead(this.#out, head);
   }
@@ -64,7 +77,17 @@ export class KvSnapshotEncoder {
 
   /** A version of the base, or after it a change. */
   add(kv: KeyValue): void {
-    writeKeyValue(this.#out, kv);
+    writeKeyValue(this.#out, kv, this.#mayRefer);
+  }
+
+  /** As `add`, of a version whose value lies in a file. */
+  addReference(version: Version, { file, offset }: ValueReference): void {
+    const out = this.#out;
+    writeFacts(out, version);
+    out.varint(version.valueBytes * 2 + 1);
+    out.varint(file);
+    out.varint(offset);
+    out.u32(version.sum);
   }
 
   endBase(changes: number): void {
@@ -90,12 +113,21 @@ export class KvSnapshotEncoder {
   }
 }
 
-/** Is told what a snapshot holds, in its order: the head, the base in key order, the changes in theirs. */
+/**
+ * Is told what a snapshot holds, in its order: the head, the base in key order, the changes in theirs. Values are views of the
+ * chunk that brought them.
+ */
 export interface KvSnapshotVisitor {
   head(head: KvSnapshotHead): void;
   base(kv: KeyValue): void;
   change(kv: KeyValue): void;
+  /** So many changes follow. */
+  endOfBase?(changes: number): void;
+  /** In the place of `base` or `change`; absent: a snapshot that refers to files is refused. */
+  reference?(part: 'base' | 'change', at: ReferredVersion): void;
 }
+
+export interface ReferredVersion extends Omit<Version, 'slab' | 'offset'>, ValueReference {}
 
 export class KvSnapshotDecoder {
   readonly #visitor: KvSnapshotVisitor;
@@ -144,20 +176,31 @@ export class KvSnapshotDecoder {
     if (this.#part === 'head') this.#head(reader);
     while (!reader.done) {
       if (this.#part === 'base') {
-        const kv = this.#version > COUNTED_BASE || this.#left > 0 ? readKeyValueOrEnd(reader) : END_OF_BASE;
-        if (kv === END_OF_BASE) this.#beginChanges(this.#changeCountOf(reader));
+        if (this.#isEndOfBase(reader)) this.#beginChanges(this.#changeCountOf(reader));
         else {
           this.#left--;
-          this.#visitor.base(kv);
+          this.#item(reader, 'base');
         }
       } else {
         if (this.#left-- === 0) reader.fail('more changes than announced');
-        this.#visitor.change(readKeyValue(reader));
+        this.#item(reader, 'change');
       }
     }
     if (this.#part === 'base' && this.#version <= COUNTED_BASE && this.#left === 0) {
       this.#beginChanges(this.#changeCount);
     }
+  }
+
+  #isEndOfBase(reader: ByteReader): boolean {
+    if (this.#version <= COUNTED_BASE) return this.#left === 0;
+    return reader.peekIsZero() && reader.u8() === END_OF_BASE.length;
+  }
+
+  #item(reader: ByteReader, part: 'base' | 'change'): void {
+    const item = readItem(reader, this.#version >= REFERRING_VERSION);
+    if ('value' in item) return part === 'base' ? this.#visitor.base(item) : this.#visitor.change(item);
+    if (this.#visitor.reference === undefined) reader.fail('its values lie in files that are not here');
+    this.#visitor.reference(part, item);
   }
 
   #changeCountOf(reader: ByteReader): number {
@@ -167,13 +210,14 @@ export class KvSnapshotDecoder {
   #beginChanges(count: number): void {
     this.#part = 'changes';
     this.#left = count;
+    this.#visitor.endOfBase?.(count);
   }
 
   #head(reader: ByteReader): void {
     if (reader.u32() !== MAGIC) reader.fail('not a snapshot of the key-value store');
     const version = reader.varint();
-    if (version < FORMAT_VERSION_MIN || version > FORMAT_VERSION) {
-      const read = `${FORMAT_VERSION_MIN} to ${FORMAT_VERSION}`;
+    if (version < FORMAT_VERSION_MIN || version > REFERRING_VERSION) {
+      const read = `${FORMAT_VERSION_MIN} to ${REFERRING_VERSION}`;
       reader.fail(`format version ${version}, this program reads ${read}`);
     }
     this.#version = version;
@@ -194,13 +238,19 @@ export class KvSnapshotDecoder {
   }
 }
 
+/** Of the format that `beginning`, the first bytes of a snapshot, says it has. */
+export function formatOf(beginning: Uint8Array): number {
+  const reader = new ByteReader(beginning, FRAME_HEADER_BYTES);
+  return reader.u32() === MAGIC ? reader.varint() : 0;
+}
+
 export function damagedSnapshot(why: string): KvError {
   return new KvError('InvalidArgument', `the snapshot is damaged: ${why}`);
 }
 
 function writeHead(out: ByteWriter, head: KvSnapshotHead): void {
   out.u32(MAGIC);
-  out.varint(FORMAT_VERSION);
+  out.varint(head.filesOf === undefined ? FORMAT_VERSION : REFERRING_VERSION);
   out.varint(head.appliedIndex);
   out.varint(head.revision);
   out.varint(head.compactRevision);
@@ -219,6 +269,7 @@ function writeHead(out: ByteWriter, head: KvSnapshotHead): void {
   out.u32(head.digest ?? 0);
   out.u8(head.auth ? 1 : 0);
   if (head.auth) writeAuthState(out, head.auth);
+  if (head.filesOf !== undefined) out.utf8(head.filesOf);
 }
 
 function readHead(reader: ByteReader, version: number): KvSnapshotHead {
@@ -233,7 +284,18 @@ function readHead(reader: ByteReader, version: number): KvSnapshotHead {
   const alarms = version >= 2 ? readAlarms(reader) : [];
   const digest = version >= 2 ? reader.u32() : null;
   const auth = version >= 4 && reader.u8() === 1 ? { auth: readAuthState(reader) } : {};
-  return { appliedIndex, revision: at, compactRevision, clockMs, leases, alarms, digest, ...auth };
+  const filesOf = version >= REFERRING_VERSION ? { filesOf: reader.utf8() } : {};
+  return {
+    appliedIndex,
+    revision: at,
+    compactRevision,
+    clockMs,
+    leases,
+    alarms,
+    digest,
+    ...auth,
+    ...filesOf,
+  };
 }
 
 function readAlarms(reader: ByteReader): Alarm[] {
@@ -246,29 +308,44 @@ function readAlarms(reader: ByteReader): Alarm[] {
   return alarms;
 }
 
-export function writeKeyValue(out: ByteWriter, kv: KeyValue): void {
-  out.latin1(kv.key);
-  out.varint(kv.version);
-  out.varint(kv.modRevision);
+/** `mayRefer`: of a format whose values may also be referred to. */
+export function writeKeyValue(out: ByteWriter, kv: KeyValue, mayRefer = false): void {
+  writeFacts(out, kv);
   if (kv.version === 0) return;
-  out.varint(kv.createRevision);
-  out.varint(kv.lease);
-  out.bytes(kv.value);
+  out.varint(mayRefer ? kv.value.length * 2 : kv.value.length);
+  out.raw(kv.value);
 }
 
-function readKeyValueOrEnd(reader: ByteReader): KeyValue | typeof END_OF_BASE {
-  return reader.peekIsZero() ? (reader.u8(), END_OF_BASE) : readKeyValue(reader);
+function writeFacts(out: ByteWriter, of: Omit<KeyValue, 'value'>): void {
+  out.latin1(of.key);
+  out.varint(of.version);
+  out.varint(of.modRevision);
+  if (of.version === 0) return;
+  out.varint(of.createRevision);
+  out.varint(of.lease);
 }
 
-function readKeyValue(reader: ByteReader): KeyValue {
+function readItem(reader: ByteReader, mayRefer: boolean): KeyValue | ReferredVersion {
   const key = reader.latin1();
   const version = reader.varint();
   const modRevision = revision(reader.varint());
   if (version === 0) {
-    const nothing = { value: new Uint8Array(0), createRevision: revision(0), lease: leaseId(0) };
+    const nothing = { value: NO_VALUE, createRevision: revision(0), lease: leaseId(0) };
     return { key, version, modRevision, ...nothing };
   }
   const createRevision = revision(reader.varint());
   const lease = leaseId(reader.varint());
-  return { key, value: reader.bytes(), createRevision, modRevision, version, lease };
+  const facts = { key, createRevision, modRevision, version, lease };
+  const length = reader.varint();
+  if (!mayRefer) return { ...facts, value: plain(reader.raw(length)) };
+  if (length % 2 === 0) return { ...facts, value: plain(reader.raw(length / 2)) };
+  const at = { file: reader.varint(), offset: reader.varint() };
+  return { ...facts, valueBytes: (length - 1) / 2, ...at, sum: reader.u32() | 0 };
 }
+
+/** A view, good until the next chunk is added. */
+function plain(bytes: Uint8Array): Uint8Array {
+  return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+const NO_VALUE = new Uint8Array(0);

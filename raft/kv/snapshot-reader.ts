@@ -5,26 +5,51 @@
 import { Alarms } from './alarms.js';
 import { Auth } from './auth.js';
 import { Leases } from './leases.js';
-import { damagedSnapshot, KvSnapshotDecoder, type KvSnapshotHead } from './snapshot-format.js';
-import type { KeyValue } from './types.js';
+import {
+  damagedSnapshot,
+  KvSnapshotDecoder,
+  type KvSnapshotHead,
+  type ReferredVersion,
+} from './snapshot-format.js';
 import { leaseId } from './types.js';
+import { inMemory, Slab, type SlabFile, type ValuesOptions, type Version } from './values/index.js';
 import { Versions } from './versions.js';
 
 export class KvSnapshotReader {
-  readonly versions = new Versions();
+  readonly versions: Versions;
   readonly leases = new Leases();
   readonly alarms = new Alarms();
   readonly auth = new Auth();
   appliedIndex = 0;
+  readonly #options: ValuesOptions;
   /** What the keys must come to; null: of a format without it. */
   #digest: number | null = null;
+  readonly #slabs = new Map<number, Slab>();
   readonly #decoder = new KvSnapshotDecoder({
     head: (head) => this.#restoreHead(head),
-    base: (kv) => this.#restoreBase(kv),
-    change: (kv) => this.#restoreChange(kv),
+    base: (kv) => this.#restoreBase(this.versions.placeRestored(kv)),
+    change: (kv) => this.#restoreChange(this.versions.placeRestored(kv)),
+    reference: (part, at) => {
+      const version = this.#attach(at);
+      if (part === 'base') this.#restoreBase(version);
+      else this.#restoreChange(version);
+    },
   });
 
-  /** Throws `KvError` InvalidArgument when the bytes are damaged. Keeps nothing of `chunk`. */
+  constructor(options: ValuesOptions = inMemory) {
+    this.#options = options;
+    this.versions = new Versions(options);
+  }
+
+  /** The files that the state refers to. */
+  get files(): ReadonlySet<SlabFile> {
+    return new Set([...this.#slabs.values()].map(({ file }) => file!));
+  }
+
+  /**
+   * Throws `KvError` InvalidArgument when the bytes are damaged, StorageError `ValueCorrupt` when a file that they refer to
+   * is. Keeps nothing of `chunk`.
+   */
   add(chunk: Uint8Array): void {
     this.#decoder.add(chunk);
   }
@@ -37,7 +62,16 @@ export class KvSnapshotReader {
     }
   }
 
+  /** Nothing will come of it: what it has written goes. */
+  abandon(): void {
+    this.versions.replaced();
+  }
+
   #restoreHead(head: KvSnapshotHead): void {
+    const { filesOf } = head;
+    if (filesOf !== undefined && filesOf !== this.#options.files?.owner) {
+      throw damagedSnapshot(`it refers to files of ${filesOf}`);
+    }
     this.appliedIndex = head.appliedIndex;
     this.versions.revision = head.revision;
     this.versions.compactRevision = head.compactRevision;
@@ -48,14 +82,26 @@ export class KvSnapshotReader {
     if (head.auth) this.auth.restore(head.auth);
   }
 
-  #restoreBase(kv: KeyValue): void {
-    this.versions.restoreBase(kv);
-    this.leases.reattach(kv.key, leaseId(0), kv.lease);
+  #attach(at: ReferredVersion): Version {
+    const { file: number, offset, key, createRevision, modRevision, version, lease, valueBytes, sum } = at;
+    let slab = this.#slabs.get(number);
+    if (slab === undefined) {
+      slab = Slab.of(this.#options.files!.found(number));
+      this.#slabs.set(number, slab);
+    }
+    if (offset + valueBytes > slab.used) throw damagedSnapshot(`${slab.file!.name} is too short`);
+    this.versions.values.attach(slab, valueBytes);
+    return { key, createRevision, modRevision, version, lease, valueBytes, sum, slab, offset };
   }
 
-  #restoreChange(kv: KeyValue): void {
-    const before = this.versions.index.get(kv.key)?.newest.lease ?? leaseId(0);
-    this.versions.restoreChange(kv);
-    this.leases.reattach(kv.key, before, kv.lease);
+  #restoreBase(version: Version): void {
+    this.versions.restoreBase(version);
+    this.leases.reattach(version.key, leaseId(0), version.lease);
+  }
+
+  #restoreChange(version: Version): void {
+    const before = this.versions.index.get(version.key)?.newest.lease ?? leaseId(0);
+    this.versions.restoreChange(version);
+    this.leases.reattach(version.key, before, version.lease);
   }
 }

@@ -3,7 +3,8 @@
  * every change since, in order: a reader rebuilds tree and log in one pass. Only what the compaction revision leaves
  * visible is written, so the bytes do not depend on how far `compactStep` has come. A snapshot is captured without a
  * walk: versions never change once written and the log only grows, so it reads the state of its revision out of the
- * living one while that goes on; all it asks is that compaction frees nothing meanwhile.
+ * living one while that goes on; all it asks is that compaction frees nothing meanwhile. One that stays with the member
+ * refers to values that lie in files (values/) instead of repeating them; one that is to travel holds all.
  */
 import { ByteWriter, crc32c } from '../disk/index.js';
 import type { Alarms } from './alarms.js';
@@ -12,8 +13,9 @@ import type { Leases } from './leases.js';
 import { KV_LIMITS } from './limits.js';
 import type { RevisionLogView } from './revision-log.js';
 import { KvSnapshotEncoder, type KvSnapshotHead, writeKeyValue } from './snapshot-format.js';
-import type { Key, KeyValue, Revision } from './types.js';
+import type { Key, Revision } from './types.js';
 import { revision } from './types.js';
+import type { Version } from './values/index.js';
 import type { Versions } from './versions.js';
 
 export interface SnapshotParts {
@@ -21,6 +23,12 @@ export interface SnapshotParts {
   readonly leases: Leases;
   readonly alarms: Alarms;
   readonly auth: Auth;
+}
+
+export interface KvSnapshotOptions {
+  readonly chunkBytes?: number;
+  /** Whose files it may refer to (`ValueFiles.owner`); absent: it holds all values. */
+  readonly filesOf?: string | undefined;
 }
 
 export class KvSnapshot {
@@ -33,8 +41,9 @@ export class KvSnapshot {
   constructor(
     { versions, leases, alarms, auth }: SnapshotParts,
     appliedIndex: number,
-    chunkBytes: number = KV_LIMITS.snapshotChunkBytes,
+    options: KvSnapshotOptions = {},
   ) {
+    const { chunkBytes = KV_LIMITS.snapshotChunkBytes, filesOf } = options;
     this.#chunkBytes = chunkBytes;
     const { log, revision: at, compactRevision, digest } = versions;
     this.#versions = versions;
@@ -49,6 +58,7 @@ export class KvSnapshot {
       alarms: alarms.all(),
       digest,
       auth: auth.state,
+      ...(filesOf !== undefined && { filesOf }),
     };
     this.#release = versions.hold();
   }
@@ -60,10 +70,19 @@ export class KvSnapshot {
   *chunks(): Generator<Uint8Array> {
     try {
       const frame = new KvSnapshotEncoder(this.#head, this.#chunkBytes);
-      yield* this.#base(frame);
+      for (const some of baseOf(this.#versions, this.#head.compactRevision)) {
+        let isYielded = false;
+        for (const version of some) {
+          this.#add(frame, version);
+          if (!frame.isFull) continue;
+          yield frame.seal();
+          isYielded = true;
+        }
+        if (!isYielded) yield NO_BYTES;
+      }
       frame.endBase(this.#changes.length);
-      for (const kv of this.#changes) {
-        frame.add(kv);
+      for (const version of this.#changes) {
+        this.#add(frame, version);
         if (frame.isFull) yield frame.seal();
       }
       if (!frame.isEmpty) yield frame.seal();
@@ -81,60 +100,61 @@ export class KvSnapshot {
     return new Uint8Array(Buffer.concat([...this.chunks()]));
   }
 
-  *#base(frame: KvSnapshotEncoder): Generator<Uint8Array> {
-    const versions = this.#versions;
-    const at = this.#head.compactRevision;
-    for (let from: Key | null = ''; from !== null;) {
-      let left = KV_LIMITS.snapshotScanMax;
-      let next: Key | null = null;
-      versions.index.scan(from, null, (entry) => {
-        if (left-- === 0 || frame.isFull) {
-          next = entry.key;
-          return false;
-        }
-        const kv = versions.visible(entry, at);
-        if (kv !== undefined && kv.modRevision < at) frame.add(kv);
-        return true;
-      });
-      from = next;
-      yield frame.isFull ? frame.seal() : NO_BYTES;
-    }
+  #add(frame: KvSnapshotEncoder, version: Version): void {
+    const { file } = version.slab;
+    if (this.#head.filesOf === undefined || file === null) frame.add(this.#versions.kvOf(version));
+    else frame.addReference(version, { file: file.number, offset: version.offset });
   }
 }
 
 const NO_BYTES = new Uint8Array(0);
 
-/** Over every version that a reader can still see at or below `upTo`. */
-export function hashOf(versions: Versions, upTo: Revision): number {
+/**
+ * Over every version that a reader can still see at or below `upTo`; each step is as much as may be done at a time. The caller
+ * holds the versions.
+ */
+export function* hashSteps(versions: Versions, upTo: Revision): Generator<void, number> {
+  const { log, compactRevision } = versions;
+  const changes = log.view(log.seek(compactRevision), log.seek(revision(upTo + 1)));
   const out = new ByteWriter(KV_LIMITS.snapshotChunkBytes * 2);
   let sum = 0;
-  out.varint(versions.compactRevision);
-  for (const kvs of [baseOf(versions), changesOf(versions, upTo)]) {
-    for (const kv of kvs) {
-      writeKeyValue(out, kv);
+  out.varint(compactRevision);
+  for (const some of baseOf(versions, compactRevision)) {
+    for (const version of some) {
+      writeKeyValue(out, versions.kvOf(version));
       if (out.length < KV_LIMITS.snapshotChunkBytes) continue;
       sum = crc32c(out.view(), sum);
       out.clear();
+      yield;
     }
+    yield;
+  }
+  for (const version of changes) {
+    writeKeyValue(out, versions.kvOf(version));
+    if (out.length < KV_LIMITS.snapshotChunkBytes) continue;
+    sum = crc32c(out.view(), sum);
+    out.clear();
+    yield;
   }
   return crc32c(out.view(), sum);
 }
 
-/** Versions older than the compact revision that are visible at it. */
-function baseOf(versions: Versions): KeyValue[] {
-  const base: KeyValue[] = [];
-  versions.index.scan('', null, (entry) => {
-    const kv = versions.visible(entry, versions.compactRevision);
-    if (kv !== undefined && kv.modRevision < versions.compactRevision) base.push(kv);
-    return true;
-  });
-  return base;
-}
-
-function changesOf(versions: Versions, upTo: Revision): KeyValue[] {
-  const { log } = versions;
-  const changes: KeyValue[] = [];
-  const end = log.seek(revision(upTo + 1));
-  for (let at = log.seek(versions.compactRevision); at < end; at++) changes.push(log.at(at));
-  return changes;
+/** Versions older than `at` that are visible at it, in key order and a few at a time. */
+function* baseOf(versions: Versions, at: Revision): Generator<readonly Version[]> {
+  for (let from: Key | null = ''; from !== null;) {
+    let left = KV_LIMITS.snapshotScanMax;
+    let next: Key | null = null;
+    const some: Version[] = [];
+    versions.index.scan(from, null, (entry) => {
+      if (left-- === 0) {
+        next = entry.key;
+        return false;
+      }
+      const version = versions.visible(entry, at);
+      if (version !== undefined && version.modRevision < at) some.push(version);
+      return true;
+    });
+    from = next;
+    yield some;
+  }
 }

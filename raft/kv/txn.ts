@@ -12,7 +12,6 @@ import type {
   Compare,
   DeleteOp,
   DeleteResult,
-  KeyValue,
   Op,
   OpResult,
   PutOp,
@@ -23,6 +22,7 @@ import type {
   TxnResult,
 } from './types.js';
 import { leaseId, revision } from './types.js';
+import type { Version } from './values/index.js';
 import type { Change, Versions } from './versions.js';
 
 /** The branch taken by a transaction, and by each transaction nested in it, in order. */
@@ -89,24 +89,24 @@ function choosePath(versions: Versions, txn: TxnOp): Path {
 function holds(versions: Versions, compare: Compare): boolean {
   if (compare.rangeEnd === undefined || compare.rangeEnd === '') {
     const entry = versions.index.get(compare.key);
-    return holdsFor(compare, entry !== undefined && isLive(entry) ? entry.newest : undefined);
+    return holdsFor(versions, compare, entry !== undefined && isLive(entry) ? entry.newest : undefined);
   }
   let all = true;
   let any = false;
   versions.index.scanLive(compare.key, endOf(compare), (entry) => {
     any = true;
-    all = holdsFor(compare, entry.newest);
+    all = holdsFor(versions, compare, entry.newest);
     return all;
   });
-  return any ? all : holdsFor(compare, undefined);
+  return any ? all : holdsFor(versions, compare, undefined);
 }
 
-function holdsFor(compare: Compare, kv: KeyValue | undefined): boolean {
+function holdsFor(versions: Versions, compare: Compare, kv: Version | undefined): boolean {
   const { operand, result } = compare;
   let order: number;
   if (typeof operand === 'number') order = numberOf(compare, kv) - operand;
   else if (kv === undefined) return false;
-  else order = Buffer.compare(kv.value, operand);
+  else order = Buffer.compare(versions.values.read(kv), operand);
   switch (result) {
     case '=':
       return order === 0;
@@ -121,7 +121,7 @@ function holdsFor(compare: Compare, kv: KeyValue | undefined): boolean {
   }
 }
 
-function numberOf({ target }: Compare, kv: KeyValue | undefined): number {
+function numberOf({ target }: Compare, kv: Version | undefined): number {
   if (kv === undefined) return 0;
   if (target === 'version') return kv.version;
   if (target === 'create') return kv.createRevision;
@@ -202,14 +202,14 @@ class TxnRun {
     let lease = op.lease ?? leaseId(0);
     if (op.ignoreValue === true || op.ignoreLease === true) {
       const { newest } = this.#versions.index.get(op.key)!;
-      if (op.ignoreValue === true) value = newest.value;
+      if (op.ignoreValue === true) value = this.#versions.values.read(newest);
       if (op.ignoreLease === true) lease = newest.lease;
     }
     const change = this.#versions.write(op.key, value, lease, this.#at);
     this.#leases.reattach(change.kv.key, change.prev?.lease ?? leaseId(0), lease);
     this.#changes.push(change);
     return op.prevKv === true && change.prev !== undefined
-      ? { type: 'put', prevKv: change.prev }
+      ? { type: 'put', prevKv: this.#versions.kvOf(change.prev) }
       : { type: 'put' };
   }
 
@@ -217,12 +217,13 @@ class TxnRun {
     const kvs = collect(this.#versions, op.key, endOf(op), null, Infinity);
     for (const kv of kvs) this.#changes.push(deleteKey(this.#versions, this.#leases, kv, this.#at));
     const deleted = kvs.length;
-    return op.prevKv === true ? { type: 'delete', deleted, prevKvs: kvs } : { type: 'delete', deleted };
+    if (op.prevKv !== true) return { type: 'delete', deleted };
+    return { type: 'delete', deleted, prevKvs: kvs.map((kv) => this.#versions.kvOf(kv)) };
   }
 }
 
 /** Deletes a live key and takes it off its lease. */
-export function deleteKey(versions: Versions, leases: Leases, kv: KeyValue, at: Revision): Change {
+export function deleteKey(versions: Versions, leases: Leases, kv: Version, at: Revision): Change {
   leases.reattach(kv.key, kv.lease, leaseId(0));
   return versions.bury(versions.index.get(kv.key)!, at);
 }

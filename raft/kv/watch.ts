@@ -11,7 +11,8 @@ import { KV_LIMITS } from './limits.js';
 import { covers } from './txn-check.js';
 import type { KeyValue, Revision, WatchBatch, WatchEvent, WatchRequest } from './types.js';
 import { revision } from './types.js';
-import { type Change, sizeOf } from './versions.js';
+import type { Version } from './values/index.js';
+import { type Change, type Versions, withValue } from './versions.js';
 import { WatcherIndex } from './watcher-index.js';
 
 export interface WatchBudget {
@@ -83,7 +84,7 @@ export class WatchHub {
     this.#seen = at;
     if (this.#watchers.size === 0) return;
     for (const change of changes) {
-      const event = new LiveEvent(change, context);
+      const event = new LiveEvent(this.#store.versions, change, context);
       this.#index.visit(change.kv.key, (watcher) => watcher.offer(at, event));
     }
   }
@@ -95,19 +96,25 @@ export class WatchHub {
  */
 class LiveEvent {
   readonly change: Change;
+  readonly #versions: Versions;
   readonly #context: string | undefined;
   #plain: WatchEvent | undefined;
   #withPrev: WatchEvent | undefined;
 
-  constructor(change: Change, context: string | undefined) {
+  constructor(versions: Versions, change: Change, context: string | undefined) {
+    this.#versions = versions;
     this.change = change;
     this.#context = context;
   }
 
   event(prevKv: boolean): WatchEvent {
-    const { kv, prev } = this.change;
-    if (!prevKv || prev === undefined) return (this.#plain ??= makeEvent(kv, undefined, this.#context));
-    return (this.#withPrev ??= makeEvent(kv, prev, this.#context));
+    const { kv, value, prev } = this.change;
+    if (!prevKv || prev === undefined) {
+      return (this.#plain ??= makeEvent(withValue(kv, value), undefined, this.#context));
+    }
+    // A copy: one that waits in a queue shall not keep a whole slab in memory.
+    const before = withValue(prev, this.#versions.values.read(prev).slice());
+    return (this.#withPrev ??= makeEvent(withValue(kv, value), before, this.#context));
   }
 }
 
@@ -251,7 +258,8 @@ export class Watcher {
       reached = kv.modRevision;
       at++;
       if (!covers(this.request, kv.key) || !this.#wants(kv)) continue;
-      const event = makeEvent(kv, this.request.prevKv === true ? versions.before(kv) : undefined);
+      const prev = this.request.prevKv === true ? versions.before(kv) : undefined;
+      const event = makeEvent(versions.kvOf(kv), prev && versions.kvOf(prev));
       events.push(event);
       bytes += eventBytes(event);
     }
@@ -263,7 +271,7 @@ export class Watcher {
     return { type: 'batch', batch: { revision: this.#store.revision, events } };
   }
 
-  #wants(kv: KeyValue): boolean {
+  #wants(kv: Version): boolean {
     return kv.version === 0 ? this.request.noDelete !== true : this.request.noPut !== true;
   }
 
@@ -296,4 +304,8 @@ function withDefaults(budget: WatchBudget): Required<WatchBudget> {
 
 function eventBytes(event: WatchEvent): number {
   return sizeOf(event.kv) + (event.prevKv === undefined ? 0 : sizeOf(event.prevKv));
+}
+
+function sizeOf({ key, value }: KeyValue): number {
+  return key.length + value.length;
 }

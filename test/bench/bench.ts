@@ -11,6 +11,8 @@ import { etcdVersion } from './etcd-group.js';
 import { failoverBench } from './failover.bench.js';
 import { grpcBench } from './grpc.bench.js';
 import { idleBench } from './idle.bench.js';
+import { largeBench } from './large.bench.js';
+import { sizeBench } from './size.bench.js';
 import { startupBench } from './startup.bench.js';
 import { storeBench } from './store.bench.js';
 import type { Bench } from './suite.js';
@@ -19,6 +21,8 @@ import { type BenchRow, formatRows, writeRows } from './table.js';
 const benches: Readonly<Record<string, Bench>> = {
   'store-zeromq': storeBench,
   'store-grpc': grpcBench,
+  size: sizeBench,
+  large: largeBench,
   startup: startupBench,
   idle: idleBench,
   failover: failoverBench,

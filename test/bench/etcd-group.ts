@@ -27,7 +27,12 @@ export async function etcdVersion(): Promise<string | undefined> {
   }
 }
 
-export async function startEtcdGroup(folder: string): Promise<PutTarget> {
+export interface EtcdGroup extends PutTarget {
+  /** Stops all members and starts them again with what they have on disk; resolves when they accept writes. */
+  restart(): Promise<void>;
+}
+
+export async function startEtcdGroup(folder: string): Promise<EtcdGroup> {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const ports = await freePorts(6);
   const members = [0, 1, 2].map((i) => ({
@@ -36,38 +41,52 @@ export async function startEtcdGroup(folder: string): Promise<PutTarget> {
     peer: `http://127.0.0.1:${ports[i + 3]}`,
   }));
   const initial = members.map(({ name, peer }) => `${name}=${peer}`).join(',');
-  const processes = members.map(
-    ({ name, client, peer }) =>
-      new OwnProcess(
-        'etcd',
-        [
-          `--name=${name}`,
-          `--data-dir=${folder}/${name}`,
-          `--listen-client-urls=${client}`,
-          `--advertise-client-urls=${client}`,
-          `--listen-peer-urls=${peer}`,
-          `--initial-advertise-peer-urls=${peer}`,
-          `--initial-cluster=${initial}`,
-          '--initial-cluster-state=new',
-          ...flags,
-        ],
-        `${folder}/${name}.log`,
-      ),
-  );
-  let endpoint: string | undefined;
-  try {
-    await waitFor('etcd to have a leader', 20_000, async () => {
-      endpoint = await leaderOf(members.map(({ client }) => client));
-      return endpoint !== undefined;
-    });
-  } catch (error) {
-    await Promise.all(processes.map((member) => member.kill()));
-    throw error;
-  }
-  const client = new EtcdClient(endpoint as string);
+  const startMembers = () =>
+    members.map(
+      ({ name, client, peer }) =>
+        new OwnProcess(
+          'etcd',
+          [
+            `--name=${name}`,
+            `--data-dir=${folder}/${name}`,
+            `--listen-client-urls=${client}`,
+            `--advertise-client-urls=${client}`,
+            `--listen-peer-urls=${peer}`,
+            `--initial-advertise-peer-urls=${peer}`,
+            `--initial-cluster=${initial}`,
+            '--initial-cluster-state=new',
+            ...flags,
+          ],
+          `${folder}/${name}.log`,
+        ),
+    );
+  let processes = startMembers();
+  const connect = async () => {
+    let endpoint: string | undefined;
+    try {
+      await waitFor('etcd to have a leader', 60_000, async () => {
+        endpoint = await leaderOf(members.map(({ client }) => client));
+        return endpoint !== undefined;
+      });
+    } catch (error) {
+      await Promise.all(processes.map((member) => member.kill()));
+      throw error;
+    }
+    return new EtcdClient(endpoint as string);
+  };
+  let client = await connect();
   return {
-    pids: processes.map(({ pid }) => pid),
+    get pids() {
+      return processes.map(({ pid }) => pid);
+    },
     put: (key, value) => client.put(Buffer.from(key, 'latin1'), value),
+    restart: async () => {
+      client.close();
+      await Promise.all(processes.map((member) => member.stop()));
+      processes = startMembers();
+      client = await connect();
+      await client.put(Buffer.from('ready'), Buffer.alloc(1, 1));
+    },
     stop: async () => {
       client.close();
       await Promise.all(processes.map((member) => member.stop()));

@@ -14,35 +14,61 @@ import type { MemberArguments } from './store-member.js';
 /** As deploy/ starts machines, without what only helps to read a crash. */
 const nodeFlags = ['--max-semi-space-size=4', '--no-warnings'];
 
+export interface StoreGroup extends PutTarget {
+  readonly client: StoreClient;
+  /** Stops all members and starts them again with what they have on disk; resolves when they accept writes. */
+  restart(): Promise<void>;
+}
+
 export async function startStoreGroup(
   folder: string,
   journal: MemberArguments['journal'],
   flags: readonly string[] = [],
-): Promise<PutTarget> {
+  quotaBytes?: number,
+): Promise<StoreGroup> {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const clusterId = randomUUID();
   const ports = await freePorts(3);
   const members = ports.map((port, i) => ({ name: `store-${i + 1}`, address: `tcp://127.0.0.1:${port}` }));
   const entry = fileURLToPath(new URL('./store-member.js', import.meta.url));
-  const processes = members.map(({ name }) => {
-    const args: MemberArguments = { name, clusterId, folder, members, journal };
-    const command = [...nodeFlags, ...flags, entry, JSON.stringify(args)];
-    return new OwnProcess(process.execPath, command, `${folder}/${name}.log`, true);
-  });
-  const { client, stop } = openClient(clusterId, members);
-  const value = Buffer.alloc(1, 1);
-  try {
-    await waitFor('our store to accept writes', 20_000, async () => {
-      await put(client, 'ready', value);
-      return true;
+  const startMembers = () =>
+    members.map(({ name }) => {
+      const args: MemberArguments = {
+        name,
+        clusterId,
+        folder,
+        members,
+        journal,
+        ...(quotaBytes !== undefined && { quotaBytes }),
+      };
+      const command = [...nodeFlags, ...flags, entry, JSON.stringify(args)];
+      return new OwnProcess(process.execPath, command, `${folder}/${name}.log`, true);
     });
-  } catch (error) {
-    await Promise.all(processes.map((member) => member.kill()));
-    throw error;
-  }
+  let processes = startMembers();
+  const { client, stop } = openClient(clusterId, members);
+  const acceptWrites = async () => {
+    try {
+      await waitFor('our store to accept writes', 60_000, async () => {
+        await put(client, 'ready', Buffer.alloc(1, 1));
+        return true;
+      });
+    } catch (error) {
+      await Promise.all(processes.map((member) => member.kill()));
+      throw error;
+    }
+  };
+  await acceptWrites();
   return {
-    pids: processes.map(({ pid }) => pid),
+    get pids() {
+      return processes.map(({ pid }) => pid);
+    },
+    client,
     put: (key, bytes) => put(client, key, bytes),
+    restart: async () => {
+      await Promise.all(processes.map((member) => member.stop()));
+      processes = startMembers();
+      await acceptWrites();
+    },
     stop: async () => {
       await stop();
       await Promise.all(processes.map((member) => member.stop()));

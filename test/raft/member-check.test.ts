@@ -11,6 +11,7 @@ import {
   memberId,
   SimDisk,
   term,
+  ValueFiles,
   Wal,
 } from 'raft-consensus';
 
@@ -25,6 +26,8 @@ interface MemberShape {
   readonly compactTo?: number;
   readonly hardState?: Partial<HardState>;
   entryAt?(index: number): Partial<Entry>;
+  /** Values leave memory at once. */
+  readonly hasValueFiles?: boolean;
   /** Applied besides the log's entries before the snapshot of this index is taken. */
   readonly strayAt?: number;
 }
@@ -41,6 +44,27 @@ describe('checking a stopped member', () => {
     assert.deepEqual(check.findings, []);
     assert(check.folder.segments > 2 && check.folder.snapshots.length === 2);
     assert.deepEqual(await contentOf(disk), before);
+  });
+
+  it('reads the values that lie in files, and names one that is damaged and one that is missing', async () => {
+    const disk = await memberDisk({ snapshots: [30, 60], compactTo: 20, hasValueFiles: true });
+    const before = await contentOf(disk);
+    const whole = await checked(disk);
+    assert.deepEqual(await whole.replay(100, new Set()), { revision: 101, keys: 7, appliedIndex: 100 });
+    assert.deepEqual(whole.findings, []);
+    assert.deepEqual(await contentOf(disk), before);
+    const [first = '', second = ''] = (await disk.list()).filter((name) => name.startsWith('values-'));
+    await spoil(disk, first, 100);
+    const spoiled = await checked(disk);
+    await spoiled.replay(100, new Set());
+    assert.match(
+      spoiled.findings.map(({ file, what }) => `${file} ${what}`).join(),
+      /values-.*1\.slab the value of "k\d"/,
+    );
+    await disk.remove(second);
+    const missing = await checked(disk);
+    assert.equal(await missing.replay(100, new Set()), null);
+    assert.match(missing.findings[0]!.what, /a snapshot refers to it, and it is missing/);
   });
 
   it('of a member that never began finds nothing', async () => {
@@ -217,7 +241,7 @@ async function memberDisk(shape: MemberShape): Promise<SimDisk> {
   const wal = new Wal({ ...owner, disk, segmentBytes: 4096 });
   await wal.load();
   const snapshots = new DiskSnapshots({ ...owner, disk });
-  const fsm = new KvFsm();
+  const fsm = await fsmOf(disk, shape);
   for (let index = 1; index <= (shape.entries ?? 100); index++) {
     const right = entry(index);
     const written = { ...right, ...shape.entryAt?.(index) };
@@ -229,10 +253,18 @@ async function memberDisk(shape: MemberShape): Promise<SimDisk> {
     if (shape.strayAt === index) await strayState(index, sink);
     else for (const chunk of fsm.snapshot().chunks()) await sink.write(chunk);
     await sink.commit();
+    await fsm.store.versions.values.settled();
     if (index === shape.snapshots.at(-1)) await wal.compact(logIndex(shape.compactTo ?? 0), meta);
   }
+  await fsm.store.versions.values.settled();
   await wal.close();
   return disk;
+}
+
+async function fsmOf(disk: SimDisk, { hasValueFiles }: MemberShape): Promise<KvFsm> {
+  if (hasValueFiles !== true) return new KvFsm();
+  const files = await ValueFiles.open({ ...owner, disk, onFatal: (error) => assert.fail(String(error)) });
+  return new KvFsm({ files, valuesResidentBytesMax: 0, valueSlabBytesMin: 300 });
 }
 
 /** The state of other entries, whole in itself. */

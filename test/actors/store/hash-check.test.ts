@@ -91,9 +91,8 @@ describe('members that compare the hashes of their states', () => {
 
 /** What a cosmic ray would do. */
 function flipBit({ store }: MemberParts, key: string): void {
-  const kv = store.versions.index.get(key)!.newest;
-  Object.assign(kv, { value: Buffer.from(kv.value) });
-  kv.value[0]! ^= 1;
+  const { index, values } = store.versions;
+  values.read(index.get(key)!.newest)[0]! ^= 1;
 }
 
 /** The next transaction puts something else on this member. */

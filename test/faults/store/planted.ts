@@ -2,6 +2,7 @@
  * Bugs on purpose in the members' own processes, to see that the checkers find them there too: those of the simulator where
  * they wrap what Raft is started with, and some more. One for each checker.
  */
+import { strict as assert } from 'node:assert';
 import { type Applied, type KvFsm, KvStore, Raft, revision, WatchHub } from 'raft-consensus';
 import { realClock } from '../../../actors/runtime/index.js';
 import type { MemberParts, MemberStorage } from '../../../actors/store/index.js';
@@ -53,7 +54,12 @@ function fromSimulator(name: string): () => void {
     const start = Raft.start.bind(Raft);
     Raft.start = (async (options: Parameters<typeof Raft.start<Applied | null>>[0]) => {
       const { storage: log, snapshots, fsm } = options;
-      const whole: MemberStorage = { log, snapshots, close: async () => {} };
+      const whole: MemberStorage = {
+        log,
+        snapshots,
+        openValues: () => assert.fail('the member has opened them'),
+        close: async () => {},
+      };
       const wrapped = bug.storage?.(whole) ?? whole;
       const raft = await start({ ...options, storage: wrapped.log, snapshots: wrapped.snapshots });
       // Bugs of watches are planted in the class, above: the hub is not among what Raft is given.

@@ -205,6 +205,10 @@ class WriteBackFile implements DiskFile {
   }
 
   async read(offset: number, length: number): Promise<Uint8Array> {
+    return this.readNow(offset, length);
+  }
+
+  readNow(offset: number, length: number): Uint8Array {
     const { bytes, size } = this.#inode;
     return Uint8Array.prototype.slice.call(bytes, offset, Math.min(size, offset + length));
   }

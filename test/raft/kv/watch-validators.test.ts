@@ -53,7 +53,12 @@ class Trial {
     this.#driver = new StoreDriver();
     this.#hub = new WatchHub(this.#driver.store, { queueEventsMax: 3, queueBytesMax: 60 });
     this.#leader.store.listen({
-      changed: (_, changes) => void this.#truth.push(...changes),
+      changed: (_, changes) => {
+        const { store } = this.#leader;
+        for (const { kv, prev } of changes) {
+          this.#truth.push({ kv: store.kvOf(kv), prev: prev && store.kvOf(prev) });
+        }
+      },
       restored: () => undefined,
     });
   }

@@ -53,6 +53,7 @@ export function letterPoint(letter: string): CrashPoint {
 
 function kindOf(file: string): string {
   if (file === '.') return 'folder';
+  if (file.startsWith('values-')) return 'values';
   const kind = file.startsWith('wal-') ? 'log' : 'snapshot';
   return file.endsWith('.tmp') ? `new ${kind}` : kind;
 }

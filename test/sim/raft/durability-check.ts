@@ -26,10 +26,9 @@ export class DurabilityCheck {
   }
 
   follow(storage: MemberStorage): MemberStorage {
-    const { log, snapshots, close } = storage;
+    const { log } = storage;
     return {
-      snapshots,
-      close,
+      ...storage,
       log: {
         load: async () => {
           const saved = await log.load();

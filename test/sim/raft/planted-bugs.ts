@@ -39,6 +39,8 @@ export interface PlantedBug {
   /** The first seed that finds it, and how many from there on must be enough. */
   readonly seed: number;
   readonly seedsMax: number;
+  /** It is about values in files; absent: they stay in memory, so that nothing but the bug is new. */
+  readonly valuesInFiles?: boolean;
   /** Faults that bring it out sooner; absent: whatever the seed draws. */
   readonly faults?: readonly FaultKind[];
   /** What the report of it must say. */
@@ -454,10 +456,9 @@ export function bugNamed(name: string): PlantedBug | undefined {
 }
 
 function withSave(storage: MemberStorage, save: LogStorage['save']): MemberStorage {
-  const { log, snapshots, close } = storage;
+  const { log } = storage;
   return {
-    snapshots,
-    close,
+    ...storage,
     log: { load: () => log.load(), compact: (to, snapshot) => log.compact(to, snapshot), save },
   };
 }

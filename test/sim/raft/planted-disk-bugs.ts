@@ -30,7 +30,7 @@ export const diskBugs: readonly PlantedBug[] = [
         }
       };
       return {
-        snapshots: storage.snapshots,
+        ...storage,
         close: () => storage.close(),
         log: {
           load,

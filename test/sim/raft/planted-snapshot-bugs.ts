@@ -26,6 +26,7 @@ export const snapshotBugs: readonly PlantedBug[] = [
           },
           write: async (chunk) => void chunks.push(new Uint8Array(chunk)),
           abort: () => sink.abort(),
+          scratch: () => sink.scratch(),
           commit: async () => {
             for (const chunk of before ?? chunks) await sink.write(chunk);
             before = chunks;
@@ -44,14 +45,14 @@ export const snapshotBugs: readonly PlantedBug[] = [
     seedsMax: 40,
     finds: /state machine safety|snapshot|applied already|skipped/,
     member: ({ store }) => {
-      const snapshot = store.snapshot.bind(store);
-      store.snapshot = (chunkBytes) => {
-        const captured = snapshot(chunkBytes);
+      const snapshot = store.snapshotReferring.bind(store);
+      store.snapshotReferring = (...how) => {
+        const captured = snapshot(...how);
         captured.chunks = function* () {
           // A turn of the event loop passes.
           yield new Uint8Array(0);
           yield new Uint8Array(0);
-          yield* snapshot(chunkBytes).chunks();
+          yield* snapshot(...how).chunks();
         };
         return captured;
       };
@@ -82,6 +83,28 @@ export const snapshotBugs: readonly PlantedBug[] = [
     },
   },
   pieceAnywhere(),
+  {
+    name: 'value-file-gone-early',
+    valuesInFiles: true,
+    faults: ['crash', 'crash-all', 'crash-leader'],
+    what: 'a file of values goes as soon as the state needs it no more, though a snapshot refers to it',
+    after: 'what a snapshot refers to is part of it',
+    seed: 3,
+    seedsMax: 40,
+    finds: /value-files/,
+    storage: (storage) => ({
+      ...storage,
+      openValues: async (onFatal) => {
+        const files = await storage.openValues(onFatal);
+        const remove = files.remove.bind(files);
+        files.remove = (file) => {
+          remove(file);
+          for (let kept = 0; kept < 2; kept++) files.snapshotBegins()();
+        };
+        return files;
+      },
+    }),
+  },
 ];
 
 /** Both guards are off: that of the offset and that of the whole. */
@@ -138,5 +161,6 @@ function passing(
     write: (chunk) => sink.write(chunk),
     commit: instead.commit ?? (() => sink.commit()),
     abort: () => sink.abort(),
+    scratch: () => sink.scratch(),
   };
 }

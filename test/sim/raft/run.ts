@@ -68,7 +68,11 @@ class Run {
   #undecidedKeys = 0;
 
   constructor(seed: number, { journalMax = 400, bug, only, ...given }: RunOptions) {
-    const overrides = { ...(bug?.faults && { faults: bug.faults }), ...given };
+    const overrides = {
+      ...(bug?.faults && { faults: bug.faults }),
+      ...(bug && { valuesInFiles: bug.valuesInFiles ?? false }),
+      ...given,
+    };
     this.#group = new StoreGroup(swarmOf(seed, overrides), { journalMax, bug });
     for (const member of this.#group.founders) this.#group.start(member);
     this.#workload = new Workload(this.#group);

@@ -96,6 +96,8 @@ export interface SwarmOverrides {
   readonly watchers?: number | undefined;
   /** A network that neither loses nor doubles nor reorders. */
   readonly isCalm?: boolean | undefined;
+  /** Whether values leave memory; absent: in half of the seeds. */
+  readonly valuesInFiles?: boolean;
 }
 
 export function swarmOf(seed: number, overrides: SwarmOverrides = {}): Swarm {
@@ -153,7 +155,7 @@ export function swarmOf(seed: number, overrides: SwarmOverrides = {}): Swarm {
       // The old entries and the first of the new term must not come in one letter.
       ...(faults.has('figure-8') && !slow && { messageBytesMax: 64 }),
     },
-    store: storeKnobs(random),
+    store: { ...storeKnobs(random), ...valueKnobs(seededRandom(seed, 'values'), overrides.valuesInFiles) },
   };
 }
 
@@ -230,6 +232,17 @@ function raftKnobs(random: Random, slow: boolean): Partial<RaftLimits> {
     pendingProposalsMax: pick([4, 65_536, 65_536]),
     pendingReadsMax: pick([4, 65_536, 65_536]),
     uncommittedBytesMax: pick([500, 64 * 1024 * 1024, 64 * 1024 * 1024]),
+  };
+}
+
+/** Values leave memory as soon as there are a few, or at once. */
+function valueKnobs(random: Random, wanted: boolean | undefined): Partial<StoreLimits> {
+  const isDrawn = random.next() < 0.5;
+  if (!(wanted ?? isDrawn)) return {};
+  return {
+    valuesResidentBytesMax: [0, 300][random.integer(2)]!,
+    valueCacheBytesMax: [0, 50, 1_000][random.integer(3)]!,
+    valueSlabBytesMin: [1, 30, 200][random.integer(3)]!,
   };
 }
 

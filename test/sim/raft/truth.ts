@@ -79,7 +79,9 @@ export class Truth {
     store.listen({
       changed: (at, changes) => {
         life.onApply();
-        if (life.isAlive()) this.record(member, at, changes.map(trueChange));
+        if (!life.isAlive()) return;
+        const told = changes.map((change) => trueChangeOf(store, change));
+        this.record(member, at, told);
       },
       restored: () => {
         life.onRestore();
@@ -145,7 +147,15 @@ export class Truth {
   }
 }
 
-export function trueChange({ kv, prev }: Change): TrueChange {
+function trueChangeOf(store: KvStore, { kv, prev }: Change): TrueChange {
+  return trueChange({ kv: store.kvOf(kv), prev: prev && store.kvOf(prev) });
+}
+
+export function trueChange(change: {
+  readonly kv: KeyValue;
+  readonly prev: KeyValue | undefined;
+}): TrueChange {
+  const { kv, prev } = change;
   return {
     ...versionOf(kv),
     key: kv.key,

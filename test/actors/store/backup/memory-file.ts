@@ -6,6 +6,7 @@ export function memoryFile(bytes: Uint8Array): DiskFile {
   return {
     name: 'memory',
     read: async (offset, length) => new Uint8Array(bytes.subarray(offset, offset + length)),
+    readNow: (offset, length) => new Uint8Array(bytes.subarray(offset, offset + length)),
     size: async () => bytes.length,
     write: refuse,
     truncate: refuse,

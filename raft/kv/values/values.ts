@@ -1,0 +1,213 @@
+/**
+ * The values of one state, apart from its keys: packed into slabs outside the heap instead of an array each. As long as all of
+ * them are within a budget they stay in memory, and no file exists; beyond it the oldest slabs go to files (value-files.ts) and
+ * values are read from there one by one, the latest read ones from a cache. A file counts when it is durable, not before, and
+ * what is read from one must match the checksum that is kept with the key. What nobody can see depends on any of this.
+ */
+import { sumOf } from '../digest.js';
+import { KV_LIMITS } from '../limits.js';
+import { Slab } from './slab.js';
+import { ValueCache } from './value-cache.js';
+import type { ValueFiles } from './value-files.js';
+import type { Version } from './version.js';
+
+export interface ValuesOptions {
+  /** Null: everything stays in memory. */
+  readonly files: ValueFiles | null;
+  /** Of values in memory before the oldest go to files. */
+  readonly residentBytesMax: number;
+  /** Of values read back that are kept at hand. */
+  readonly cacheBytesMax: number;
+  /** Of a slab while there are few; later they are an eighth of what is in memory, up to `slabBytesMax`. */
+  readonly slabBytesMin: number;
+}
+
+export const inMemory: ValuesOptions = {
+  files: null,
+  residentBytesMax: Infinity,
+  cacheBytesMax: 0,
+  slabBytesMin: KV_LIMITS.slabBytesMin,
+};
+
+const NO_VALUE = new Uint8Array(0);
+const NOWHERE = { slab: Slab.none, offset: 0 };
+
+export class Values {
+  readonly #options: ValuesOptions;
+  /** Oldest first. */
+  readonly #slabs = new Set<Slab>();
+  readonly #cache: ValueCache;
+  #tail = Slab.none;
+  #residentBytes = 0;
+  #usedBytes = 0;
+  #liveBytes = 0;
+  #filing: Promise<void> | null = null;
+
+  constructor(options: ValuesOptions) {
+    this.#options = options;
+    this.#cache = new ValueCache(options.cacheBytesMax);
+  }
+
+  /** What the slabs in memory take, those on their way to a file included; not the cache. */
+  get residentBytes(): number {
+    return this.#residentBytes;
+  }
+
+  /** What slabs hold that no version needs any more. */
+  get deadBytes(): number {
+    return this.#usedBytes - this.#liveBytes;
+  }
+
+  get hasFiles(): boolean {
+    for (const { file } of this.#slabs) if (file !== null) return true;
+    return false;
+  }
+
+  /** Copies `value`. */
+  append(value: Uint8Array): { readonly slab: Slab; readonly offset: number } {
+    const { length } = value;
+    if (length === 0) return NOWHERE;
+    if (!this.#tail.hasRoom(length)) this.#begin(length);
+    const slab = this.#tail;
+    this.#usedBytes += length;
+    this.#liveBytes += length;
+    return { slab, offset: slab.append(value) };
+  }
+
+  /** As `append`, of a value that lies in a file already. */
+  attach(slab: Slab, length: number): void {
+    if (!this.#slabs.has(slab)) {
+      this.#slabs.add(slab);
+      this.#usedBytes += slab.used;
+    }
+    slab.liveBytes += length;
+    this.#liveBytes += length;
+  }
+
+  /** To be read only. Blocks for as long as the disk takes; throws StorageError `ValueCorrupt`. */
+  read(version: Version): Uint8Array {
+    const inMemory = this.peek(version);
+    if (inMemory !== undefined) return inMemory;
+    const { slab, offset, valueBytes } = version;
+    return this.#checked(version, slab, offset, slab.file!.readNow(offset, valueBytes));
+  }
+
+  /** As `read`, and others have their turn meanwhile. */
+  async load(version: Version): Promise<Uint8Array> {
+    const inMemory = this.peek(version);
+    if (inMemory !== undefined) return inMemory;
+    const { slab, offset, valueBytes } = version;
+    // Where it lies may change meanwhile.
+    return this.#checked(version, slab, offset, await slab.file!.read(offset, valueBytes));
+  }
+
+  /** Undefined: it would have to be read from a file. */
+  peek({ slab, offset, valueBytes }: Version): Uint8Array | undefined {
+    if (valueBytes === 0) return NO_VALUE;
+    const { bytes } = slab;
+    if (bytes === null) return this.#cache.get(slab, offset);
+    return new Uint8Array(bytes.buffer, bytes.byteOffset + offset, valueBytes);
+  }
+
+  /** Nobody can see the version any more. */
+  release({ slab, valueBytes }: Version): void {
+    if (valueBytes === 0) return;
+    slab.liveBytes -= valueBytes;
+    this.#liveBytes -= valueBytes;
+    if (slab.liveBytes === 0 && slab.isSealed) this.#drop(slab);
+  }
+
+  /**
+   * True when half of what is held is dead: then the slabs that are worth emptying are marked, and all versions are to be
+   * shown to `move`.
+   */
+  markSparse(): boolean {
+    const worthIt = KV_LIMITS.deadSlabsMin * this.#options.slabBytesMin;
+    if (this.deadBytes < Math.max(worthIt, this.#liveBytes)) return false;
+    let any = false;
+    for (const slab of this.#slabs) {
+      if (!slab.isSealed || slab.isFiling || slab.deadBytes * 3 < slab.used) continue;
+      slab.isSparse = true;
+      any = true;
+    }
+    return any;
+  }
+
+  /** Out of a slab that is marked. Returns the bytes moved. */
+  move(version: Version): number {
+    if (!version.slab.isSparse) return 0;
+    const { slab, offset } = this.append(this.read(version));
+    this.release(version);
+    version.slab = slab;
+    version.offset = offset;
+    return version.valueBytes;
+  }
+
+  /** Resolves when what is in memory is within the budget, or as near to it as can be. */
+  async settled(): Promise<void> {
+    while (this.#filing !== null) await this.#filing;
+  }
+
+  /** Another state takes the place of this one. */
+  dispose(): void {
+    for (const slab of this.#slabs) this.#drop(slab);
+    this.#tail = Slab.none;
+  }
+
+  #begin(length: number): void {
+    const { slabBytesMin } = this.#options;
+    const tail = this.#tail;
+    tail.isSealed = true;
+    if (tail !== Slab.none && tail.liveBytes === 0) this.#drop(tail);
+    const share = Math.floor(Math.min(this.#residentBytes, this.#options.residentBytesMax) / 8);
+    this.#tail = Slab.empty(Math.max(length, slabBytesMin, Math.min(KV_LIMITS.slabBytesMax, share)));
+    this.#slabs.add(this.#tail);
+    this.#residentBytes += this.#tail.residentBytes;
+    this.#fileOldest();
+  }
+
+  #drop(slab: Slab): void {
+    if (!this.#slabs.delete(slab)) return;
+    this.#usedBytes -= slab.used;
+    this.#liveBytes -= slab.liveBytes;
+    this.#residentBytes -= slab.residentBytes;
+    if (slab.file !== null) this.#options.files!.remove(slab.file);
+  }
+
+  #fileOldest(): void {
+    const { files } = this.#options;
+    if (files === null || this.#filing !== null || this.#nextToFile() === undefined) return;
+    this.#filing = this.#file(files).finally(() => (this.#filing = null));
+  }
+
+  #nextToFile(): Slab | undefined {
+    if (this.#residentBytes <= this.#options.residentBytesMax) return undefined;
+    for (const slab of this.#slabs) {
+      if (slab.isSealed && slab.bytes !== null && !slab.isSparse) return slab;
+    }
+    return undefined;
+  }
+
+  async #file(files: ValueFiles): Promise<void> {
+    for (let slab = this.#nextToFile(); slab !== undefined; slab = this.#nextToFile()) {
+      slab.isFiling = true;
+      const file = await files.write(slab.bytes!.subarray(0, slab.used));
+      slab.isFiling = false;
+      // The disk has failed, and the member is about to end.
+      if (file === null) return;
+      slab.file = file;
+      // It may have gone meanwhile.
+      if (!this.#slabs.has(slab)) files.remove(file);
+      else this.#residentBytes -= slab.residentBytes;
+      slab.bytes = null;
+    }
+  }
+
+  #checked(version: Version, slab: Slab, offset: number, value: Uint8Array): Uint8Array {
+    if (value.length !== version.valueBytes || (sumOf(version, value) | 0) !== version.sum) {
+      throw this.#options.files!.corrupt(slab.file!, offset, version.key);
+    }
+    this.#cache.add(slab, offset, value);
+    return value;
+  }
+}
