@@ -77,26 +77,24 @@ export async function joinRunningStore(dir: DataDir, shape: JoinShape): Promise<
   return spec;
 }
 
-/**
- * Asks at the etcd API of members of the store: `host:port` or URLs. Over TLS it trusts the authority that clients of this
- * member must come from, and shows this member's certificate. `user`: `name:password`, where the store asks for rights.
- */
-export function joinAtApi(
-  endpoints: readonly string[],
-  { tls }: Pick<StoreAlone, 'tls'>,
-  user?: string,
-): JoinShape['ask'] {
+/** Whom to trust and who we are: paths of PEM files, and a user of the store as `name:password`. */
+export interface JoinIdentity {
+  readonly caFile?: string;
+  readonly certFile?: string;
+  readonly keyFile?: string;
+  readonly user?: string;
+}
+
+/** Asks at the etcd API of members of the store: `host:port`, or URLs; `https` with the files. */
+export function joinAtApi(endpoints: readonly string[], identity: JoinIdentity): JoinShape['ask'] {
+  const { user } = identity;
   const [, name, password] = /^([^:]+):(.*)$/s.exec(user ?? '') ?? [];
   if (user !== undefined && (name === undefined || password === undefined)) {
     throw new StoreShapeError('--user takes NAME:PASSWORD');
   }
   const who = name === undefined || password === undefined ? {} : { user: { name, password } };
   const parsed = endpoints.map((text) => ({ address: text, ...parseListen(text, '--join') }));
-  const isTls = endpoints.some((text) => text.startsWith('https:'));
-  const clientTls = isTls && {
-    ...(tls?.clientCaFile !== undefined && { ca: readFileSync(tls.clientCaFile, 'utf8') }),
-    ...(tls && { certificate: readFileSync(tls.certFile, 'utf8'), key: readFileSync(tls.keyFile, 'utf8') }),
-  };
+  const clientTls = clientTlsOf(endpoints, identity);
   const connect = http2Connect({
     clock: realClock,
     limits: etcdClientLimits,
@@ -112,6 +110,30 @@ export function joinAtApi(
     }));
     return { clusterId, name: named, members: others };
   };
+}
+
+function clientTlsOf(endpoints: readonly string[], { caFile, certFile, keyFile }: JoinIdentity) {
+  const isTls = endpoints.some((text) => text.startsWith('https:'));
+  if (!isTls && (caFile ?? certFile ?? keyFile) !== undefined) {
+    throw new StoreShapeError('--join-cacert, --join-cert and --join-key are for --join https://...');
+  }
+  if ((certFile === undefined) !== (keyFile === undefined)) {
+    throw new StoreShapeError('--join-cert and --join-key belong together');
+  }
+  if (!isTls) return undefined;
+  return {
+    ...(caFile !== undefined && { ca: pem('--join-cacert', caFile) }),
+    ...(certFile !== undefined && { certificate: pem('--join-cert', certFile) }),
+    ...(keyFile !== undefined && { key: pem('--join-key', keyFile) }),
+  };
+}
+
+function pem(option: string, path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (cause) {
+    throw new StoreShapeError(`${option} ${path} cannot be read: ${(cause as Error).message}`, { cause });
+  }
 }
 
 const joinKeysFile = 'join-keys.json';

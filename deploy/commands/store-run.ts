@@ -25,6 +25,9 @@ interface RunOptions {
   readonly peerListen?: readonly string[];
   readonly join?: readonly string[];
   readonly member?: string;
+  readonly joinCacert?: string;
+  readonly joinCert?: string;
+  readonly joinKey?: string;
   readonly user?: string;
 }
 
@@ -50,6 +53,9 @@ export function storeRunCommand(): Command {
       ).argParser((text) => text.split(',')),
     )
     .option('--member <name>', 'with --join: what the member is called')
+    .option('--join-cacert <file>', 'PEM authority to trust where --join says https')
+    .option('--join-cert <file>', 'PEM certificate of a client, for --join https://...')
+    .option('--join-key <file>', 'PEM key of that certificate')
     .option(
       '--user <name:password>',
       'with --join at a store that asks for rights: one with the role root (or KABUKI_STORE_USER)',
@@ -123,15 +129,23 @@ async function joined(dir: DataDir, options: RunOptions): Promise<ClusterSpec> {
   const { joinAtApi, joinRunningStore } = await import('../store-join.js');
   const alone = aloneOf(options);
   const folder = folderOf(join);
-  const user = options.user ?? process.env['KABUKI_STORE_USER'];
   return joinRunningStore(dir, {
-    ask:
-      folder === undefined ? joinAtApi(join, alone, user) : (claim) => askStore(folder, 'store.join', claim),
+    ask: folder ? (claim) => askStore(folder, 'store.join', claim) : joinAtApi(join, identityOf(options)),
     title: member,
     peerListen: peerListen[0] as string,
     listen: etcdListen?.[0] ?? '127.0.0.1:2379',
     alone,
   });
+}
+
+function identityOf({ joinCacert, joinCert, joinKey, user: told }: RunOptions) {
+  const user = told ?? process.env['KABUKI_STORE_USER'];
+  return {
+    ...(joinCacert !== undefined && { caFile: joinCacert }),
+    ...(joinCert !== undefined && { certFile: joinCert }),
+    ...(joinKey !== undefined && { keyFile: joinKey }),
+    ...(user !== undefined && { user }),
+  };
 }
 
 /** Of a store on this machine, whose socket may be asked. */

@@ -1,7 +1,8 @@
 import { strict as assert } from 'node:assert';
-import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createAuthority } from '../../deploy/certificates.js';
 import { freePorts } from '../../deploy/create-cluster.js';
 import { waitFor } from '../../deploy/wait.js';
 import { GrpcClient } from '../harness/grpc-client.js';
@@ -169,6 +170,54 @@ describe('kabuki store: its operators', function () {
       assert.match(outcome.stderr, /is in use by process \d+: stop it first/);
       assert.equal(readFileSync(join(store.dataDir, 'cluster.json'), 'utf8'), before);
     });
+  });
+
+  it('a store of one grows over TLS: its second member counts once it runs', async () => {
+    const authority = await createAuthority('store-ca');
+    const file = (name: string, text: string) => {
+      writeFileSync(join(folder, name), text);
+      return join(folder, name);
+    };
+    const server = await authority.issueServer('store', ['127.0.0.1']);
+    const alice = await authority.issueClient('alice', []);
+    const ca = file('ca.crt', authority.cert);
+    const served = [
+      `--cert-file=${file('server.crt', server.cert)}`,
+      `--key-file=${file('server.key', server.key)}`,
+      `--trusted-ca-file=${ca}`,
+    ];
+    const store = await startStoreAlone({ members: 1, args: served });
+    try {
+      const op = (...args: readonly string[]) => kabuki('store', ...args, '--data-dir', store.dataDir);
+      const [peer = 0, client = 0] = await freePorts(2);
+      const add = await op('add', 'second', '--peer-url', `tcp://127.0.0.1:${peer}`);
+      assert.equal(add.code, 0, add.stderr);
+      // It does not run: the first one still decides alone.
+      assert.equal((await op('compact')).code, 0);
+      const where = ['--peer-listen', `127.0.0.1:${peer}`, '--etcd-listen', `127.0.0.1:${client}`];
+      const join2 = [
+        '--join',
+        `https://127.0.0.1:${store.ports[0]}`,
+        '--member',
+        'second',
+        ...where,
+        ...served,
+      ];
+      const dir = join(folder, 'second');
+      const trusting = ['--join-cacert', ca];
+      const stranger = await kabuki('store', 'run', '--data-dir', dir, ...join2, ...trusting);
+      assert.equal(stranger.code, 1, 'without a certificate nobody is served');
+      const [cert, certKey] = [file('alice.crt', alice.cert), file('alice.key', alice.key)];
+      const shown = ['--join-cert', cert, '--join-key', certKey];
+      const program = await storeRun(dir, ...join2, ...trusting, ...shown);
+      await waitFor('the second to vote', 15_000, async () =>
+        /second .* started +voter/.test((await op('members')).stdout),
+      );
+      program.process.kill('SIGINT');
+      assert.equal((await program.outcome).code, 0);
+    } finally {
+      await store.remove();
+    }
   });
 
   it('makes a store of one of a survivor, and other data than its own is refused', async () => {
