@@ -1,7 +1,7 @@
 /**
- * The checkers of the simulator on what real processes did. The truth is what each member tells of its history when all is healed,
- * and before that what observers were told: all must tell the same. Every checker is heard, and the first thing that each finds
- * is reported.
+ * The checkers of the simulator on what real processes did. The truth is what each member tells of its history when all is
+ * healed, and before that what observers were told: all must tell the same. Every checker is heard, and the first thing that
+ * each finds is reported.
  */
 import { revision } from 'raft-consensus';
 import { realClock } from '../../../actors/runtime/index.js';
