@@ -8,6 +8,8 @@ export const heartbeatTicks = 2;
  * s steps down.
  */
 export const electionTicks = 8;
+/** A member whose log ends before what so many heartbeats in a row say it has acknowledged has forgotten it. */
+export const forgottenHeartbeatsMin = 5;
 /** A snapshot to a peer that shows no effect for so long is sent again. */
 export const snapshotRetryTicks = 50;
 

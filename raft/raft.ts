@@ -24,6 +24,7 @@ import { defaultRaftLimits, type RaftLimits, type RaftOptions } from './options.
 import { ProposalQueue, type Proposal } from './proposals.js';
 import { ReadWaiters } from './read-waiters.js';
 import { Snapshotter } from './snapshotter.js';
+import { ForgottenEntries } from './forgotten.js';
 import { PeerWatch } from './peer-watch.js';
 import { Transfer } from './transfer.js';
 import type { RaftCore } from './core/core.js';
@@ -54,6 +55,7 @@ export class Raft<Result> {
   readonly #reads = new ReadWaiters();
   readonly #snapshotter: Snapshotter<Result>;
   readonly #peers: PeerWatch;
+  readonly #forgotten: ForgottenEntries;
   readonly #observers = new Set<Observer>();
   /** As it was last told. */
   #configuration: Configuration;
@@ -87,6 +89,7 @@ export class Raft<Result> {
     this.#core = core;
     this.#configuration = core.configuration;
     this.#clock = options.clock;
+    this.#forgotten = new ForgottenEntries(options.id);
     this.#peers = new PeerWatch(this.#electionTimeoutMs);
     this.#diskWatch = new DiskWatch(this.#electionTimeoutMs);
     this.#snapshotter = new Snapshotter({
@@ -339,6 +342,8 @@ export class Raft<Result> {
     if (letter.type === 'snapshot-piece-accepted') return this.#snapshotter.pieceAccepted(letter);
     if (letter.type === 'snapshot-piece') return this.#snapshotter.receivePiece(letter);
     this.#core.step(letter);
+    if (letter.type !== 'heartbeat') return;
+    this.#forgotten.hear(letter, { term: this.#core.term, lastIndex: this.#core.log.lastIndex });
   }
 
   /** The transport knows that this peer has ended: nobody waits for it, and nobody hands over to it. */
