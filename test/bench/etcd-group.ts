@@ -80,6 +80,7 @@ export async function startEtcdGroup(folder: string): Promise<EtcdGroup> {
       return processes.map(({ pid }) => pid);
     },
     put: (key, value) => client.put(Buffer.from(key, 'latin1'), value),
+    get: (key) => client.get(Buffer.from(key, 'latin1')),
     restart: async () => {
       client.close();
       await Promise.all(processes.map((member) => member.stop()));

@@ -5,11 +5,10 @@ import { waitFor } from '../../deploy/wait.js';
 import { GrpcClient } from '../harness/grpc-client.js';
 import { EtcdClient } from './etcd-client.js';
 import { type GrpcGroup, leaderOf } from './grpc-groups.js';
-import { keyBytes, loadCalls, loadPuts, type PutRound, type PutTarget, valueBytes } from './put-load.js';
+import { loadGets, loadPuts, type PutRound, type PutTarget, valueBytes } from './put-load.js';
 
-const keySpace = 10_000;
 const value = Buffer.alloc(valueBytes, 0x61);
-const nameOf = (n: number) => Buffer.from(String(n % keySpace).padStart(keyBytes, '0'), 'latin1');
+const someKey = Buffer.from('some-key', 'latin1');
 
 /** Puts of so many clients at the leader, over one connection. */
 export async function puts(group: GrpcGroup, clients: number, durationMs: number): Promise<PutRound> {
@@ -18,9 +17,7 @@ export async function puts(group: GrpcGroup, clients: number, durationMs: number
 
 /** Linearizable reads of single keys at the leader. */
 export async function reads(group: GrpcGroup, clients: number, durationMs: number): Promise<PutRound> {
-  return withLeader(group, (client) =>
-    loadCalls(group.pids(), clients, durationMs, (n) => client.get(nameOf(n))),
-  );
+  return withLeader(group, (client) => loadGets(targetOf(group, client), clients, durationMs));
 }
 
 /** Puts as above while the store is told, twice a second, to forget all history. */
@@ -96,12 +93,12 @@ export async function failover(group: GrpcGroup): Promise<number> {
   const clients = others.map((endpoint) => new EtcdClient(endpoint));
   try {
     // Connections are open before.
-    await Promise.all(clients.map((client) => client.put(nameOf(0), value)));
+    await Promise.all(clients.map((client) => client.put(someKey, value)));
     const begun = performance.now();
     await group.kill(leader);
     for (;;) {
       try {
-        await Promise.any(clients.map((client) => client.put(nameOf(1), value, 2_000)));
+        await Promise.any(clients.map((client) => client.put(someKey, value, 2_000)));
         return performance.now() - begun;
       } catch (error) {
         if (performance.now() - begun > 30_000) throw error;
@@ -127,6 +124,7 @@ function targetOf(group: GrpcGroup, client: EtcdClient): PutTarget {
   return {
     pids: group.pids(),
     put: (key, bytes) => client.put(Buffer.from(key, 'latin1'), bytes),
+    get: (key) => client.get(Buffer.from(key, 'latin1')),
     stop: async () => client.close(),
   };
 }

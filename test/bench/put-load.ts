@@ -4,6 +4,8 @@ import { bytesWrittenBy, cpuMs, cpuMsOf } from './figures.js';
 export interface PutTarget {
   readonly pids: readonly number[];
   put(key: string, value: Uint8Array): Promise<void>;
+  /** A linearizable read of one key. */
+  get(key: string): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -25,9 +27,15 @@ const keySpace = 10_000;
 
 export function loadPuts(target: PutTarget, clients: number, durationMs: number): Promise<PutRound> {
   const value = Buffer.alloc(valueBytes, 0x61);
-  return loadCalls(target.pids, clients, durationMs, (n) =>
-    target.put(String(n % keySpace).padStart(keyBytes, '0'), value),
-  );
+  return loadCalls(target.pids, clients, durationMs, (n) => target.put(nameOf(n), value));
+}
+
+export function loadGets(target: PutTarget, clients: number, durationMs: number): Promise<PutRound> {
+  return loadCalls(target.pids, clients, durationMs, (n) => target.get(nameOf(n)));
+}
+
+function nameOf(n: number): string {
+  return String(n % keySpace).padStart(keyBytes, '0');
 }
 
 /** The same loop around anything. */

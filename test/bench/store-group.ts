@@ -64,6 +64,7 @@ export async function startStoreGroup(
     },
     client,
     put: (key, bytes) => put(client, key, bytes),
+    get: async (key) => void (await client.range({ type: 'range', key })),
     restart: async () => {
       await Promise.all(processes.map((member) => member.stop()));
       processes = startMembers();

@@ -6,15 +6,16 @@
 import { compared, type BenchRow, median } from './table.js';
 import { startEtcdGroup } from './etcd-group.js';
 import { syncLatencyMs } from './figures.js';
-import { loadPuts, type PutRound, type PutTarget } from './put-load.js';
-import type { Bench } from './suite.js';
+import { loadGets, loadPuts, type PutRound, type PutTarget } from './put-load.js';
+import type { Bench, BenchOptions } from './suite.js';
 import { startStoreGroup } from './store-group.js';
 
 const clientCounts = [1, 64, 256];
 /** What runs for days is measured warm: compiled, its files and connections open. */
 const warmUpMs = 4_000;
 
-export const storeBench: Bench = async ({ folder, rounds, seconds, say, nodeFlags, etcd }) => {
+export const storeBench: Bench = async (options) => {
+  const { folder, seconds, nodeFlags, etcd } = options;
   const rows: BenchRow[] = [
     { name: 'disk: fdatasync after a small append, median', ours: syncLatencyMs(folder), unit: 'ms' },
   ];
@@ -27,42 +28,81 @@ export const storeBench: Bench = async ({ folder, rounds, seconds, say, nodeFlag
   try {
     for (const [, target] of targets) await loadPuts(target, 256, warmUpMs);
     for (const clients of clientCounts) {
-      const found = new Map<string, PutRound[]>(targets.map(([side]) => [side, []]));
-      for (let round = 0; round < rounds; round++) {
-        for (const [side, target] of targets) {
-          const result = await loadPuts(target, clients, seconds * 1000);
-          found.get(side)?.push(result);
-          say(`${side}, ${clients} clients: ${describe(result)}`);
-        }
-      }
-      rows.push(...rowsOf(clients, found));
+      const what = clients === 1 ? '1 client' : `${clients} clients`;
+      const puts = await inTurn(targets, options, `put, ${what}`, (target) =>
+        loadPuts(target, clients, seconds * 1000),
+      );
+      rows.push(...putRows(what, puts));
     }
+    const gets = await inTurn(targets, options, 'get, 64 clients', (target) =>
+      loadGets(target, 64, seconds * 1000),
+    );
+    rows.push(...getRows('64 clients', gets));
   } finally {
     await Promise.all(targets.map(([, target]) => target.stop()));
   }
   return rows;
 };
 
-function rowsOf(clients: number, found: ReadonlyMap<string, readonly PutRound[]>): BenchRow[] {
-  const middle = (side: string, field: keyof PutRound) => {
-    const rounds = found.get(side);
+type Found = ReadonlyMap<string, readonly PutRound[]>;
+
+async function inTurn(
+  targets: readonly (readonly [string, PutTarget])[],
+  { rounds, say }: BenchOptions,
+  what: string,
+  measure: (target: PutTarget) => Promise<PutRound>,
+): Promise<Found> {
+  const found = new Map<string, PutRound[]>(targets.map(([side]) => [side, []]));
+  for (let round = 0; round < rounds; round++) {
+    for (const [side, target] of targets) {
+      const result = await measure(target);
+      found.get(side)?.push(result);
+      say(`${side}, ${what}: ${describe(result)}`);
+    }
+  }
+  return found;
+}
+
+function putRows(clients: string, found: Found): BenchRow[] {
+  const name = `put zeromq ${clients}`;
+  const untraced = `${name}, without journal`;
+  return [
+    rowOf(found, name, 'traced', 'perSecond', 'puts/s', clients === '1 client' ? undefined : '>= 3.0'),
+    rowOf(found, `${name}, p50`, 'traced', 'p50Ms', 'ms', clients === '1 client' ? '<= 1.0' : undefined),
+    rowOf(found, `${name}, p99`, 'traced', 'p99Ms', 'ms'),
+    rowOf(found, `${name}, CPU of the servers`, 'traced', 'serverCpuMs', 'ms/1000 puts'),
+    rowOf(found, `${name}, CPU of the client`, 'traced', 'clientCpuMs', 'ms/1000 puts'),
+    rowOf(found, `${name}, written to disk`, 'untraced', 'bytesWritten', 'bytes/put'),
+    rowOf(found, untraced, 'untraced', 'perSecond', 'puts/s'),
+    rowOf(found, `${untraced}, CPU of the servers`, 'untraced', 'serverCpuMs', 'ms/1000 puts'),
+  ];
+}
+
+function getRows(clients: string, found: Found): BenchRow[] {
+  const name = `get zeromq ${clients}, linearizable`;
+  return [
+    rowOf(found, name, 'traced', 'perSecond', 'gets/s', '>= 2.0'),
+    rowOf(found, `${name}, p99`, 'traced', 'p99Ms', 'ms'),
+    rowOf(found, `${name}, CPU of the servers`, 'traced', 'serverCpuMs', 'ms/1000 gets'),
+  ];
+}
+
+function rowOf(
+  found: Found,
+  name: string,
+  side: string,
+  field: keyof PutRound,
+  unit: string,
+  aim?: string,
+): BenchRow {
+  const middle = (of: string) => {
+    const rounds = found.get(of);
     return rounds && median(rounds.map((round) => round[field]));
   };
-  const many = `${clients} ${clients === 1 ? 'client' : 'clients'}`;
-  const row = (name: string, side: string, field: keyof PutRound, unit: string): BenchRow => {
-    const ours = middle(side, field) as number;
-    const peer = middle('etcd', field);
-    return peer === undefined ? { name, ours, unit } : compared(name, ours, peer, unit);
-  };
-  return [
-    row(`put zeromq ${many}`, 'traced', 'perSecond', 'puts/s'),
-    row(`put zeromq ${many}, p50`, 'traced', 'p50Ms', 'ms'),
-    row(`put zeromq ${many}, p99`, 'traced', 'p99Ms', 'ms'),
-    row(`put zeromq ${many}, CPU of the servers`, 'traced', 'serverCpuMs', 'ms/1000 puts'),
-    row(`put zeromq ${many}, CPU of the client`, 'traced', 'clientCpuMs', 'ms/1000 puts'),
-    row(`put zeromq ${many}, without journal`, 'untraced', 'perSecond', 'puts/s'),
-    row(`put zeromq ${many}, without journal, CPU of the servers`, 'untraced', 'serverCpuMs', 'ms/1000 puts'),
-  ];
+  const ours = middle(side) as number;
+  const peer = middle('etcd');
+  const row = peer === undefined ? { name, ours, unit } : compared(name, ours, peer, unit);
+  return { ...row, ...(aim !== undefined && { aim }) };
 }
 
 function describe(round: PutRound): string {
