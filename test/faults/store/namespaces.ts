@@ -10,9 +10,7 @@ interface Place {
   readonly address: string;
 }
 
-/** Addresses for benchmarks (RFC 2544): nobody's own network. */
-const net = (process.pid % 250) + 1;
-const hostAddress = `198.18.${net}.254`;
+let made = 0;
 
 const alive = new Set<Namespaces>();
 process.on('exit', () => {
@@ -21,14 +19,18 @@ process.on('exit', () => {
 
 export class Namespaces {
   readonly #bridge: string;
+  /** Addresses for benchmarks (RFC 2544): nobody's own network. */
+  readonly #net: string;
   readonly #places: ReadonlyMap<string, Place>;
 
   private constructor(names: readonly string[]) {
-    this.#bridge = `kbf${process.pid}`;
+    made += 1;
+    this.#bridge = `kb${process.pid % 100_000}g${made}`;
+    this.#net = `198.${18 + (made % 2)}.${(process.pid + made) % 256}`;
     this.#places = new Map(
       names.map((name, at) => [
         name,
-        { namespace: `${this.#bridge}-${at + 1}`, address: `198.18.${net}.${at + 1}` },
+        { namespace: `${this.#bridge}-${at + 1}`, address: `${this.#net}.${at + 1}` },
       ]),
     );
   }
@@ -44,19 +46,19 @@ export class Namespaces {
   }
 
   static create(names: readonly string[]): Namespaces {
-    const made = new Namespaces(names);
-    alive.add(made);
+    const network = new Namespaces(names);
+    alive.add(network);
     try {
-      made.#make();
+      network.#make();
     } catch (error) {
-      made.remove();
+      network.remove();
       throw error;
     }
-    return made;
+    return network;
   }
 
   get hostAddress(): string {
-    return hostAddress;
+    return `${this.#net}.254`;
   }
 
   addressOf(name: string): string {
@@ -90,7 +92,7 @@ export class Namespaces {
   #make(): void {
     const bridge = this.#bridge;
     run('ip', 'link', 'add', bridge, 'type', 'bridge');
-    run('ip', 'addr', 'add', `${hostAddress}/24`, 'dev', bridge);
+    run('ip', 'addr', 'add', `${this.hostAddress}/24`, 'dev', bridge);
     run('ip', 'link', 'set', bridge, 'up');
     for (const [at, { namespace, address }] of [...this.#places.values()].entries()) {
       const outside = `${bridge}v${at + 1}`;
