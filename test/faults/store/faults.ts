@@ -50,6 +50,22 @@ export const faults: readonly Fault[] = [
     },
   },
   {
+    name: 'end-leader',
+    what: 'SIGTERM of the leader, which hands leadership over and ends',
+    holdMs: 300,
+    strike: async (group) => group.end(await group.leader()),
+  },
+  {
+    name: 'transfer',
+    what: 'the leader is told to hand leadership over',
+    holdMs: 0,
+    strike: async (group) => {
+      const before = await group.leader();
+      await group.transfer();
+      await anotherLeads(group, before);
+    },
+  },
+  {
     name: 'pause-leader',
     what: 'SIGSTOP of the leader, for longer than an election takes, then SIGCONT',
     holdMs: anElectionMs + 500,
@@ -183,10 +199,38 @@ export const faults: readonly Fault[] = [
   },
 ];
 
+/** Also two at once, as `bad-links+kill-leader`. */
 export function faultNamed(name: string): Fault {
+  if (name.includes('+')) return name.split('+').map(faultNamed).reduce(together);
   const fault = faults.find((known) => known.name === name);
   if (fault) return fault;
   throw new TypeError(`there is no fault ${name}; there are ${faults.map((known) => known.name).join(', ')}`);
+}
+
+/** Faults that leave enough in order for another one to strike, and such as need nothing to be in order but a leader. */
+const first = ['bad-links', 'lost-replies', 'isolate-follower', 'one-way', 'bridge', 'stall-disk'];
+const second = ['kill-leader', 'kill-follower', 'kill-all', 'power-failure', 'pause-leader', 'fail-fsync'];
+
+/** So many out of all kinds, each once, some of them two at once. */
+export function drawnFaults(count: number, random: Random): readonly Fault[] {
+  const left = [...faults];
+  return Array.from({ length: count }, () => {
+    if (random.next() < 0.25) return faultNamed(`${pick(first, random)}+${pick(second, random)}`);
+    return left.splice(random.integer(left.length), 1)[0] as Fault;
+  });
+}
+
+function together(a: Fault, b: Fault): Fault {
+  return {
+    name: `${a.name}+${b.name}`,
+    what: `${a.what}; ${b.what}`,
+    missing: (group) => a.missing?.(group) ?? b.missing?.(group),
+    holdMs: Math.max(a.holdMs, b.holdMs),
+    strike: async (group, random) => {
+      await a.strike(group, random);
+      await b.strike(group, random);
+    },
+  };
 }
 
 export const passes = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));

@@ -10,7 +10,7 @@
  */
 import { parseArgs } from 'node:util';
 import { seededRandom } from '../../../actors/runtime/index.js';
-import { type Fault, faultNamed, faults } from './faults.js';
+import { drawnFaults, faultNamed } from './faults.js';
 import { type PlantedName, plantedNames } from './planted.js';
 import { describeVerdict, Round } from './round.js';
 
@@ -38,7 +38,11 @@ process.exit();
 async function playRound(of: number): Promise<boolean> {
   const startedMs = Date.now();
   const round = await Round.begin({ seed: of, bugs });
-  const schedule = chosen ?? drawn(of).filter((fault) => fault.missing?.(round.group) === undefined);
+  const schedule =
+    chosen ??
+    drawnFaults(faultsPerRound, seededRandom(of, 'schedule')).filter(
+      (fault) => fault.missing?.(round.group) === undefined,
+    );
   console.log(`seed ${of}: ${schedule.map(({ name }) => name).join(', ')}`);
   const verdict = await round.play(schedule);
   const holds = verdict.violations.length === 0;
@@ -52,16 +56,6 @@ async function playRound(of: number): Promise<boolean> {
   console.log(`  the members' folder: ${round.group.dir.path}`);
   console.log(`  the same schedule: npm run faults -- --seed ${of} --minutes 0 ${options}`);
   return false;
-}
-
-/** All kinds in an order of their own, and the first of them. */
-function drawn(of: number): readonly Fault[] {
-  const random = seededRandom(of, 'schedule');
-  const left = [...faults];
-  return Array.from(
-    { length: faultsPerRound },
-    () => left.splice(random.integer(left.length), 1)[0] as Fault,
-  );
 }
 
 function bugNamed(name: string): PlantedName {

@@ -135,6 +135,16 @@ export class ProcessGroup {
     return this.#of(name).kill();
   }
 
+  /** SIGTERM, and it takes its leave. */
+  end(name: string): Promise<void> {
+    return this.#of(name).stop();
+  }
+
+  /** From whoever leads to another one. */
+  async transfer(): Promise<void> {
+    await this.#control(await this.leader(), 'store.transfer', {});
+  }
+
   /** SIGSTOP. */
   pause(name: string): void {
     this.#of(name).pause();
