@@ -1,8 +1,8 @@
 /**
  * Random changes of users, roles and permissions, and requests of all sorts of callers, to Debian's etcd and to our store: the
  * same answers, to the letter. Left out are the holes of etcd 3.4.23 that later versions closed (nested transactions, previous
- * values and leases of puts in transactions, requests of nobody that name no key, keys of a lease) and orders in which our store is
- * stricter. etcd's own tokens never grow old, ours do: callers come with a new one after each change.
+ * values and leases of puts in transactions, requests of nobody that name no key, keys of a lease). etcd's own tokens never
+ * grow old, ours do: callers come with a new one after each change.
  */
 import { strict as assert } from 'node:assert';
 import { inspect } from 'node:util';
