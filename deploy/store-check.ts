@@ -30,7 +30,7 @@ export interface StoreReport {
 
 export async function checkStore(
   dir: DataDir,
-  onProgress: (what: string, bytes: number) => void = () => {},
+  onProgress: (what: string, bytes?: number) => void = () => {},
 ): Promise<StoreReport> {
   const spec = dir.readSpec();
   await refuseRunning(dir, spec);
@@ -85,14 +85,14 @@ function withoutFiles(name: string, folder: string): MemberReport {
 /** Each as far as is known to be committed, by itself or by another. */
 async function replayAll(
   checks: readonly MemberCheck[],
-  onProgress: (what: string, bytes: number) => void,
+  onProgress: (what: string, bytes?: number) => void,
 ): Promise<Map<MemberCheck, CheckedState | null>> {
   const knower = checks.toSorted((a, b) => b.commit - a.commit)[0];
   const ends = checks.map((check) => endOf(check, knower ?? check));
   const points = new Set(ends);
   const states = new Map<MemberCheck, CheckedState | null>();
   for (const [i, check] of checks.entries()) {
-    onProgress(`${check.id}: rebuilding its state`, check.folder.bytes);
+    onProgress(`${check.id}: rebuilding its state`);
     states.set(check, await check.replay(ends[i]!, points));
   }
   return states;

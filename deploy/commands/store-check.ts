@@ -13,7 +13,7 @@ export function storeCheckCommand(): Command {
     .action(async (options: { dataDir: string; json?: boolean }) => {
       const line = new ProgressLine();
       const report = await checkStore(openDataDir(options), (what, bytes) =>
-        line.show(`${what} ${sizeText(bytes)}`),
+        line.show(bytes === undefined ? what : `${what} ${sizeText(bytes)}`),
       ).finally(() => line.end());
       if (options.json) console.log(JSON.stringify(report, null, 2));
       else print(report);

@@ -3,16 +3,16 @@
  * length is known, then hands it out as an etcd snapshot: the database, then its SHA-256 (etcd api/v3rpc/maintenance.go).
  */
 import { createHash } from 'node:crypto';
-import type { Disk, DiskFile, KvSnapshotHead } from 'raft-consensus';
+import type { DiskFile, KvSnapshotHead } from 'raft-consensus';
 import type { ActorRef, ActorSystem } from '../../runtime/index.js';
 import type { StoreMessage } from '../messages.js';
 import { type BackupProgress, writeBackupFile, type WrittenBackup } from './backup-file.js';
 import { BackupSource } from './backup-source.js';
 import { BackupError } from './errors.js';
 import { backupLimits } from './limits.js';
+import { openScratchFile } from './scratch-file.js';
 
 const SUM_BYTES = 32;
-const SPOOL_NAME = /^spool-\d+\.(db|runs)$/;
 
 export interface BackupDeskOptions {
   readonly system: ActorSystem;
@@ -30,7 +30,6 @@ export interface TakeOptions {
 
 export class BackupDesk {
   readonly #options: BackupDeskOptions;
-  #disk: Promise<Disk> | undefined;
   #taken = 0;
   #spools = 0;
 
@@ -54,39 +53,26 @@ export class BackupDesk {
 
   async #spool({ onProgress, isUnwanted }: TakeOptions): Promise<BackupSpool> {
     const { system, member } = this.#options;
-    const disk = await (this.#disk ??= this.#openDisk());
+    const disk = await system.env.disk(this.#options.folder);
     const name = `spool-${++this.#taken}`;
-    const source = await BackupSource.open(system, member);
-    const file = await disk.open(`${name}.db`, 'create');
-    const discard = async () => {
-      await file.close();
-      await disk.remove(`${name}.db`);
-    };
+    const file = await openScratchFile(disk, `${name}.db`);
     try {
-      await file.truncate(0);
+      const source = await BackupSource.open(system, member);
       const expectedBytes = source.opened.sizeBytes;
       const written = await writeBackupFile(wanted(source.pieces(), isUnwanted), {
-        disk,
         file,
-        runsName: `${name}.runs`,
+        openRuns: () => openScratchFile(disk, `${name}.runs`),
         clock: system.env.clock,
         ...(onProgress && { onProgress: (progress) => onProgress({ ...progress, expectedBytes }) }),
       });
-      return new BackupSpool(file, written, source.isCurrent, async () => {
+      return new BackupSpool(file, written, source.isCurrent, () => {
         this.#spools -= 1;
-        await discard();
+        return file.close();
       });
     } catch (error) {
-      await discard();
+      await file.close();
       throw error;
     }
-  }
-
-  /** What an earlier life of the process left behind goes first. */
-  async #openDisk(): Promise<Disk> {
-    const disk = await this.#options.system.env.disk(this.#options.folder);
-    for (const name of await disk.list()) if (SPOOL_NAME.test(name)) await disk.remove(name);
-    return disk;
   }
 }
 

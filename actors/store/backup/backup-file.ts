@@ -4,7 +4,6 @@
  * follows comes in order. Neither the store nor the database is in memory at any time.
  */
 import {
-  type Disk,
   type DiskFile,
   type KeyValue,
   KvSnapshotDecoder,
@@ -25,11 +24,10 @@ export interface BackupProgress {
 }
 
 export interface BackupFileOptions {
-  readonly disk: Disk;
   /** Empty. */
   readonly file: DiskFile;
-  /** Of a file that is made when it is needed, and removed. */
-  readonly runsName: string;
+  /** Asked once, if at all, for another empty one; it is closed in the end. */
+  openRuns(): Promise<DiskFile>;
   readonly clock: Clock;
   onProgress?(progress: BackupProgress): void;
 }
@@ -66,7 +64,6 @@ class BackupFileWriter {
   #baseIn: KeyValue[] = [];
   #changesIn: KeyValue[] = [];
   #isBaseWritten = false;
-  #hasRuns = false;
   #last: Revision | undefined;
   #sub = 0;
   #records = 0;
@@ -74,12 +71,7 @@ class BackupFileWriter {
   constructor(options: BackupFileOptions) {
     this.#options = options;
     this.#bolt = new BoltWriter(options.file);
-    this.#base = new RecordSorter(byRevision, async () => {
-      this.#hasRuns = true;
-      const file = await options.disk.open(options.runsName, 'create');
-      await file.truncate(0);
-      return file;
-    });
+    this.#base = new RecordSorter(byRevision, () => options.openRuns());
     this.#decoder = new KvSnapshotDecoder({
       head: (head) => (this.#head = head),
       base: (kv) => this.#baseIn.push(kv),
@@ -117,7 +109,6 @@ class BackupFileWriter {
 
   async close(): Promise<void> {
     await this.#base.close();
-    if (this.#hasRuns) await this.#options.disk.remove(this.#options.runsName);
   }
 
   async #writeBase(): Promise<void> {

@@ -19,7 +19,7 @@ export class RecordSorter {
   /** Records so far. */
   count = 0;
 
-  /** `openFile` is asked once, for an empty file, when the first run does not fit into memory; the caller removes it. */
+  /** `openFile` is asked once, for an empty file, when the first run does not fit into memory. */
   constructor(compare: Comparison, openFile: () => Promise<DiskFile>) {
     this.#compare = compare;
     this.#openFile = openFile;

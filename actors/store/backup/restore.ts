@@ -25,6 +25,7 @@ import type { EtcdBackup, StoredAuth } from './etcd-backup.js';
 import type { AuthState } from './etcd-auth.js';
 import type { StoredLease } from './etcd-records.js';
 import { RecordSorter } from './record-sorter.js';
+import { openScratchFile } from './scratch-file.js';
 
 export interface RestoreOptions {
   readonly backup: EtcdBackup;
@@ -69,11 +70,7 @@ export async function restoreBackup(options: RestoreOptions): Promise<Restored> 
   const auth = await backup.auth();
   const users = restoredAuth(auth, options);
   const leases = new LeaseBook(await backup.leases());
-  let hasRuns = false;
-  const sorter = new RecordSorter(byKey, () => {
-    hasRuns = true;
-    return scratch.open('restore.runs', 'create');
-  });
+  const sorter = new RecordSorter(byKey, () => openScratchFile(scratch, 'restore.runs'));
   try {
     const newest = await sortChanges(sorter, leases, options);
     const backupRevision = Math.max(newest, await backup.compactRevision(), 1);
@@ -103,7 +100,6 @@ export async function restoreBackup(options: RestoreOptions): Promise<Restored> 
     };
   } finally {
     await sorter.close();
-    if (hasRuns) await scratch.remove('restore.runs');
   }
 }
 
