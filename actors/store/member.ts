@@ -68,6 +68,8 @@ function memberActor(options: StoreMemberOptions): Actor<StoreMember, StoreMessa
   };
 }
 
+const forGood: ReadonlySet<string> = new Set(['ForeignDirectory', 'WalLost']);
+
 class StoreMember {
   readonly #options: StoreMemberOptions;
   readonly #limits: StoreLimits;
@@ -112,8 +114,9 @@ class StoreMember {
       onFatal: (error) => options.onFatal(error),
       ...(options.limits?.raft && { limits: options.limits.raft }),
     }).catch((error: unknown) => {
-      // No number of restarts makes another member's data its own.
-      if (error instanceof StorageError && error.code === 'ForeignDirectory') options.onFatal(error);
+      // No number of restarts makes another member's data its own, or brings back what is gone.
+      const isForGood = error instanceof StorageError && forGood.has(error.code);
+      if (isForGood) options.onFatal(error);
       throw error;
     });
     book.follow(raft.configuration());

@@ -16,7 +16,9 @@ describe('a machine whose disk fails', function () {
     const folder = cluster.dir.machineDir('master-1');
     const at = (name: string) => join(folder, name);
     await cluster.kabukiOutput('fault', 'kill', 'master-1');
-    for (const name of ['store', 'log']) renameSync(at(name), at(`${name}-kept`));
+    // It is to look as if it had never run: one whose log is gone does not even try to write.
+    const aside = ['store', 'store.has-run', 'log'];
+    for (const name of aside) renameSync(at(name), at(`${name}-kept`));
     // Every write to this device fails for want of space.
     symlinkSync('/dev/full', at('log'));
     mkdirSync(at('store'));
@@ -32,8 +34,8 @@ describe('a machine whose disk fails', function () {
     );
     assert.match(await cluster.kabukiOutput('status'), why);
 
-    for (const name of ['store', 'log']) {
-      rmSync(at(name), { recursive: true });
+    for (const name of aside) {
+      rmSync(at(name), { recursive: true, force: true });
       renameSync(at(`${name}-kept`), at(name));
     }
     await cluster.kabukiOutput('fault', 'start', 'master-1');
