@@ -9,6 +9,9 @@ export const storeLimits = {
   watchCreditBatches: 64,
   /** Bytes of events on their way to one watcher; a batch more may be. Acknowledged by a quarter of them. */
   watchBytesInFlightMax: 4 * 1024 * 1024,
+  /** To all of them together; beyond it each has a small batch on its way at most. */
+  watchesBytesInFlightMax: 128 * 1024 * 1024,
+  watchSmallBatchBytes: 64 * 1024,
   /** Batches for one watcher before it is the others' turn. */
   watchBatchesPerTurn: 4,
   watchResumeDelayMs: 100,
@@ -28,7 +31,9 @@ export const storeLimits = {
   /** How often the leader compares the state of the members with its own. */
   hashCheckIntervalMs: 30_000,
   /** Of `dbSizeBytes`: beyond it the alarm NoSpace is raised (etcd --quota-backend-bytes). */
-  quotaBytes: 2 * 1024 * 1024 * 1024,
+  quotaBytes: 8 * 1024 * 1024 * 1024,
+  /** And of what a member has in memory of it: keys, versions, leases, the newest values. */
+  memoryQuotaBytes: 2 * 1024 * 1024 * 1024,
   /** History kept for watches and reads of old revisions. */
   compactionRetentionMs: 300_000,
   /** More than this and history is cut to the last `compactionRetentionMinMs`: it is in memory and in every snapshot. */
@@ -40,7 +45,7 @@ export const storeLimits = {
   /** Of a snapshot, encoded in one turn: about half a millisecond. */
   snapshotChunkBytes: 65_536,
   /** Values in memory before the oldest go to files, and values read back that are kept at hand. */
-  valuesResidentBytesMax: 64 * 1024 * 1024,
+  valuesResidentBytesMax: 32 * 1024 * 1024,
   valueCacheBytesMax: 16 * 1024 * 1024,
   /** They go in slabs of this, of more when there are many. */
   valueSlabBytesMin: 64 * 1024,

@@ -9,6 +9,7 @@ import {
   type KvStore,
   noSpace,
   type Raft,
+  RaftError,
   type WithRevision,
 } from 'raft-consensus';
 import type { ActorContext } from '../runtime/index.js';
@@ -52,7 +53,7 @@ export class Proposer {
   async propose(command: Unstamped): Promise<WithRevision<CommandResult>> {
     const stamped = { ...command, atMs: this.#groupClock.nowMs() } as Command;
     const bytes = encodeCommand(stamped);
-    if (isGrowing(command) && !this.#hasRoom(bytes.length)) await this.#refuseAsFull();
+    if (isGrowing(command)) await this.#checkRoom(bytes.length);
     const outcome = await this.#apply(bytes);
     if (outcome === null) throw new TypeError(`the command ${command.type} gave no outcome`);
     return unwrap(outcome);
@@ -76,9 +77,15 @@ export class Proposer {
     }
   }
 
-  #hasRoom(bytes: number): boolean {
+  async #checkRoom(bytes: number): Promise<void> {
     const store = this.#store;
-    return !store.isOutOfSpace && store.footprintBytes + bytes <= this.#limits.quotaBytes;
+    const { quotaBytes, memoryQuotaBytes } = this.#limits;
+    const hasRoom =
+      store.footprintBytes + bytes <= quotaBytes && store.memoryBytes + bytes <= memoryQuotaBytes;
+    if (store.isOutOfSpace || !hasRoom) await this.#refuseAsFull();
+    if (!store.isBehindItsDisk) return;
+    const why = 'the disk does not take values as fast as they are written';
+    throw new RaftError('Dropped', why, { definite: true, leader: this.#raft.leader() });
   }
 
   /** The first write that the quota has no room for raises the alarm that refuses all others. */

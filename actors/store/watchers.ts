@@ -3,7 +3,14 @@
  * the apply that made them, so that one batch carries all that a turn brought. Credit is in batches and in bytes, and one
  * that catches up takes a few batches a turn: neither fills memory nor holds up the others (etcd #17529, #16839).
  */
-import { StorageError, type Watcher, type WatchBatch, type WatchHub, type WatchStep } from 'raft-consensus';
+import {
+  StorageError,
+  type Watcher,
+  type WatchBatch,
+  type WatchBudget,
+  type WatchHub,
+  type WatchStep,
+} from 'raft-consensus';
 import type { ActorContext, ActorRef } from '../runtime/index.js';
 import { decodeCause } from './context.js';
 import type { StoreLimits } from './limits.js';
@@ -29,6 +36,10 @@ export class Watchers {
   readonly #ctx: ActorContext<StoreMessage>;
   readonly #limits: StoreLimits;
   readonly #subscriptions = new Map<string, Subscription>();
+  /** On their way to all of them. */
+  #bytesInFlight = 0;
+  /** They wait until less is. */
+  readonly #held = new Set<Subscription>();
 
   constructor(hub: WatchHub, ctx: ActorContext<StoreMessage>, limits: StoreLimits) {
     this.#hub = hub;
@@ -68,16 +79,20 @@ export class Watchers {
     const subscription = this.#subscriptions.get(watchId);
     if (!subscription || taken <= subscription.taken || taken > subscription.seq) return;
     for (const bytes of subscription.sizes.splice(0, taken - subscription.taken)) {
-      subscription.bytesInFlight -= bytes;
+      this.#count(subscription, -bytes);
     }
     subscription.taken = taken;
     this.#schedule(subscription);
+    this.#letGo();
   }
 
   cancel(watchId: string): void {
     const subscription = this.#subscriptions.get(watchId);
     if (!subscription) return;
     this.#subscriptions.delete(watchId);
+    this.#held.delete(subscription);
+    this.#count(subscription, -subscription.bytesInFlight);
+    this.#letGo();
     this.#ctx.unwatch(subscription.replyTo);
     subscription.watcher.close();
   }
@@ -129,7 +144,10 @@ export class Watchers {
     for (let left = watchBatchesPerTurn; this.#hasCredit(subscription); left--) {
       // The others' turn.
       if (left === 0) return this.#schedule(subscription);
-      const step = nextOf(subscription.watcher, eventsMax);
+      const budget = this.#isCrowded
+        ? { eventsMax, bytesMax: this.#limits.watchSmallBatchBytes }
+        : { eventsMax };
+      const step = nextOf(subscription.watcher, budget);
       if (step === null) return;
       switch (step.type) {
         case 'batch':
@@ -151,8 +169,27 @@ export class Watchers {
     }
   }
 
-  #hasCredit({ creditBatches, taken, seq, bytesInFlight }: Subscription): boolean {
-    return seq - taken < creditBatches && bytesInFlight < this.#limits.watchBytesInFlightMax;
+  #hasCredit(subscription: Subscription): boolean {
+    const { creditBatches, taken, seq, bytesInFlight } = subscription;
+    if (seq - taken >= creditBatches || bytesInFlight >= this.#limits.watchBytesInFlightMax) return false;
+    if (bytesInFlight === 0 || !this.#isCrowded) return true;
+    this.#held.add(subscription);
+    return false;
+  }
+
+  get #isCrowded(): boolean {
+    return this.#bytesInFlight >= this.#limits.watchesBytesInFlightMax;
+  }
+
+  #count(subscription: Subscription, bytes: number): void {
+    subscription.bytesInFlight += bytes;
+    this.#bytesInFlight += bytes;
+  }
+
+  #letGo(): void {
+    if (this.#held.size === 0 || this.#isCrowded) return;
+    for (const subscription of this.#held) this.#schedule(subscription);
+    this.#held.clear();
   }
 
   #sendProgress(subscription: Subscription): void {
@@ -168,7 +205,7 @@ export class Watchers {
     const bytes = bytesOf(batch);
     subscription.seq += 1;
     subscription.sizes.push(bytes);
-    subscription.bytesInFlight += bytes;
+    this.#count(subscription, bytes);
     subscription.lastSentAtMs = this.#ctx.env.clock.monotonicMs();
     // A batch stands under its last write, so that the trace of that request goes on with it.
     this.#ctx.system.withCause(decodeCause(batch.events.at(-1)?.context), () => {
@@ -178,9 +215,9 @@ export class Watchers {
 }
 
 /** Null: its history cannot be read, of which `onFatal` was told; this member says nothing more. */
-function nextOf(watcher: Watcher, eventsMax: number): WatchStep | null {
+function nextOf(watcher: Watcher, budget: WatchBudget): WatchStep | null {
   try {
-    return watcher.next({ eventsMax });
+    return watcher.next(budget);
   } catch (error) {
     if (error instanceof StorageError) return null;
     throw error;

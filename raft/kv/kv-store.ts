@@ -108,6 +108,17 @@ export class KvStore {
     return bytes + count * KV_LIMITS.versionOverheadBytes + this.#leases.size * KV_LIMITS.leaseOverheadBytes;
   }
 
+  /** Of the footprint, what is in memory: all but values that lie in files. */
+  get memoryBytes(): number {
+    const { values } = this.#versions;
+    return this.footprintBytes - values.liveBytes + values.residentBytes;
+  }
+
+  /** Values cannot leave memory as fast as they come: its disk is too slow for what is written. */
+  get isBehindItsDisk(): boolean {
+    return this.#versions.values.isBehind;
+  }
+
   /**
    * The clock of the group: the latest `atMs` applied. A new leader goes on from here.
    */
@@ -373,6 +384,8 @@ export class KvStore {
   }
 
   #compact(at: Revision): CommandResult | KvError {
+    // At 0, nothing goes: etcd lets it pass on a store that was never compacted (there the first time only).
+    if (at === 0 && this.compactRevision === 0) return { type: 'compact', compactRevision: at };
     if (at <= this.compactRevision) return compacted();
     if (at > this.revision) return futureRevision();
     this.#versions.compact(at);

@@ -8,8 +8,8 @@ export const KV_LIMITS = {
   txnDepthMax: 8,
   /** An encoded command: etcd's --max-request-bytes and the overhead it grants. */
   commandBytesMax: 1536 * 1024 + 512 * 1024,
-  /** What a version takes in memory beside its key and value (measured: 300 to 350), and what a lease does. */
-  versionOverheadBytes: 320,
+  /** What a version takes in memory beside its key and value (measured: 200 to 220), and what a lease does. */
+  versionOverheadBytes: 220,
   leaseOverheadBytes: 250,
   /** Users, roles, and permissions of a role, and what each may be called. */
   authUsersMax: 10_000,
@@ -21,7 +21,9 @@ export const KV_LIMITS = {
   slabBytesMin: 64 * 1024,
   slabBytesMax: 8 * 1024 * 1024,
   /** Values in memory before the oldest go to files: a store of that size works as if there were no files. */
-  valuesResidentBytesMax: 64 * 1024 * 1024,
+  valuesResidentBytesMax: 32 * 1024 * 1024,
+  /** Beyond that, on their way to files: a member that has more takes no writes until its disk has caught up. */
+  unfiledBytesMax: 256 * 1024 * 1024,
   /** Values read back from files that are kept at hand. */
   valueCacheBytesMax: 16 * 1024 * 1024,
   /** Room that compaction made in slabs is won back when it is as much as what is in use, and no less than so many of the least. */
@@ -37,6 +39,8 @@ export const KV_LIMITS = {
   /** What a watcher may leave unread before it is switched to reading from history. */
   watchQueueEventsMax: 1024,
   watchQueueBytesMax: 4 * 1024 * 1024,
+  /** And all watchers together. */
+  watchQueuesBytesMax: 64 * 1024 * 1024,
   /** Log records that one pull looks at when a watcher reads from history. */
   watchScanMax: 4096,
   watchBatchEventsMax: 512,

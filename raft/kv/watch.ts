@@ -34,11 +34,14 @@ export type WatchStep =
 export interface WatcherLimits {
   readonly queueEventsMax: number;
   readonly queueBytesMax: number;
+  /** Of all watchers together. */
+  readonly queuesBytesMax?: number;
 }
 
 const DEFAULT_LIMITS: WatcherLimits = {
   queueEventsMax: KV_LIMITS.watchQueueEventsMax,
   queueBytesMax: KV_LIMITS.watchQueueBytesMax,
+  queuesBytesMax: KV_LIMITS.watchQueuesBytesMax,
 };
 
 export class WatchHub {
@@ -48,6 +51,7 @@ export class WatchHub {
   readonly #watchers = new Set<Watcher>();
   /** Up to here, live watchers were offered everything. */
   #seen: Revision;
+  #queuedBytes = 0;
 
   constructor(store: KvStore, limits: WatcherLimits = DEFAULT_LIMITS) {
     this.#store = store;
@@ -66,14 +70,23 @@ export class WatchHub {
     return this.#watchers.size;
   }
 
+  /** Of events that wait in the queues of watchers; one that waits in several counts in each. */
+  get queuedBytes(): number {
+    return this.#queuedBytes;
+  }
+
   /**
    * Pull with `next` right away and then whenever `onReady` was called, each time until it answers `idle`.
    * `onReady` is called from within `KvStore.apply`: it may take note, not pull.
    */
   watch(request: WatchRequest, onReady: () => void): Watcher {
-    const watcher = new Watcher(this.#store, request, this.#limits, onReady, () => {
-      this.#watchers.delete(watcher);
-      this.#index.remove(request, watcher);
+    const watcher = new Watcher(this.#store, request, this.#limits, {
+      onReady,
+      onClose: () => {
+        this.#watchers.delete(watcher);
+        this.#index.remove(request, watcher);
+      },
+      onQueued: (bytes) => (this.#queuedBytes += bytes),
     });
     this.#watchers.add(watcher);
     this.#index.add(request, watcher);
@@ -86,6 +99,16 @@ export class WatchHub {
     for (const change of changes) {
       const event = new LiveEvent(this.#store.versions, change, context);
       this.#index.visit(change.kv.key, (watcher) => watcher.offer(at, event));
+    }
+    const { queuesBytesMax = Infinity } = this.#limits;
+    if (this.#queuedBytes > queuesBytesMax) this.#relieve(queuesBytesMax);
+  }
+
+  /** Who holds half of an equal share or more reads from history: together they hold half of it all, or more. */
+  #relieve(bytesMax: number): void {
+    const share = bytesMax / this.#watchers.size;
+    for (const watcher of this.#watchers) {
+      if (watcher.queuedBytes * 2 >= share) watcher.readFromHistory();
     }
   }
 }
@@ -130,6 +153,13 @@ interface QueuedRevision {
   readonly events: WatchEvent[];
 }
 
+interface WatcherEvents {
+  onReady(): void;
+  onClose(): void;
+  /** So much more waits in its queue; less, when negative. */
+  onQueued(bytes: number): void;
+}
+
 export class Watcher {
   readonly request: WatchRequest;
   /**
@@ -139,8 +169,7 @@ export class Watcher {
   readonly startRevision: Revision;
   readonly #store: KvStore;
   readonly #limits: WatcherLimits;
-  readonly #onReady: () => void;
-  readonly #onClose: () => void;
+  readonly #told: WatcherEvents;
   /** `live`: events queue up as they happen. `history`: they are read from the log from `#from` on. */
   #mode: 'live' | 'history' | 'closed';
   #from: Revision;
@@ -149,20 +178,13 @@ export class Watcher {
   #queuedBytes = 0;
   #waiting = false;
 
-  constructor(
-    store: KvStore,
-    request: WatchRequest,
-    limits: WatcherLimits,
-    onReady: () => void,
-    onClose: () => void,
-  ) {
+  constructor(store: KvStore, request: WatchRequest, limits: WatcherLimits, told: WatcherEvents) {
     const start = request.startRevision ?? 0;
     this.request = request;
     this.startRevision = start === 0 ? revision(store.revision + 1) : revision(start);
     this.#store = store;
     this.#limits = limits;
-    this.#onReady = onReady;
-    this.#onClose = onClose;
+    this.#told = told;
     this.#from = this.startRevision;
     this.#mode = this.startRevision > store.revision ? 'live' : 'history';
   }
@@ -189,7 +211,7 @@ export class Watcher {
     if (this.#mode === 'closed') return;
     this.#mode = 'closed';
     this.#dropQueue();
-    this.#onClose();
+    this.#told.onClose();
   }
 
   /** Of the hub: a change of a key in range. */
@@ -200,11 +222,21 @@ export class Watcher {
     if (last?.revision === at) last.events.push(event);
     else this.#queue.push({ revision: at, events: [event] });
     this.#queuedEvents++;
-    this.#queuedBytes += eventBytes(event);
+    this.#count(eventBytes(event));
     if (this.#queuedEvents > this.#limits.queueEventsMax || this.#queuedBytes > this.#limits.queueBytesMax) {
       this.#readFromHistory(this.#queue[0]!.revision);
     }
     this.#wake();
+  }
+
+  get queuedBytes(): number {
+    return this.#queuedBytes;
+  }
+
+  /** Of the hub: all watchers together hold too much. */
+  readFromHistory(): void {
+    const oldest = this.#queue[0];
+    if (this.#mode === 'live' && oldest !== undefined) this.#readFromHistory(oldest.revision);
   }
 
   /**
@@ -234,7 +266,7 @@ export class Watcher {
     const last = this.#queue[taken - 1]!.revision;
     this.#queue.splice(0, taken);
     this.#queuedEvents -= events.length;
-    this.#queuedBytes -= bytes;
+    this.#count(-bytes);
     return { revision: this.#queue.length === 0 ? this.#store.revision : last, events };
   }
 
@@ -284,13 +316,18 @@ export class Watcher {
   #dropQueue(): void {
     this.#queue = [];
     this.#queuedEvents = 0;
-    this.#queuedBytes = 0;
+    this.#count(-this.#queuedBytes);
+  }
+
+  #count(bytes: number): void {
+    this.#queuedBytes += bytes;
+    this.#told.onQueued(bytes);
   }
 
   #wake(): void {
     if (!this.#waiting) return;
     this.#waiting = false;
-    this.#onReady();
+    this.#told.onReady();
   }
 }
 

@@ -24,7 +24,6 @@ export async function startStoreGroup(
   folder: string,
   journal: MemberArguments['journal'],
   flags: readonly string[] = [],
-  quotaBytes?: number,
 ): Promise<StoreGroup> {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   const clusterId = randomUUID();
@@ -39,7 +38,6 @@ export async function startStoreGroup(
         folder,
         members,
         journal,
-        ...(quotaBytes !== undefined && { quotaBytes }),
       };
       const command = [...nodeFlags, ...flags, entry, JSON.stringify(args)];
       return new OwnProcess(process.execPath, command, `${folder}/${name}.log`, true);

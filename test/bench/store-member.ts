@@ -26,8 +26,6 @@ export interface MemberArguments {
   readonly folder: string;
   readonly members: readonly { readonly name: string; readonly address: string }[];
   readonly journal: 'file' | 'silent';
-  /** Of the store; absent: the default. */
-  readonly quotaBytes?: number;
 }
 
 const {
@@ -36,7 +34,6 @@ const {
   folder,
   members,
   journal: kind,
-  quotaBytes,
 } = JSON.parse(process.argv[2] ?? '') as MemberArguments;
 const node = nodeId(name);
 const cluster = new Map(members.map((member) => [nodeId(member.name), member.address] as const));
@@ -78,7 +75,6 @@ system.spawn<StoreMessage>(
     })),
     openStorage: async () => openDiskStorage(await env.disk('store'), clusterId, name),
     onFatal: fail,
-    limits: { store: { ...(quotaBytes !== undefined && { quotaBytes }) } },
   }),
 );
 

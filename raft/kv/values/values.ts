@@ -53,6 +53,16 @@ export class Values {
     return this.#residentBytes;
   }
 
+  /** What versions refer to, wherever it lies. */
+  get liveBytes(): number {
+    return this.#liveBytes;
+  }
+
+  /** Much more is in memory than the budget allows, since files are not written as fast. */
+  get isBehind(): boolean {
+    return this.#residentBytes - this.#options.residentBytesMax > KV_LIMITS.unfiledBytesMax;
+  }
+
   /** What slabs hold that no version needs any more. */
   get deadBytes(): number {
     return this.#usedBytes - this.#liveBytes;

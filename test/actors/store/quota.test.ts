@@ -43,6 +43,20 @@ describe('a store with a quota', () => {
     assert.deepEqual(await group.do(client.alarms()), [alarm]);
   });
 
+  it('counts what is in memory apart: values in files do not, keys do', async () => {
+    const limits = { memoryQuotaBytes: 60_000, valuesResidentBytesMax: 10_000, valueSlabBytesMin: 1_000 };
+    const group = new SmallGroup('memory', { store: limits });
+    for (let i = 0; i < 20; i++) await group.put(`/large${i}`, 'x'.repeat(9_000));
+    assert.ok((await group.do(group.client.status())).dbSizeBytes > 3 * limits.memoryQuotaBytes);
+    const small = (batch: number) =>
+      Promise.all(range(50).map((i) => group.client.txn(bigPut(`/${batch}-${i}`, 1))));
+    for (const batch of [1, 2, 3]) await group.do(small(batch));
+    const more = async () => {
+      for (const batch of range(10)) await small(10 + batch);
+    };
+    assert.equal(await group.refusal(more()), 'NoSpace');
+  });
+
   it('keeps its alarms when all members are started again', async () => {
     const group = new SmallGroup('restart', { store: { quotaBytes: 5_000 } });
     assert.equal(await group.refusal(group.client.txn(bigPut('/a', 6_000))), 'NoSpace');
@@ -52,6 +66,8 @@ describe('a store with a quota', () => {
     assert.equal(await group.refusal(group.client.txn(bigPut('/a', 1))), 'NoSpace');
   });
 });
+
+const range = (length: number) => Array.from({ length }, (_, at) => at);
 
 function bigPut(key: string, bytes: number) {
   const op = { type: 'put', key, value: new Uint8Array(bytes) } as const;

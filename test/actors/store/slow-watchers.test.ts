@@ -34,6 +34,33 @@ describe('a watcher that does not keep up', () => {
     assert.deepEqual(slow.keys, expected);
   });
 
+  it('shares with all others what may be on the way, and still gets one batch after the other', async () => {
+    const store = { watchesBytesInFlightMax: 1_000_000, watchSmallBatchBytes: 1 };
+    const group = new SmallGroup('shared', { members: ['m1'], store });
+    const deaf = Array.from({ length: 10 }, (_, at) => follow(group, `deaf${at}`, 2));
+    await group.put('/k0', value);
+    await group.world.run(() => deaf.every(({ keys }) => keys.length === 1));
+    group.world.network.faults.add({
+      id: 'deaf',
+      from: deaf.map((_, at) => `deaf${at}`),
+      to: ['*'],
+      kinds: ['StoreWatchCredit'],
+      action: { type: 'drop', probability: 1 },
+    });
+    const quick = follow(group, 'quick', 2);
+    const expected = ['/k0'];
+    for (let at = 1; at < 30; at++) {
+      await group.do(group.client.txn(put(`/k${at}`, value)));
+      expected.push(`/k${at}`);
+    }
+    await group.world.run(() => quick.keys.length === expected.length);
+    const onTheirWay = deaf.reduce((sum, { keys }) => sum + keys.length * value.length, 0);
+    assert.ok(onTheirWay <= 1_000_000 + 2 * deaf.length * value.length, `${onTheirWay} bytes`);
+    group.world.heal();
+    await group.world.run(() => deaf.every(({ keys }) => keys.length === expected.length));
+    for (const { keys } of deaf) assert.deepEqual(keys, expected);
+  });
+
   it('and a hundred that catch up at once from far behind leave the leader its place', async () => {
     const group = new SmallGroup('many');
     for (let at = 0; at < 300; at++) await group.put(`/k${at}`, 'y'.repeat(1_000));

@@ -312,6 +312,19 @@ describe('the files of a store', () => {
     await assert.rejects(paged.restarted(snapshot), /a snapshot refers to it, and it is missing/);
   });
 
+  it('hold back whoever writes faster than the disk takes them', async () => {
+    const paged = await Paged.open({ valuesResidentBytesMax: 0 });
+    let go: () => void = () => {};
+    const stalled = new Promise<void>((resolve) => (go = resolve));
+    paged.disk.inject((operation) => (operation === 'sync' ? stalled : undefined));
+    const value = valueOf(1, MIB);
+    for (let n = 0; n < 257; n++) paged.driver.do(put('k', value));
+    assert.ok(paged.fsm.store.isBehindItsDisk);
+    go();
+    await paged.settled();
+    assert.ok(!paged.fsm.store.isBehindItsDisk);
+  });
+
   it('end the member when they cannot be written', async () => {
     const paged = await Paged.open();
     paged.disk.inject((operation, name) =>

@@ -132,6 +132,35 @@ describe('watch', () => {
 });
 
 describe('watch, slow consumers', () => {
+  it('together hold no more than a budget; whoever holds much of it reads from history', () => {
+    const limits = { queueEventsMax: 1_000, queueBytesMax: 100_000, queuesBytesMax: 5_000 };
+    const many = new WatchHub(kv.store, limits);
+    const slow = Array.from({ length: 20 }, () => many.watch({ key: '\0', rangeEnd: '\0' }, () => undefined));
+    const quiet = many.watch({ key: 'quiet' }, () => undefined);
+    kv.do(put('quiet', 'x'));
+    for (let at = 0; at < 50; at++) {
+      kv.do(put(`k${at}`, 'x'.repeat(100)));
+      assert.ok(many.queuedBytes <= limits.queuesBytesMax + 21 * 103);
+    }
+    assert.equal(quiet.queuedBytes, 6, 'one that holds little is left alone');
+    const expected = ['+quiet', ...Array.from({ length: 50 }, (_, at) => `+k${at}`)].map(
+      (text) => `${text}=`,
+    );
+    for (const watcher of slow) {
+      const seen = drain(watcher).flatMap((batch) => batch.events.map(eventText));
+      assert.deepEqual(
+        seen.map((text) => text.slice(0, text.indexOf('=') + 1)),
+        expected,
+      );
+    }
+    assert.equal(eventsOf(drain(quiet)), '+quiet=x@2');
+    assert.equal(many.queuedBytes, 0);
+    for (const watcher of slow) watcher.close();
+    kv.do(put('quiet', 'y'));
+    quiet.close();
+    assert.equal(many.queuedBytes, 0);
+  });
+
   it('reads from history what it had no room for, without a gap and without holding others back', () => {
     const [slow, fast] = [watch(), watch()];
     const seen: string[] = [];

@@ -126,6 +126,17 @@ describe('compaction regressions of etcd', () => {
     assert.equal(again.revision, 1);
   });
 
+  it('at revision 0 a store that was never compacted lets it pass, as etcd does, and nothing changes', () => {
+    const member = new Member(undefined);
+    const before = member.store.hash();
+    assert.ok(!(member.compact(0) instanceof KvError));
+    assert.deepEqual([member.store.compactRevision, member.store.hash()], [0, before]);
+    member.do(put('a', '1'), put('a', '2'));
+    member.compactAll(2);
+    const refused = member.compact(0);
+    assert.ok(refused instanceof KvError && refused.code === 'Compacted');
+  });
+
   it('a count of the past is that of then, whatever was born, changed or died since', () => {
     const member = new Member(undefined);
     member.do(put('a'), put('b'), put('c'), del('b'), put('b'), put('a'), del('c'), put('d'), del('d'));
