@@ -99,8 +99,9 @@ export class Script {
 
   /** What is just small enough, or just too large. */
   #tooMuch(): Call {
-    const put = (key: string): RequestOp => ({ put: { ...PutRequest.decode(none), key } });
-    const several = (count: number) => Array.from({ length: count }, (_, i) => put(`many/${i}`));
+    // Reads: of many keys that are alike in what they are sorted by, etcd says in which order by chance.
+    const read = (key: string): RequestOp => ({ range: { ...RangeRequest.decode(none), key } });
+    const several = (count: number) => Array.from({ length: count }, () => read(this.#one(...keys)));
     return this.#one(
       () =>
         call('KV/Txn', TxnRequest, TxnResponse, {
