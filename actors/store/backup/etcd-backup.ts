@@ -23,6 +23,8 @@ import { backupLimits } from './limits.js';
 
 const SUM_BYTES = 32;
 const SECTOR_BYTES = 512;
+/** etcd's. */
+const LEASE_TTL_MAX_SECONDS = 9_000_000_000;
 
 /** Bytes of `total` that have been gone through. */
 export type ByteProgress = (bytes: number, total: number) => void;
@@ -155,7 +157,7 @@ export class EtcdBackup {
   }
 
   async leases(): Promise<StoredLease[]> {
-    return await this.#decoded(bucketNames.lease, 'a lease', decodeLease);
+    return await this.#decoded(bucketNames.lease, 'a lease', (bytes) => checkLease(decodeLease(bytes)));
   }
 
   async auth(): Promise<StoredAuth> {
@@ -194,11 +196,22 @@ function changeOf({ key, value, at }: BoltEntry): StoredChange {
   if (revision === null) throw new BackupError('Damaged', 'the key of a change is no revision', at);
   if (value.length === 0) return { ...revision, kv: null };
   const kv = decoded(`the change at revision ${revision.main}`, at, () => decodeKeyValue(value));
-  const isOf = revision.isTombstone || (kv.modRevision === revision.main && kv.version > 0);
-  if (!isOf || kv.key === '') {
+  if (!(revision.isTombstone || isVersionAt(kv, revision.main)) || kv.key === '') {
     throw new BackupError('Damaged', `the change at revision ${revision.main} says that it is another`, at);
   }
   return { ...revision, kv };
+}
+
+function isVersionAt({ createRevision, modRevision, version }: StoredKeyValue, main: number): boolean {
+  const isPossible = createRevision > 0 && createRevision <= modRevision;
+  return modRevision === main && isPossible && version > 0 && Number.isSafeInteger(version);
+}
+
+function checkLease(lease: StoredLease): StoredLease {
+  const { id, ttlSeconds, remainingSeconds } = lease;
+  if (id > 0n && ttlSeconds > 0 && ttlSeconds <= LEASE_TTL_MAX_SECONDS && remainingSeconds <= ttlSeconds)
+    return lease;
+  throw new WireError(`lease ${id.toString(16)} for ${ttlSeconds} seconds`);
 }
 
 function decoded<T>(what: string, at: number, decode: () => T): T {
