@@ -19,6 +19,7 @@ import { backupControl } from './backup-control.js';
 import type { DataDir } from './data-dir.js';
 import { type MachineParts, startMachine } from './machine.js';
 import { machineControl } from './machine-control.js';
+import { MemberWatch } from './member-watch.js';
 import { createNodeSystem } from './node-system.js';
 import type { StoreThread } from './store-thread.js';
 
@@ -46,7 +47,11 @@ export async function runMachine({ dir, spec, machine, store: starting, fail }: 
   );
   await system.started;
   void system.whenFailed.then(fail);
-  member?.onMembers(follow);
+  if (member && master) {
+    const client = master.storeClientOf(spec, machine, system);
+    const watch = new MemberWatch({ name, client, clock: system.env.clock, follow });
+    member.onMembers((members) => watch.check(members));
+  }
   const tokens = await master?.tokenSigner(dir);
   const external = master && spec.externalStore && (await openStore(spec, machine, system));
   const parts: MachineParts = {
@@ -105,19 +110,24 @@ async function openStore(spec: ClusterSpec, machine: MachineSpec, system: ActorS
 }
 
 async function loadMaster() {
-  const [{ startControlPlane }, { openApiServerDoor }, { tokenSigner }, { storeControlOf }, { BackupDesk }] =
-    await Promise.all([
-      import('./control-plane.js'),
-      import('./apiserver-door.js'),
-      import('./token-signer.js'),
-      import('./store-control.js'),
-      import('../actors/store/index.js'),
-    ]);
+  const [
+    { startControlPlane },
+    { openApiServerDoor },
+    { tokenSigner },
+    { storeClientOf, storeControlOf },
+    { BackupDesk },
+  ] = await Promise.all([
+    import('./control-plane.js'),
+    import('./apiserver-door.js'),
+    import('./token-signer.js'),
+    import('./store-control.js'),
+    import('../actors/store/index.js'),
+  ]);
   const backupsOf = (system: ActorSystem, machine: MachineSpec) =>
     new BackupDesk({
       system,
       member: actorRef<StoreMessage>(storeNode(machine), '/store'),
       folder: 'backup',
     });
-  return { startControlPlane, openApiServerDoor, tokenSigner, storeControlOf, backupsOf };
+  return { startControlPlane, openApiServerDoor, tokenSigner, storeClientOf, storeControlOf, backupsOf };
 }

@@ -72,17 +72,21 @@ export function storeControl({ clusterId, client, local, uuid }: StoreControlOpt
   };
 }
 
+export function storeClientOf(spec: ClusterSpec, machine: MachineSpec, system: ActorSystem): StoreClient {
+  return createStoreClient({ system, members: askedMembers(spec, machine) });
+}
+
 /** Of a machine that has a member. */
 export function storeControlOf(
   spec: ClusterSpec,
   machine: MachineSpec,
   system: ActorSystem,
 ): ControlHandlers {
-  const members = askedMembers(spec, machine);
+  const [own] = askedMembers(spec, machine);
   return storeControl({
     clusterId: spec.id,
-    client: createStoreClient({ system, members }),
-    local: createStoreClient({ system, members: members.slice(0, 1) }),
+    client: storeClientOf(spec, machine, system),
+    local: createStoreClient({ system, members: own ? [own] : [] }),
     uuid: () => system.env.uuid(),
   });
 }

@@ -7,6 +7,7 @@ import type { MemberChange, StoreClient, StoreMemberInfo } from '../../actors/st
 import { Announcement } from '../../deploy/announcement.js';
 import type { ClusterSpec, MachineSpec } from '../../deploy/cluster-spec.js';
 import { DataDir } from '../../deploy/data-dir.js';
+import { MemberWatch } from '../../deploy/member-watch.js';
 import { PeerBook } from '../../deploy/peer-book.js';
 import { Removal } from '../../deploy/removal.js';
 import { type Incarnation, type Link, nodeId } from '../../transport/index.js';
@@ -178,6 +179,35 @@ describe('what a member says of itself', () => {
     announcement.check([member('m2', 4102)]);
     await clock.advance(10_000);
     assert.equal(changes.length, 0);
+  });
+});
+
+describe('a machine that has lost its member', () => {
+  it('asks the others who the members are, and no more when it has one again', async () => {
+    const clock = new VirtualClock();
+    const followed: string[] = [];
+    let asked = 0;
+    const members = async () => {
+      asked += 1;
+      if (asked === 1) throw new Error('no leader');
+      return [member('m2', 4102), member('m4', 4104)];
+    };
+    const watch = new MemberWatch({
+      name: 'm1',
+      client: { members },
+      clock,
+      follow: (now) => followed.push(now.map(({ name }) => name).join()),
+    });
+    watch.check([member('m1', 4101), member('m2', 4102)]);
+    await clock.advance(60_000);
+    assert.equal(asked, 0);
+    watch.check([member('m2', 4102)]);
+    watch.check([member('m2', 4102)]);
+    for (let i = 0; i < 12; i++) await clock.advance(1_000);
+    assert.deepEqual(followed, ['m1,m2', 'm2', 'm2', 'm2,m4']);
+    watch.check([member('m1', 4101)]);
+    await clock.advance(60_000);
+    assert.equal(asked, 2);
   });
 });
 
