@@ -17,7 +17,7 @@ export const KV_LIMITS = {
   authPermissionsMax: 10_000,
   authNameLengthMax: 1024,
   authTokenKeyBytesMin: 32,
-  /** Slabs of values: an eighth of what is in memory, within these, and never less than one value. */
+  /** Slabs of values: a quarter of what is in memory, within these, and never less than one value. */
   slabBytesMin: 64 * 1024,
   slabBytesMax: 8 * 1024 * 1024,
   /** Values in memory before the oldest go to files: a store of that size works as if there were no files. */

@@ -100,8 +100,7 @@ export class KvSnapshotReader {
   }
 
   #restoreChange(version: Version): void {
-    const before = this.versions.index.get(version.key)?.newest.lease ?? leaseId(0);
-    this.versions.restoreChange(version);
-    this.leases.reattach(version.key, before, version.lease);
+    const before = this.versions.restoreChange(version);
+    this.leases.reattach(version.key, before?.lease ?? leaseId(0), version.lease);
   }
 }

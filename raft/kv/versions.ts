@@ -168,9 +168,10 @@ export class Versions {
     this.digest = (this.digest + kv.sum) >>> 0;
   }
 
-  /** Of a snapshot: the next change of the log. */
-  restoreChange(kv: Version): void {
+  /** Of a snapshot: the next change of the log. Returns what it replaces. */
+  restoreChange(kv: Version): Version | undefined {
     const entry = this.index.get(kv.key);
+    const before = entry?.newest;
     if (entry === undefined) this.index.insert({ key: kv.key, newest: kv, older: null });
     else {
       const wasLive = isLive(entry);
@@ -178,6 +179,7 @@ export class Versions {
       if (wasLive !== isLive(entry)) this.index.adjustLive(kv.key, wasLive ? -1 : 1);
     }
     this.#record(kv);
+    return before;
   }
 
   /** `kv` is at or below the compact revision: all that the key had before it is out of reach. */

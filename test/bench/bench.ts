@@ -29,6 +29,9 @@ const benches: Readonly<Record<string, Bench>> = {
   apiserver: apiserverBench,
 };
 
+/** They take long, and much of the disk. */
+const byNameOnly: ReadonlySet<string> = new Set(['large']);
+
 interface Options {
   readonly against?: string;
   readonly json?: string;
@@ -39,7 +42,10 @@ interface Options {
 }
 
 const program = new Command('bench')
-  .argument('[name]', `one of ${Object.keys(benches).join(', ')}, or how their names begin; default: all`)
+  .argument(
+    '[name]',
+    `one of ${Object.keys(benches).join(', ')}, or how their names begin; default: all but ${[...byNameOnly].join()}`,
+  )
   .option('--against <peer>', 'etcd: required; none: left out (default: etcd where it is installed)')
   .option('--json <file>', 'write the rows there, as JSON')
   .option('--rounds <n>', 'per measurement; the median counts', '3')
@@ -55,8 +61,8 @@ await program.parseAsync();
 process.exit(process.exitCode);
 
 async function runAll(name: string | undefined, options: Options): Promise<BenchRow[]> {
-  const chosen = Object.entries(benches).filter(
-    ([each]) => name === undefined || each.split('-')[0] === name || each === name,
+  const chosen = Object.entries(benches).filter(([each]) =>
+    name === undefined ? !byNameOnly.has(each) : each.split('-')[0] === name || each === name,
   );
   if (chosen.length === 0)
     throw new TypeError(`no benchmark is called ${name}; there are ${Object.keys(benches).join(', ')}`);

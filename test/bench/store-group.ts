@@ -46,7 +46,7 @@ export async function startStoreGroup(
   const { client, stop } = openClient(clusterId, members);
   const acceptWrites = async () => {
     try {
-      await waitFor('our store to accept writes', 60_000, async () => {
+      await waitFor('our store to accept writes', 180_000, async () => {
         await put(client, 'ready', Buffer.alloc(1, 1));
         return true;
       });

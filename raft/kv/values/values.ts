@@ -18,7 +18,7 @@ export interface ValuesOptions {
   readonly residentBytesMax: number;
   /** Of values read back that are kept at hand. */
   readonly cacheBytesMax: number;
-  /** Of a slab while there are few; later they are an eighth of what is in memory, up to `slabBytesMax`. */
+  /** Of a slab while there are few; later they are a quarter of what is in memory, up to `slabBytesMax`. */
   readonly slabBytesMin: number;
 }
 
@@ -169,7 +169,7 @@ export class Values {
     const tail = this.#tail;
     tail.isSealed = true;
     if (tail !== Slab.none && tail.liveBytes === 0) this.#drop(tail);
-    const share = Math.floor(Math.min(this.#residentBytes, this.#options.residentBytesMax) / 8);
+    const share = Math.floor(Math.min(this.#residentBytes, this.#options.residentBytesMax) / 4);
     this.#tail = Slab.empty(Math.max(length, slabBytesMin, Math.min(KV_LIMITS.slabBytesMax, share)));
     this.#slabs.add(this.#tail);
     this.#residentBytes += this.#tail.residentBytes;
