@@ -39,4 +39,4 @@ export function checkBounds({ name, parts, disk, limits }: Bounded, fail: (messa
 }
 
 /** A snapshot takes its time, and what is applied meanwhile is kept. */
-const entriesSlack = 400;
+const entriesSlack = 150;

@@ -12,6 +12,7 @@
  */
 import { parseArgs } from 'node:util';
 import { availableParallelism } from 'node:os';
+import { crashPoints } from './crash-points.js';
 import { bugNamed, plantedBugs } from './planted-bugs.js';
 import { runSeed, type RunResult } from './run.js';
 import { replayLine, runOptionsOf, type SeedOptions } from './seed-options.js';
@@ -67,7 +68,10 @@ async function replay(seed: number): Promise<void> {
 async function many(from: number, seeds: number): Promise<void> {
   const options = optionsGiven();
   const pool = new SeedPool(count('jobs', values.jobs), options);
-  let startedMs = Date.now();
+  const pointsMissed = new Set(Object.values(crashPoints).flat());
+  const beganMs = Date.now();
+  let startedMs = beganMs;
+  let virtualMs = 0;
   try {
     for (let first = from; first < from + seeds; first += batchSeeds) {
       const size = Math.min(batchSeeds, from + seeds - first);
@@ -76,10 +80,19 @@ async function many(from: number, seeds: number): Promise<void> {
       if (failed) return await report(failed, options);
       console.log(batchLine(batch, Date.now() - startedMs));
       startedMs = Date.now();
+      for (const point of batch.flatMap((result) => result.crashPoints)) pointsMissed.delete(point);
+      virtualMs += batch.reduce((sum, result) => sum + result.virtualMs, 0);
     }
+    const realMs = Date.now() - beganMs;
+    console.log(`${seeds} seeds hold: ${minutes(virtualMs)} min simulated in ${minutes(realMs)} min`);
+    if (pointsMissed.size > 0) console.log(`nobody crashed ${[...pointsMissed].join(', ')}`);
   } finally {
     pool.close();
   }
+}
+
+function minutes(ms: number): string {
+  return (ms / 60_000).toFixed(1);
 }
 
 function batchLine(batch: readonly Omit<RunResult | SeedReport, 'violation'>[], realMs: number): string {

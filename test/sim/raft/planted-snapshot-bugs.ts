@@ -105,6 +105,19 @@ export const snapshotBugs: readonly PlantedBug[] = [
       },
     }),
   },
+  {
+    name: 'log-kept-for-ever',
+    faults: ['burst', 'isolate-one'],
+    what: 'entries stay in memory though a snapshot has them',
+    after: 'etcd #16839, #12342: memory that grows; store.md: memory and queue bounds',
+    seed: 4,
+    seedsMax: 40,
+    finds: /bounds: m\d has \d+ applied entries in memory/,
+    member: ({ raft }) => {
+      const { log } = raft.core;
+      Object.assign(log, { compactTo: () => log.firstIndex - 1 });
+    },
+  },
 ];
 
 /** Both guards are off: that of the offset and that of the whole. */

@@ -13,6 +13,7 @@ interface Seen {
   commit: number;
   applied: number;
   first: number;
+  configuration: CoreView['configuration'] | undefined;
   /** Of the log, from `first` on. */
   readonly entries: (Entry | undefined)[];
 }
@@ -32,6 +33,7 @@ export class RaftInvariants {
   readonly #committed: (Committed | undefined)[] = [];
   /** The group's members, by the index of the entry that made them so. */
   readonly #configurations = new Map<number, string>();
+  #configurationMax = 0;
   /** How many leaders there were. */
   leaderships = 0;
 
@@ -52,6 +54,7 @@ export class RaftInvariants {
       commit: 0,
       applied: 0,
       first: core.log.firstIndex,
+      configuration: undefined,
       entries: [],
     };
     this.#members.set(core.id, seen);
@@ -153,15 +156,18 @@ export class RaftInvariants {
   }
 
   /** Of the same applied index all members know the same configuration. */
-  #configuration({ core }: Seen): void {
-    const { configuration, appliedIndex, id } = core;
+  #configuration(seen: Seen): void {
+    const { configuration, appliedIndex, id } = seen.core;
     const { index = 0 } = configuration;
-    const text = JSON.stringify(configuration);
-    if (index > 0) {
-      const known = this.#configurations.get(index);
-      if (known === undefined) this.#configurations.set(index, text);
-      else if (known !== text) this.#fail(`membership: ${id} makes ${text} of entry ${index}, not ${known}`);
+    if (index > 0 && configuration !== seen.configuration) {
+      seen.configuration = configuration;
+      const text = JSON.stringify(configuration);
+      const known = this.#configurations.get(index) ?? text;
+      if (known !== text) this.#fail(`membership: ${id} makes ${text} of entry ${index}, not ${known}`);
+      this.#configurations.set(index, text);
+      this.#configurationMax = Math.max(this.#configurationMax, index);
     }
+    if (index === this.#configurationMax) return;
     for (const later of this.#configurations.keys()) {
       if (later <= index || later > appliedIndex) continue;
       this.#fail(
