@@ -29,14 +29,18 @@ export function checkBounds({ name, parts, disk, limits }: Bounded, fail: (messa
     atMost(`appends under way to ${id}`, inflight, limits.inflightMessagesMax);
   }
   const { trailingEntriesMax, snapshotEveryEntries } = limits;
+  const snapshots = disk.files.filter((file) => file.name.startsWith('snapshot-'));
   const peerTakesSnapshot = stats.peers.some(({ state }) => state === 'snapshot');
   if (!peerTakesSnapshot) {
     const held = core.appliedIndex - core.log.firstIndex + 1;
-    atMost('applied entries in memory', held, trailingEntriesMax + 4 * snapshotEveryEntries + entriesSlack);
+    // The next snapshot is also put off until the log has grown by as many bytes as the last one has.
+    const asLongAsSnapshot = Math.max(0, ...snapshots.map(({ bytes }) => bytes)) / entryBytesMin;
+    const usual = trailingEntriesMax + 4 * snapshotEveryEntries;
+    atMost('applied entries in memory', held, Math.ceil(usual + asLongAsSnapshot + entriesSlack));
   }
-  const files = disk.files.map((file) => file.name);
-  atMost('snapshot files', files.filter((file) => file.startsWith('snapshot-')).length, snapshotFilesMax);
+  atMost('snapshot files', snapshots.length, snapshotFilesMax);
 }
 
 /** A snapshot takes its time, and what is applied meanwhile is kept. */
 const entriesSlack = 150;
+const entryBytesMin = 60;

@@ -13,6 +13,9 @@ export interface SeedReport extends Omit<RunResult, 'lastLines' | 'violation'> {
   readonly lines: readonly string[];
 }
 
+// Whoever gave the seeds is gone.
+process.on('disconnect', () => process.exit());
+
 process.on('message', (request: SeedRequest) => {
   void runSeed(request.seed, runOptionsOf(request.options)).then((result) => {
     const { violation, lastLines, ...rest } = result;

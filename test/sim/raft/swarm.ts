@@ -121,12 +121,17 @@ export function swarmOf(seed: number, overrides: SwarmOverrides = {}): Swarm {
   const faults = drawFaults(seed, overrides.faults);
   const changesMembers = faults.has('change-members') || faults.has('split-change');
   const losesDisks = damaging.some((kind) => faults.has(kind));
+  const members = chance(0.25) ? 5 : 3;
+  // Drawn also where they are given: all else of the seed must stay as it is.
+  const writers = 3 + random.integer(4);
+  const watchers = 1 + random.integer(3);
+  const safetyMs = between(56_000, 64_000);
   return {
     seed,
-    members: chance(0.25) ? 5 : 3,
+    members,
     spares: changesMembers ? 2 : losesDisks ? 1 : 0,
-    writers: overrides.writers ?? 3 + random.integer(4),
-    watchers: overrides.watchers ?? 1 + random.integer(3),
+    writers: overrides.writers ?? writers,
+    watchers: overrides.watchers ?? watchers,
     keys: 2 + random.integer(4),
     load: {
       periodMs: between(60, 200) * tickMs,
@@ -135,7 +140,7 @@ export function swarmOf(seed: number, overrides: SwarmOverrides = {}): Swarm {
       quietThinkMs: between(400, 2_000),
     },
     timeoutMs: between(200, 1_500),
-    safetyMs: overrides.safetyMs ?? between(56_000, 64_000),
+    safetyMs: overrides.safetyMs ?? safetyMs,
     network: overrides.isCalm ? { ...network, loss: 0, duplicate: 0, reorder: 0 } : network,
     disk: {
       syncMinMs: between(0, 2),
