@@ -2,7 +2,13 @@
  * Whose copies are still good. A disk may be damaged for good only while a majority of every set of voters that may be in force
  * keeps its own: then what is committed is never lost, nobody has an excuse, and every failure is a bug (TigerBeetle's VOPR).
  */
-import { type Configuration, decodeConfiguration, type MemberId } from 'raft-consensus';
+import {
+  type Configuration,
+  decodeConfiguration,
+  type MemberId,
+  RaftError,
+  StorageError,
+} from 'raft-consensus';
 import type { MemberParts } from '../../../actors/store/index.js';
 import type { Member } from './store-group.js';
 
@@ -56,3 +62,19 @@ function isSurvivable(voters: readonly MemberId[], bad: ReadonlySet<string>): bo
   const lost = voters.filter((voter) => bad.has(voter)).length;
   return lost === 0 || 2 * (voters.length - lost) > voters.length;
 }
+
+/** What a member says of a disk that must not be relied on. */
+export function isDamage(error: unknown): boolean {
+  for (let at: unknown = error; at instanceof Error; at = at.cause) {
+    if (at instanceof StorageError && damageCodes.has(at.code)) return true;
+    if (at instanceof RaftError && at.code === 'Corrupt') return true;
+  }
+  return false;
+}
+
+const damageCodes: ReadonlySet<string> = new Set([
+  'WalCorrupt',
+  'WalLost',
+  'SnapshotCorrupt',
+  'ValueCorrupt',
+]);

@@ -65,7 +65,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     faults: ['crash-leader', 'crash-all', 'coup', 'stall-disk'],
     what: 'a save is confirmed while its fsync still runs',
     after: 'etcd #14370; Raft figure 2: respond after stable storage is updated',
-    seed: 1,
+    seed: 2,
     seedsMax: 40,
     finds: /durability|election safety|leader completeness|state machine safety/,
     storage: (storage) =>
@@ -123,7 +123,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     faults: ['isolate-leader', 'split', 'coup'],
     what: 'a vote is given without looking at the log of the candidate',
     after: 'Raft §5.4.1',
-    seed: 3,
+    seed: 1,
     seedsMax: 40,
     finds: /leader completeness/,
     member: ({ raft }) => {
@@ -135,7 +135,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     faults: ['isolate-leader', 'one-way', 'split'],
     what: 'a leader answers reads without asking whether it still leads',
     after: 'etcd #20418, #741; dissertation §6.4',
-    seed: 4,
+    seed: 2,
     seedsMax: 40,
     finds: /^stale/,
     member: ({ raft }) => {
@@ -152,7 +152,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     faults: ['isolate-leader', 'crash-leader', 'coup', 'transfer'],
     what: 'a new leader answers reads by a commit index that may lag behind that of the last leader',
     after: 'etcd #7331; dissertation §6.4',
-    seed: 5,
+    seed: 1,
     seedsMax: 40,
     finds: /^stale/,
     member: ({ raft }) => {
@@ -170,7 +170,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     faults: ['fading-leader'],
     what: 'any answer to a heartbeat, however old, confirms the round of reads that is under way',
     after: 'etcd #20418',
-    seed: 1,
+    seed: 13,
     seedsMax: 40,
     finds: /^stale/,
     step: ({ raft }) => {
@@ -212,7 +212,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     faults: ['split-change', 'change-members'],
     what: 'a change of the members is appended while the one before is not applied',
     after: 'etcd-io/raft: pendingConfIndex',
-    seed: 3,
+    seed: 4,
     seedsMax: 40,
     finds: /membership|election safety|leader completeness|state machine safety|liveness|conflicts/,
     member: ({ raft }) => {
@@ -229,7 +229,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     faults: ['change-members', 'split', 'isolate-leader', 'crash-leader'],
     what: 'whoever once belonged to the group is asked for its vote, and counted',
     after: 'Raft §6: only voters of the configuration count',
-    seed: 3,
+    seed: 2,
     seedsMax: 40,
     finds: /log matching|election safety|leader completeness|state machine safety|conflicts with a committed/,
     step: ({ raft }) => {
@@ -266,7 +266,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     name: 'progress-ahead',
     what: 'a batch says how far the store is, though later events are still to come',
     after: 'etcd #15220',
-    seed: 1,
+    seed: 2,
     seedsMax: 40,
     finds: /without (put|delete)|ahead of the store/,
     member: ({ watches, store }) => {
@@ -370,7 +370,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     name: 'tombstone-compacted',
     what: 'a watch from the compact revision misses a delete at exactly that revision',
     after: 'etcd #18089, #19179',
-    seed: 24,
+    seed: 3,
     seedsMax: 40,
     finds: /instead of|without delete/,
     member: ({ watches, store }) => {
@@ -394,7 +394,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     name: 'future-watch-begins-now',
     what: 'a watch from a revision that its member has not reached begins with the next change',
     after: 'etcd #20221',
-    seed: 2,
+    seed: 1,
     seedsMax: 40,
     finds: /late or twice|went back|too many|in a batch up to/,
     member: ({ watches, store }) => {

@@ -3,13 +3,14 @@
  * property is looked at after every event. Then all is healed, and within bounds the group must take writes again, agree in
  * everything and bring every watcher up to date. At the end the whole history is judged.
  */
-import { KvError } from 'raft-consensus';
+import { KvError, type StateHash } from 'raft-consensus';
 import { SimulationError } from '../../../actors/runtime/index.js';
 import { checkKeys } from './key-check.js';
+import { isDamage } from './fault-atlas.js';
 import { checkLeases } from './lease-check.js';
 import { Nemesis } from './nemesis.js';
 import type { PlantedBug } from './planted-bugs.js';
-import { StoreGroup, Violation } from './store-group.js';
+import { type Member, StoreGroup, Violation } from './store-group.js';
 import { describeSwarm, type SwarmOverrides, swarmOf } from './swarm.js';
 import { checkAgainstTruth } from './truth-check.js';
 import { Workload } from './workload.js';
@@ -206,15 +207,26 @@ class Run {
   #judgeHashes(): void {
     const digests = this.#group.belonging.flatMap(({ parts }) => (parts ? [parts.store.digest] : []));
     if (new Set(digests).size > 1) this.#group.fail(`members have the digests ${digests.join(', ')}`);
-    const hashes = this.#group.belonging.flatMap(({ name, parts }) => {
-      const hash = parts?.store.hash();
-      return hash && !(hash instanceof KvError) ? [{ name, hash }] : [];
+    const hashes = this.#group.belonging.flatMap((member) => {
+      const hash = this.#hashOf(member);
+      return hash ? [{ name: member.name, hash }] : [];
     });
     // Compaction is a command like any other: members that applied the same have compacted the same.
     for (const { name, hash } of hashes) {
       const first = hashes[0]!;
       if (JSON.stringify(hash) === JSON.stringify(first.hash)) continue;
       this.#group.fail(`${name} has ${JSON.stringify(hash)}, ${first.name} ${JSON.stringify(first.hash)}`);
+    }
+  }
+
+  /** Undefined also where it says that its disk is not to be relied on, and may. */
+  #hashOf(member: Member): StateHash | undefined {
+    try {
+      const hash = member.parts?.store.hash();
+      return hash instanceof KvError ? undefined : hash;
+    } catch (error) {
+      if (isDamage(error) && this.#group.atlas.isDamaged(member)) return undefined;
+      throw error;
     }
   }
 }

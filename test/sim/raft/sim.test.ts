@@ -38,7 +38,7 @@ describe('the store in the simulator', function () {
   });
 
   it('shrinks what fails to a few faults, and the line that it prints replays that', async () => {
-    const seed = 3;
+    const seed = 1;
     const options = { bug: 'any-log-elected' };
     const { struck } = await runSeed(seed, { bug: bugNamed(options.bug) });
     const shrunk = await shrink(seed, options, { runsMax: 40, isOver: () => false });

@@ -8,7 +8,6 @@ import {
   isMember,
   defaultRaftLimits,
   memberId,
-  RaftError,
   type SimDisk,
   type SnapshotMeta,
   type SnapshotSink,
@@ -27,7 +26,7 @@ import { SimWorld } from '../world.js';
 import { checkBounds } from './bounds-check.js';
 import { type CrashPoint, diskPoint, letterPoint } from './crash-points.js';
 import { DurabilityCheck } from './durability-check.js';
-import { configurationsKnownTo, FaultAtlas } from './fault-atlas.js';
+import { configurationsKnownTo, FaultAtlas, isDamage } from './fault-atlas.js';
 import { FlightRecorder } from './flight-recorder.js';
 import { injected, MemberDisk } from './member-disk.js';
 import type { PlantedBug } from './planted-bugs.js';
@@ -350,22 +349,6 @@ function isDiskFailure(error: unknown): boolean {
   }
   return false;
 }
-
-/** What a member says of a disk that must not be relied on. */
-function isDamage(error: unknown): boolean {
-  for (let at: unknown = error; at instanceof Error; at = at.cause) {
-    if (at instanceof StorageError && damageCodes.has(at.code)) return true;
-    if (at instanceof RaftError && at.code === 'Corrupt') return true;
-  }
-  return false;
-}
-
-const damageCodes: ReadonlySet<string> = new Set([
-  'WalCorrupt',
-  'WalLost',
-  'SnapshotCorrupt',
-  'ValueCorrupt',
-]);
 
 function storeRef(name: string) {
   return actorRef<StoreMessage>(nodeId(name), '/store');
