@@ -40,6 +40,7 @@ const { values } = parseArgs({
 });
 
 const batchSeeds = 25;
+const journalMax = 5_000_000;
 const shrinkWithinMs = 120_000;
 const shrinkRunsMax = 150;
 
@@ -56,7 +57,7 @@ if (values.bug !== undefined && !bugNamed(values.bug)) {
 }
 
 async function replay(seed: number): Promise<void> {
-  const result = await runSeed(seed, { journalMax: 5_000_000, ...runOptionsOf(optionsGiven()) });
+  const result = await runSeed(seed, { journalMax, ...runOptionsOf(optionsGiven()) });
   if (!values.quiet) for (const line of result.lastLines(Infinity)) console.log(line);
   console.log(`${result.swarm}\nfaults that came: ${result.faults}\n${batchLine([result], 1)}`);
   if (result.violation) {
@@ -127,9 +128,9 @@ async function printShrunk(seed: number, options: SeedOptions): Promise<void> {
     `shrunk in ${runs} runs to ${result.struck.length} faults and ${(result.virtualMs / 1000).toFixed(1)} s:`,
   );
   console.log(`  ${result.violation?.message}\n  faults that came: ${result.faults}`);
-  for (const line of result.lastLines(Infinity).filter((text) => text.startsWith('{"type":"fault"'))) {
-    console.log(`  ${line}`);
-  }
+  const again = await runSeed(seed, { journalMax, ...runOptionsOf(shrunk.options) });
+  const faults = again.lastLines(Infinity).filter((line) => line.startsWith('{"type":"fault"'));
+  for (const line of faults) console.log(`  ${line}`);
   console.log(`replay: ${replayLine(seed, shrunk.options)}`);
 }
 

