@@ -1,6 +1,6 @@
 /** Three store members in a simulated world, which tests look into, break, pause and give other clocks. */
 import { strict as assert } from 'node:assert';
-import { KvError, type Op, type TxnOp } from 'raft-consensus';
+import { KvError, type Op, type RaftLimits, type TxnOp } from 'raft-consensus';
 import { actorRef } from '../../../actors/runtime/index.js';
 import {
   createStoreClient,
@@ -18,6 +18,7 @@ import { SimWorld } from '../../sim/world.js';
 export interface SmallGroupOptions {
   readonly members?: readonly string[];
   readonly store?: Partial<StoreLimits>;
+  readonly raft?: Partial<RaftLimits>;
   /** At each start of a member. */
   inspect?(name: string, parts: MemberParts): void;
 }
@@ -53,7 +54,7 @@ export class SmallGroup {
         name,
         members: this.refs,
         openStorage: async () => openDiskStorage(await system.env.disk('raft'), 'test-group', name),
-        limits: { store: this.#options.store ?? {} },
+        limits: { store: this.#options.store ?? {}, raft: this.#options.raft ?? {} },
         onFatal: (error) => {
           if (this.ended.has(name)) return;
           this.ended.set(name, error);
