@@ -14,6 +14,7 @@ import {
   TxnResponse,
 } from './kv-messages.js';
 import { type Call, service, unary } from './method.js';
+import { errors } from './status.js';
 import { deleteOp, putOp, rangeOp, rangeResponse, txnOp, txnResponse } from './txn-request.js';
 
 const nothing: readonly never[] = [];
@@ -50,8 +51,10 @@ export function kvService(view: ClusterView) {
       return { header: view.header(done.revision), ...txnResponse(done.result, done.revision) };
     }),
     Compact: unary(CompactionRequest, CompactionResponse, async (request, call) => {
-      const at = revision(Math.max(0, request.revision));
       const { client } = await call.stores();
+      // What never was is gone; commands know no such revision.
+      if (request.revision < 0) throw errors.compacted();
+      const at = revision(request.revision);
       return { header: view.header(await client.compact(at, { timeoutMs: call.timeoutMs() })) };
     }),
   });

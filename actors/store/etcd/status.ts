@@ -50,6 +50,7 @@ export const errors = {
   tooManyOps: make(code.invalidArgument, 'etcdserver: too many operations in txn request'),
   invalidSortOption: make(code.invalidArgument, 'etcdserver: invalid sort option'),
   requestTooLarge: make(code.invalidArgument, 'etcdserver: request is too large'),
+  compacted: make(code.outOfRange, 'etcdserver: mvcc: required revision has been compacted'),
   leaseNotFound: make(code.notFound, 'etcdserver: requested lease not found'),
   leaseTtlTooLarge: make(code.outOfRange, 'etcdserver: too large lease TTL'),
   tooManyRequests: make(code.resourceExhausted, 'etcdserver: too many requests'),
