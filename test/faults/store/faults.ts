@@ -105,7 +105,7 @@ export const faults: readonly Fault[] = [
     holdMs: 0,
     strike: async (group) => {
       const name = group.names.at(-1) as string;
-      await group.smallDisk?.fill(8);
+      await group.smallDisk?.fill(0);
       await endsItself(group, name, /ENOSPC|no space/);
     },
   },
@@ -244,7 +244,7 @@ async function killAll(group: ProcessGroup): Promise<void> {
 }
 
 async function endsItself(group: ProcessGroup, name: string, why: RegExp): Promise<void> {
-  await waitFor(`${name} to end`, 10_000, async () => group.ended.length > 0);
+  await waitFor(`${name} to end`, 20_000, async () => group.ended.length > 0);
   const [how] = group.ended.splice(0);
   assert.match(how ?? '', why);
 }
