@@ -12,6 +12,7 @@ import {
 } from 'node:http2';
 import { type AddressInfo, createServer as createTcp, type Server, type Socket } from 'node:net';
 import { createServer as createTls, type TLSSocket } from 'node:tls';
+import { FirstCall } from './first-call.js';
 import { type CallHost, serveCall } from './http2-call.js';
 import { type EtcdLimits, etcdLimits } from './limits.js';
 import type { Methods } from './method.js';
@@ -135,7 +136,8 @@ class Door implements EtcdDoor {
     });
     server.on('secureConnection', (socket: TLSSocket) => {
       this.#keep(socket);
-      (socket.alpnProtocol === 'h2' ? this.#http2 : this.#http1).emit('connection', socket);
+      if (socket.alpnProtocol === 'h2') this.#firstCall(socket);
+      else this.#http1.emit('connection', socket);
     });
     return server;
   }
@@ -171,9 +173,22 @@ class Door implements EtcdDoor {
         return void socket.once('readable', look);
       }
       timer.cancel();
-      (begin === preface ? this.#http2 : this.#http1).emit('connection', socket);
+      if (begin === preface) this.#firstCall(socket);
+      else this.#http1.emit('connection', socket);
     };
     socket.once('readable', look);
+  }
+
+  #firstCall(socket: Socket): void {
+    const first = new FirstCall((bytes) => socket.write(bytes));
+    const look = () => {
+      const chunk = socket.read() as Buffer | null;
+      const bytes = chunk === null ? undefined : first.push(chunk);
+      if (bytes === undefined) return void socket.once('readable', look);
+      socket.unshift(bytes);
+      this.#http2.emit('connection', socket);
+    };
+    look();
   }
 
   #serveStream(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {

@@ -108,6 +108,13 @@ describe('etcdctl against the store alone: leases, locks, members, maintenance',
     assert.ok(statuses.some(({ Status }) => Status.leader === Status.header.member_id));
   });
 
+  it('endpoints with a scheme, as the member list has them, are as good as those without', async () => {
+    for (const command of ['status', 'health', 'hashkv']) {
+      const said = await etcdctl('endpoint', command, '--cluster');
+      for (const port of store.ports) assert.match(said, new RegExp(`http://127.0.0.1:${port}\\b`));
+    }
+  });
+
   it('endpoint hashkv is the same on all members', async () => {
     const { revision } = (
       JSON.parse(await etcdctl('put', 'hashed', '1', '-w', 'json')) as {
