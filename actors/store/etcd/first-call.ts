@@ -1,7 +1,8 @@
 /**
  * The first call of an HTTP/2 connection, looked at before node:http2 sees it. etcdctl 3.4 calls Maintenance with its endpoint
- * as `:authority`, and one with a scheme (`http://host:port`) is none: Go's server takes it, nghttp2 resets the stream. Nobody looks at the authority here, so such a one is overwritten, as long as it was, and node sees a valid name. HPACK's
- * table keeps it for all later calls of the connection.
+ * as `:authority`, and one with a scheme (`http://host:port`) is none: Go's server takes it, nghttp2 resets the stream. Nobody
+ * looks at the authority here, so such a one is overwritten, as long as it was, and node sees a valid name. HPACK's table
+ * keeps it for all later calls of the connection.
  *
  * A client of gRPC calls only after it has had the server's SETTINGS. It gets an empty one from here, and the answer to that
  * is kept from node, which would take it for the answer to its own (RFC 9113 §3.4, §6.5; RFC 7541 §6.2.1, §5.2).
