@@ -23,13 +23,14 @@ export interface GrpcGroup {
   stop(): Promise<void>;
 }
 
-export async function startOurs(folder: string): Promise<GrpcGroup> {
+export async function startOurs(folder: string, nodeFlags: readonly string[]): Promise<GrpcGroup> {
   const dir = new DataDir(folder);
   const listen = (await freePorts(3)).map(String);
   const spec = await prepareStore(dir, { members: 3, listen, alone: { trace: false } });
   const members = new Map<string, MachineProcess>(
     masters(spec).map(
-      ({ name, etcdListen }) => [`http://${etcdListen}`, new MachineProcess(name, dir)] as const,
+      ({ name, etcdListen }) =>
+        [`http://${etcdListen}`, new MachineProcess(name, dir, { nodeFlags })] as const,
     ),
   );
   const all = [...members.values()];

@@ -18,9 +18,9 @@ interface Sides {
 }
 
 export const grpcBench: Bench = async (options) => {
-  const { folder, etcd: version } = options;
+  const { folder, etcd: version, nodeFlags } = options;
   const sides: Sides = {
-    ours: await startOurs(`${folder}/grpc-ours`),
+    ours: await startOurs(`${folder}/grpc-ours`, nodeFlags),
     etcd: version === undefined ? undefined : await startEtcd(`${folder}/grpc-etcd`),
   };
   try {
