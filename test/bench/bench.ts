@@ -16,6 +16,7 @@ import { sizeBench } from './size.bench.js';
 import { startupBench } from './startup.bench.js';
 import { storeBench } from './store.bench.js';
 import type { Bench } from './suite.js';
+import { valuesBench } from './values.bench.js';
 import { type BenchRow, formatRows, writeRows } from './table.js';
 
 const benches: Readonly<Record<string, Bench>> = {
@@ -23,6 +24,7 @@ const benches: Readonly<Record<string, Bench>> = {
   'store-grpc': grpcBench,
   size: sizeBench,
   large: largeBench,
+  values: valuesBench,
   startup: startupBench,
   idle: idleBench,
   failover: failoverBench,
@@ -30,7 +32,7 @@ const benches: Readonly<Record<string, Bench>> = {
 };
 
 /** They take long, and much of the disk. */
-const byNameOnly: ReadonlySet<string> = new Set(['large']);
+const byNameOnly: ReadonlySet<string> = new Set(['large', 'values']);
 
 interface Options {
   readonly against?: string;

@@ -12,13 +12,13 @@ export interface Shape {
   readonly valueBytes: number;
 }
 
-function keyOf(n: number): string {
+export function keyOf(n: number): string {
   const namespace = `namespace-${String(n % 97).padStart(2, '0')}`;
   return `/registry/pods/${namespace}/web-7d9f6c5b8d-${String(n).padStart(8, '0')}`;
 }
 
 /** Begins with the number, so that a wrong value shows. */
-function valueOf(n: number, valueBytes: number): Buffer {
+export function valueOf(n: number, valueBytes: number): Buffer {
   const value = Buffer.alloc(valueBytes, 0x61 + (n % 26));
   value.writeUInt32LE(n);
   return value;
