@@ -193,6 +193,8 @@ export class MemoryLink implements Link {
   readonly #network: MemoryNetwork;
   readonly #clock: Clock;
   readonly #random: Random;
+  /** Letters that a fault sent more than once. */
+  readonly #doubled = new WeakSet<Envelope>();
   #events: LinkEvents | undefined;
   #stopListening: () => void = () => {};
 
@@ -263,6 +265,7 @@ export class MemoryLink implements Link {
         else if (outer.type === 'deliver') copies.push(...outer.delaysMs.map((ms) => ms + delayMs));
       }
     }
+    if (copies.length > 1) this.#doubled.add(envelope);
     if (copies.length === 0) this.#drop(envelope, 'fault');
     else this.#post(envelope, copies);
   }
@@ -373,6 +376,8 @@ export class MemoryLink implements Link {
   }
 
   #report(envelope: Envelope, reason: DropReason): void {
+    // Another copy may have arrived: nobody may be told that it was not handled.
+    if (this.#doubled.has(envelope)) return;
     if (!this.dead || reason === 'closed') this.#events?.onDrop(envelope, reason);
   }
 

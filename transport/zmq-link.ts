@@ -87,6 +87,8 @@ export class ZmqLink implements Link {
   #tickTimer: Timer | undefined;
   #tickAtMs = 0;
   #delayed = 0;
+  /** Letters that a fault sent more than once. */
+  readonly #doubled = new WeakSet<Envelope>();
   #closed = false;
   /** Peers learn at once that the process ends, not by its silence. */
   readonly #atExit = (): void => {
@@ -228,6 +230,7 @@ export class ZmqLink implements Link {
       this.#drop(envelope, 'too-large');
       return;
     }
+    if (verdict.delaysMs.length > 1) this.#doubled.add(envelope);
     for (const delayMs of verdict.delaysMs) {
       if (delayMs === 0) this.#post(envelope, bytes);
       else this.#postLater(delayMs, envelope, bytes);
@@ -475,6 +478,8 @@ export class ZmqLink implements Link {
 
   /** In a later turn: whoever sends is never called back from inside `send`. */
   #drop(envelope: Envelope, reason: DropReason): void {
+    // Another copy may have arrived: nobody may be told that it was not handled.
+    if (this.#doubled.has(envelope)) return;
     this.#clock.defer(() => this.#events?.onDrop(envelope, reason));
   }
 }

@@ -259,7 +259,8 @@ class ActorStoreClient implements GuardedStoreClient, CallerStore {
         throw new TypeError(`store answered ${outcome.type} to ${request.type}`);
       // Whoever did not answer well is not asked first the next time.
       if (isForLeader && outcome.code !== 'Refused') this.#group.leader = (target + 1) % this.#members.length;
-      const retry = outcome.code === 'NoLeader' || (kind !== 'write' && outcome.code !== 'Refused');
+      const retry =
+        kind === 'write' ? outcome.code === 'NoLeader' && outcome.definite : outcome.code !== 'Refused';
       if (!retry || deadline - clock.monotonicMs() <= storeLimits.retryDelayMs) throw toError(outcome);
       const hinted = this.#indexOf(outcome);
       const known = hinted !== -1 && hinted !== target;

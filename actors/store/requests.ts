@@ -390,10 +390,11 @@ export function isRequest(message: StoreMessage): message is StoreRequest {
 function storeCode(error: RaftError): StoreErrorCode {
   switch (error.code) {
     case 'NotLeader':
-    case 'Stopped':
       return 'NoLeader';
     case 'Dropped':
       return 'Overloaded';
+    // Of a leader whose disk failed: the others may have what it sent them.
+    case 'Stopped':
     case 'LeadershipLost':
       return error.definite ? 'NoLeader' : 'LeaderChanged';
     default:

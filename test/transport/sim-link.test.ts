@@ -57,6 +57,16 @@ describe('simulated network', () => {
     assert.notDeepEqual(await lossyRun(4), first);
   });
 
+  it('says of no letter that it sent twice that it did not arrive: one of the two may have', async () => {
+    const { world, network, a, b } = await pair(1);
+    network.setLatency('a', 'b', { minMs: 1, maxMs: 100 });
+    network.faults.add({ id: 'd', from: ['*'], to: ['*'], action: { type: 'duplicate', probability: 1 } });
+    a.send(b, 'doubled');
+    network.kill(b.link.node);
+    await world.pass(200);
+    assert.deepEqual(a.dropped, []);
+  });
+
   it('takes the latency of the directed pair', async () => {
     const { world, network, a, b } = await pair(1);
     network.setLatency('a', 'b', { minMs: 50, maxMs: 50 });
