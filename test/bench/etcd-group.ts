@@ -85,8 +85,13 @@ export async function startEtcdGroup(folder: string): Promise<EtcdGroup> {
       client.close();
       await Promise.all(processes.map((member) => member.stop()));
       processes = startMembers();
-      client = await connect();
-      await client.put(Buffer.from('ready'), Buffer.alloc(1, 1));
+      // Whoever listens first: etcdctl would wait for all of them, with pauses of its own.
+      await waitFor('etcd to accept writes', 60_000, async () => {
+        client.close();
+        client = new EtcdClient(members[0]!.client);
+        await client.put(Buffer.from('ready'), Buffer.alloc(1, 1));
+        return true;
+      });
     },
     stop: async () => {
       client.close();
