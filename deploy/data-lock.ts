@@ -86,17 +86,24 @@ function holderOf(pid: number): Holder {
   return { pid, host: hostname(), ...(startedAt !== undefined && { startedAt }) };
 }
 
-/** Field 22 of /proc/PID/stat; the name in field 2 may hold spaces. */
+/** Field 22 of /proc/PID/stat. */
 function startOf(pid: number): string | undefined {
+  return statOf(pid)?.[19];
+}
+
+/** From field 3 on; the name in field 2 may hold spaces. Undefined: it is gone, or this is not Linux. */
+function statOf(pid: number): readonly string[] | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19];
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   } catch {
     return undefined;
   }
 }
 
 function isAlive(pid: number): boolean {
+  // One that has ended stays in the table until its parent asks for it, which may be long after.
+  if (/^[ZX]$/.test(statOf(pid)?.[0] ?? '')) return false;
   try {
     process.kill(pid, 0);
     return true;

@@ -1,10 +1,12 @@
 import { strict as assert } from 'node:assert';
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DataDir } from '../../deploy/data-dir.js';
 import { lockDataDir } from '../../deploy/data-lock.js';
+import { waitFor } from '../../deploy/wait.js';
 
 describe('the lock on a data directory', () => {
   let folder: string;
@@ -40,6 +42,27 @@ describe('the lock on a data directory', () => {
     assert.equal((JSON.parse(readFileSync(file(), 'utf8')) as { pid: number }).pid, process.pid);
     held.release();
     assert.equal(existsSync(file()), false);
+  });
+
+  it('is taken over from one that has ended and that nobody has asked for', async () => {
+    // The shell becomes a program that never asks for the child that it had before.
+    const parent = spawn('sh', ['-c', 'true & echo $!; exec sleep 60'], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    try {
+      const [text] = (await once(parent.stdout, 'data')) as [Buffer];
+      const pid = Number(text.toString());
+      let fields: string[] = [];
+      await waitFor('the child to have ended', 5_000, async () => {
+        const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+        fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+        return fields[0] === 'Z';
+      });
+      heldBy({ pid, startedAt: fields[19], host: hostname() });
+      lock().release();
+    } finally {
+      parent.kill('SIGKILL');
+    }
   });
 
   it('is not taken over from another machine: nobody here can know', () => {
