@@ -1,10 +1,13 @@
 /** A client of the API address for loads: HTTP/2, many requests and watches on few connections, as the administrator. */
-import { type ClientHttp2Session, connect } from 'node:http2';
+import { type ClientHttp2Session, connect, type IncomingHttpHeaders } from 'node:http2';
+import { setTimeout } from 'node:timers/promises';
 import type { DataDir } from '../../deploy/data-dir.js';
 
 export interface Answer {
   readonly status: number;
   readonly body: string;
+  /** What the header Retry-After says. */
+  readonly retryAfterSeconds?: number;
 }
 
 export class Api {
@@ -42,27 +45,32 @@ export class Api {
   /** Rejects when no whole answer comes in time: the outcome is unknown then. */
   call(method: string, path: string, body?: unknown, timeoutMs = 10_000): Promise<Answer> {
     return new Promise((resolve, reject) => {
-      let status = 0;
+      let headers: IncomingHttpHeaders = {};
       const chunks: Buffer[] = [];
       const stream = this.#open(method, path, body);
-      const timer = setTimeout(() => fail(new Error(`no answer in ${timeoutMs} ms`)), timeoutMs);
+      const timer = globalThis.setTimeout(() => fail(new Error(`no answer in ${timeoutMs} ms`)), timeoutMs);
       const fail = (error: Error) => {
         clearTimeout(timer);
         stream.destroy();
         reject(new Error(`${method} ${path}: ${error.message}`, { cause: error }));
       };
-      stream.on('response', (headers) => (status = headers[':status'] ?? 0));
+      stream.on('response', (received) => (headers = received));
       stream.on('data', (chunk: Buffer) => chunks.push(chunk));
       stream.on('error', fail);
       stream.on('close', () => fail(new Error('the stream closed')));
       stream.on('end', () => {
         clearTimeout(timer);
-        resolve({ status, body: Buffer.concat(chunks).toString() });
+        const after = headers['retry-after'];
+        resolve({
+          status: Number(headers[':status'] ?? 0),
+          body: Buffer.concat(chunks).toString(),
+          ...(after !== undefined && { retryAfterSeconds: Number(after) }),
+        });
       });
     });
   }
 
-  /** Rejects on another status than the one expected. */
+  /** Rejects on another status than the one expected. Told to come back later it does so, as client-go: 10 times. */
   async expect<T = unknown>(
     status: number,
     method: string,
@@ -70,7 +78,11 @@ export class Api {
     body?: unknown,
     timeoutMs?: number,
   ): Promise<T> {
-    const answer = await this.call(method, path, body, timeoutMs);
+    let answer = await this.call(method, path, body, timeoutMs);
+    for (let retries = 0; answer.retryAfterSeconds !== undefined && retries < 10; retries++) {
+      await setTimeout(answer.retryAfterSeconds * 1000);
+      answer = await this.call(method, path, body, timeoutMs);
+    }
     if (answer.status !== status)
       throw new Error(`${method} ${path}: ${answer.status} ${answer.body.slice(0, 300)}`);
     return JSON.parse(answer.body) as T;

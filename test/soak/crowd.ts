@@ -52,8 +52,9 @@ export function crowdRuns(stage: Stage, replicas: number): Promise<void> {
 export function endCrowd(stage: Stage): Promise<void> {
   return withApi(stage, 1, async (api) => {
     const scale = `${deployments}/${name}/scale`;
-    const current = await api.expect<object>(200, 'GET', scale);
-    await api.expect(200, 'PUT', scale, { ...current, spec: { replicas: 0 } });
+    // Whatever version it has: its status changes as pods become ready.
+    const to = { apiVersion: 'autoscaling/v1', kind: 'Scale', metadata: { name, namespace: 'default' } };
+    await api.expect(200, 'PUT', scale, { ...to, spec: { replicas: 0 } });
     const gone = async () => {
       const { items } = await api.expect<Pods>(200, 'GET', pods);
       if (items.length > 0) throw new Error(await summary(api));
