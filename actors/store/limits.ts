@@ -1,4 +1,6 @@
 /** Bounds of the store's actors. */
+import { KV_LIMITS } from 'raft-consensus';
+
 export const storeLimits = {
   requestTimeoutMs: 5_000,
   /** How long one member is waited for with a request that may be made again. */
@@ -9,8 +11,8 @@ export const storeLimits = {
   watchCreditBatches: 64,
   /** Bytes of events on their way to one watcher; a batch more may be. Acknowledged by a quarter of them. */
   watchBytesInFlightMax: 4 * 1024 * 1024,
-  /** To all of them together; beyond it each has a small batch on its way at most. */
-  watchesBytesInFlightMax: 128 * 1024 * 1024,
+  /** To all watchers together; beyond it each has a small batch on its way at most. */
+  watchBytesInFlightTotalMax: 128 * 1024 * 1024,
   watchSmallBatchBytes: 64 * 1024,
   /** Batches for one watcher before it is the others' turn. */
   watchBatchesPerTurn: 4,
@@ -42,13 +44,11 @@ export const storeLimits = {
   /** Records that one step of compaction looks at (1-2 ms), and the rest for others between two steps. */
   compactStepRecords: 1_000,
   compactPauseMs: 10,
-  /** Of a snapshot, encoded in one turn: about half a millisecond. */
-  snapshotChunkBytes: 65_536,
-  /** Values in memory before the oldest go to files, and values read back that are kept at hand. */
-  valuesResidentBytesMax: 32 * 1024 * 1024,
-  valueCacheBytesMax: 16 * 1024 * 1024,
-  /** They go in slabs of this, of more when there are many. */
-  valueSlabBytesMin: 64 * 1024,
+  /** Of the key-value state; to be set for one member, as all else here. */
+  snapshotChunkBytes: KV_LIMITS.snapshotChunkBytes,
+  valuesResidentBytesMax: KV_LIMITS.valuesResidentBytesMax,
+  valueCacheBytesMax: KV_LIMITS.valueCacheBytesMax,
+  valueSlabBytesMin: KV_LIMITS.slabBytesMin,
   watchesMax: 10_000,
   requestsInFlightMax: 4_096,
   /** Requests whose second arrival is noticed. */

@@ -38,7 +38,7 @@ export class Watchers {
   readonly #subscriptions = new Map<string, Subscription>();
   /** On their way to all of them. */
   #bytesInFlight = 0;
-  /** They wait until less is. */
+  /** They have credit of their own, and wait until less is on its way to all. */
   readonly #held = new Set<Subscription>();
 
   constructor(hub: WatchHub, ctx: ActorContext<StoreMessage>, limits: StoreLimits) {
@@ -101,10 +101,12 @@ export class Watchers {
     return this.#subscriptions.size;
   }
 
-  /** Those who have not taken what was sent to them. */
+  /** Those who get nothing before what was sent is taken, by them or by others. */
   get slowCount(): number {
     let count = 0;
-    for (const subscription of this.#subscriptions.values()) if (!this.#hasCredit(subscription)) count += 1;
+    for (const subscription of this.#subscriptions.values()) {
+      if (this.#held.has(subscription) || !this.#hasCredit(subscription)) count += 1;
+    }
     return count;
   }
 
@@ -141,7 +143,12 @@ export class Watchers {
 
   #pull(subscription: Subscription): void {
     const { watchBatchEvents: eventsMax, watchBatchesPerTurn } = this.#limits;
+    this.#held.delete(subscription);
     for (let left = watchBatchesPerTurn; this.#hasCredit(subscription); left--) {
+      if (this.#mustWait(subscription)) {
+        this.#held.add(subscription);
+        return;
+      }
       // The others' turn.
       if (left === 0) return this.#schedule(subscription);
       const budget = this.#isCrowded
@@ -169,16 +176,17 @@ export class Watchers {
     }
   }
 
-  #hasCredit(subscription: Subscription): boolean {
-    const { creditBatches, taken, seq, bytesInFlight } = subscription;
-    if (seq - taken >= creditBatches || bytesInFlight >= this.#limits.watchBytesInFlightMax) return false;
-    if (bytesInFlight === 0 || !this.#isCrowded) return true;
-    this.#held.add(subscription);
-    return false;
+  #hasCredit({ creditBatches, taken, seq, bytesInFlight }: Subscription): boolean {
+    return seq - taken < creditBatches && bytesInFlight < this.#limits.watchBytesInFlightMax;
+  }
+
+  /** Too much is on its way to all; one to which nothing is gets its batch all the same. */
+  #mustWait({ bytesInFlight }: Subscription): boolean {
+    return bytesInFlight > 0 && this.#isCrowded;
   }
 
   get #isCrowded(): boolean {
-    return this.#bytesInFlight >= this.#limits.watchesBytesInFlightMax;
+    return this.#bytesInFlight >= this.#limits.watchBytesInFlightTotalMax;
   }
 
   #count(subscription: Subscription, bytes: number): void {

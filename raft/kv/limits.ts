@@ -40,11 +40,12 @@ export const KV_LIMITS = {
   watchQueueEventsMax: 1024,
   watchQueueBytesMax: 4 * 1024 * 1024,
   /** And all watchers together. */
-  watchQueuesBytesMax: 64 * 1024 * 1024,
+  watchQueueBytesTotalMax: 64 * 1024 * 1024,
   /** Log records that one pull looks at when a watcher reads from history. */
   watchScanMax: 4096,
   watchBatchEventsMax: 512,
   watchBatchBytesMax: 1024 * 1024,
+  /** Encoded in one turn: about half a millisecond. */
   snapshotChunkBytes: 64 * 1024,
   /** Keys that a snapshot looks at before it lets others have their turn. */
   snapshotScanMax: 2048,

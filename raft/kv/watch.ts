@@ -32,16 +32,17 @@ export type WatchStep =
   | { readonly type: 'closed' };
 
 export interface WatcherLimits {
+  /** Of one watcher. */
   readonly queueEventsMax: number;
   readonly queueBytesMax: number;
   /** Of all watchers together. */
-  readonly queuesBytesMax?: number;
+  readonly queueBytesTotalMax: number;
 }
 
 const DEFAULT_LIMITS: WatcherLimits = {
   queueEventsMax: KV_LIMITS.watchQueueEventsMax,
   queueBytesMax: KV_LIMITS.watchQueueBytesMax,
-  queuesBytesMax: KV_LIMITS.watchQueuesBytesMax,
+  queueBytesTotalMax: KV_LIMITS.watchQueueBytesTotalMax,
 };
 
 export class WatchHub {
@@ -53,9 +54,9 @@ export class WatchHub {
   #seen: Revision;
   #queuedBytes = 0;
 
-  constructor(store: KvStore, limits: WatcherLimits = DEFAULT_LIMITS) {
+  constructor(store: KvStore, limits: Partial<WatcherLimits> = {}) {
     this.#store = store;
-    this.#limits = limits;
+    this.#limits = { ...DEFAULT_LIMITS, ...limits };
     this.#seen = store.revision;
     store.listen({
       changed: (at, changes, context) => this.#changed(at, changes, context),
@@ -100,13 +101,12 @@ export class WatchHub {
       const event = new LiveEvent(this.#store.versions, change, context);
       this.#index.visit(change.kv.key, (watcher) => watcher.offer(at, event));
     }
-    const { queuesBytesMax = Infinity } = this.#limits;
-    if (this.#queuedBytes > queuesBytesMax) this.#relieve(queuesBytesMax);
+    if (this.#queuedBytes > this.#limits.queueBytesTotalMax) this.#relieve();
   }
 
   /** Who holds half of an equal share or more reads from history: together they hold half of it all, or more. */
-  #relieve(bytesMax: number): void {
-    const share = bytesMax / this.#watchers.size;
+  #relieve(): void {
+    const share = this.#limits.queueBytesTotalMax / this.#watchers.size;
     for (const watcher of this.#watchers) {
       if (watcher.queuedBytes * 2 >= share) watcher.readFromHistory();
     }

@@ -1,5 +1,6 @@
 import { strict as assert } from 'node:assert';
-import { SmallGroup } from './small-group.js';
+import { StoreError } from '../../../actors/store/index.js';
+import { SmallGroup, txn } from './small-group.js';
 
 describe('a store with a quota', () => {
   it('raises the alarm when it is full; deletes and compaction make room, disarming lets writes in', async () => {
@@ -55,6 +56,23 @@ describe('a store with a quota', () => {
       for (const batch of range(10)) await small(10 + batch);
     };
     assert.equal(await group.refusal(more()), 'NoSpace');
+  });
+
+  it('refuses what grows while the disk of its leader is behind, and nothing else, and raises no alarm', async () => {
+    let isBehind = false;
+    const group = new SmallGroup('behind', {
+      members: ['m1'],
+      inspect: (_, { store }) => Object.defineProperty(store, 'isBehindItsDisk', { get: () => isBehind }),
+    });
+    await group.put('/a', 'x');
+    isBehind = true;
+    const refused = await group.do(group.client.txn(bigPut('/b', 1)).catch((error: unknown) => error));
+    assert.ok(refused instanceof StoreError && refused.code === 'Overloaded' && refused.definite);
+    await group.do(group.client.txn(txn({ type: 'delete', key: '/a' })));
+    assert.deepEqual(await group.do(group.client.alarms()), []);
+    isBehind = false;
+    await group.put('/b', 'x');
+    assert.deepEqual([await group.has('/a'), await group.has('/b')], [false, true]);
   });
 
   it('keeps its alarms when all members are started again', async () => {

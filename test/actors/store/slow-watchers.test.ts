@@ -35,7 +35,7 @@ describe('a watcher that does not keep up', () => {
   });
 
   it('shares with all others what may be on the way, and still gets one batch after the other', async () => {
-    const store = { watchesBytesInFlightMax: 1_000_000, watchSmallBatchBytes: 1 };
+    const store = { watchBytesInFlightTotalMax: 1_000_000, watchSmallBatchBytes: 1 };
     const group = new SmallGroup('shared', { members: ['m1'], store });
     const deaf = Array.from({ length: 10 }, (_, at) => follow(group, `deaf${at}`, 2));
     await group.put('/k0', value);
@@ -59,6 +59,30 @@ describe('a watcher that does not keep up', () => {
     group.world.heal();
     await group.world.run(() => deaf.every(({ keys }) => keys.length === expected.length));
     for (const { keys } of deaf) assert.deepEqual(keys, expected);
+  });
+
+  it('waits for what is on the way to others, and gets its share when one of them is gone', async () => {
+    const store = { watchBytesInFlightTotalMax: 300_000, watchSmallBatchBytes: 1 };
+    const group = new SmallGroup('gone', { members: ['m1'], store });
+    const lost = follow(group, 'lost', 2);
+    const patient = follow(group, 'patient', 2);
+    group.world.network.faults.add({
+      id: 'deaf',
+      from: ['lost', 'patient'],
+      to: ['*'],
+      kinds: ['StoreWatchCredit'],
+      action: { type: 'drop', probability: 1 },
+    });
+    await group.put('/k0', value);
+    await group.world.run(() => lost.keys.length === 1 && patient.keys.length === 1);
+    await group.put('/k1', value);
+    await group.put('/k2', value);
+    await group.wait(100);
+    assert.deepEqual([lost.keys.length, patient.keys.length], [1, 1], 'as much as there may be is on its way');
+    assert.equal((await group.do(group.client.measures())).slowWatchers, 2);
+    group.world.kill(nodeId('lost'));
+    await group.world.run(() => patient.keys.length > 1);
+    assert.deepEqual(patient.keys, ['/k0', '/k1']);
   });
 
   it('and a hundred that catch up at once from far behind leave the leader its place', async () => {

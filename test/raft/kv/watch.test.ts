@@ -133,14 +133,14 @@ describe('watch', () => {
 
 describe('watch, slow consumers', () => {
   it('together hold no more than a budget; whoever holds much of it reads from history', () => {
-    const limits = { queueEventsMax: 1_000, queueBytesMax: 100_000, queuesBytesMax: 5_000 };
+    const limits = { queueEventsMax: 1_000, queueBytesMax: 100_000, queueBytesTotalMax: 5_000 };
     const many = new WatchHub(kv.store, limits);
     const slow = Array.from({ length: 20 }, () => many.watch({ key: '\0', rangeEnd: '\0' }, () => undefined));
     const quiet = many.watch({ key: 'quiet' }, () => undefined);
     kv.do(put('quiet', 'x'));
     for (let at = 0; at < 50; at++) {
       kv.do(put(`k${at}`, 'x'.repeat(100)));
-      assert.ok(many.queuedBytes <= limits.queuesBytesMax + 21 * 103);
+      assert.ok(many.queuedBytes <= limits.queueBytesTotalMax + 21 * 103);
     }
     assert.equal(quiet.queuedBytes, 6, 'one that holds little is left alone');
     const expected = ['+quiet', ...Array.from({ length: 50 }, (_, at) => `+k${at}`)].map(

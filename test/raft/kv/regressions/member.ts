@@ -19,7 +19,7 @@ export type Plant = (member: Member) => void;
 export class Member extends StoreDriver {
   readonly hub: WatchHub;
 
-  constructor(plant: Plant | undefined, limits?: WatcherLimits) {
+  constructor(plant: Plant | undefined, limits?: Partial<WatcherLimits>) {
     super(new KvStore());
     this.hub = new WatchHub(this.store, limits);
     plant?.(this);
