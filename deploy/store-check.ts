@@ -3,12 +3,11 @@
  * states of two members that have applied the same entries are the same. Nothing is changed.
  */
 import { existsSync } from 'node:fs';
-import { type CheckedState, type Finding, MemberCheck, memberId } from 'raft-consensus';
+import { type CheckedState, type Finding, MemberCheck, memberId, ReadOnlyDisk } from 'raft-consensus';
 import { controlCall } from '../transport/index.js';
 import { type ClusterSpec, storeMachines } from './cluster-spec.js';
 import type { DataDir } from './data-dir.js';
 import { refuseInUse } from './data-lock.js';
-import { ReadOnlyDisk } from './read-only-disk.js';
 
 export interface MemberReport {
   readonly name: string;

@@ -7,12 +7,11 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, readdirSync } from 'node:fs';
 import { cp, open, rename, rm, rmdir } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { RealDisk } from 'raft-consensus';
+import { ReadOnlyFile, RealDisk } from 'raft-consensus';
 import { type ByteProgress, EtcdBackup, restoreBackup, type Restored } from '../actors/store/index.js';
 import { type ClusterSpec, type MachineSpec, storeMachines } from './cluster-spec.js';
 import { freePorts } from './create-cluster.js';
 import { DataDir } from './data-dir.js';
-import { ReadOnlyFile } from './read-only-file.js';
 import { newMachine, specOf } from './store-spec.js';
 
 export interface RestoreShape {

@@ -54,6 +54,8 @@ export {
   DISK_LIMITS,
   DiskSnapshots,
   MalformedBytes,
+  ReadOnlyDisk,
+  ReadOnlyFile,
   RealDisk,
   SimDisk,
   type SimFileState,

@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { ReadOnlyFile } from 'raft-consensus';
 import { BackupError, EtcdBackup, type Restored } from '../../actors/store/index.js';
 import type { SaveProgress } from '../backup-control.js';
 import { masters } from '../cluster-spec.js';
@@ -9,7 +10,6 @@ import type { DataDir } from '../data-dir.js';
 import { refuseExternalStore } from '../external-store.js';
 import type { MachineStatusReport } from '../machine-control.js';
 import { countText, sizeText, percent, ProgressLine } from '../progress-line.js';
-import { ReadOnlyFile } from '../read-only-file.js';
 import { type RestoreShape, restoreStore } from '../store-restore.js';
 import { checkListen, defaultListen } from '../store-spec.js';
 import { control, dataDirOption, openDataDir, wholeNumber } from './options.js';

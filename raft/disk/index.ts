@@ -5,6 +5,8 @@ export type { Disk, DiskFile } from './disk.js';
 export { StorageError, type StorageErrorCode } from './errors.js';
 export { checkFolder, type CheckedFolder, type CheckedSnapshot, type Finding } from './folder-check.js';
 export { DISK_LIMITS } from './limits.js';
+export { ReadOnlyDisk } from './read-only-disk.js';
+export { ReadOnlyFile } from './read-only-file.js';
 export { RealDisk } from './real-disk.js';
 export { SimDisk, type DiskDone, type DiskFault, type DiskOperation, type SimFileState } from './sim-disk.js';
 export { DiskSnapshots, type SnapshotStoreOptions } from './snapshots.js';

@@ -1,6 +1,6 @@
 /**
- * The disk of a real machine: node:fs on one folder. An edge (DESIGN rule 2): the only file of raft/ that
- * touches the outside. Writes are pwritev, durability is fdatasync for a file and fsync for the folder
+ * The disk of a real machine: node:fs on one folder. An edge (DESIGN rule 2): with read-only-file.ts the only file of
+ * raft/ that touches the outside. Writes are pwritev, durability is fdatasync for a file and fsync for the folder
  * (fsync(2), NOTES).
  */
 import { constants, readSync } from 'node:fs';
@@ -31,11 +31,7 @@ export class RealDisk implements Disk {
   }
 
   async list(): Promise<readonly string[]> {
-    const entries = await attempt('list', this.#folder, () => readdir(this.#folder, { withFileTypes: true }));
-    return entries
-      .filter((entry) => entry.isFile())
-      .map((entry) => entry.name)
-      .sort();
+    return await attempt('list', this.#folder, () => filesIn(this.#folder));
   }
 
   async remove(name: string): Promise<void> {
@@ -61,7 +57,7 @@ export class RealDisk implements Disk {
   }
 }
 
-class RealFile implements DiskFile {
+export class RealFile implements DiskFile {
   readonly name: string;
   readonly #handle: FileHandle;
 
@@ -126,6 +122,15 @@ class RealFile implements DiskFile {
   async close(): Promise<void> {
     await attempt('close', this.name, () => this.#handle.close());
   }
+}
+
+/** Their names, in order; folders and the like are left out. */
+export async function filesIn(folder: string): Promise<readonly string[]> {
+  const entries = await readdir(folder, { withFileTypes: true });
+  return entries
+    .filter((entry) => entry.isFile())
+    .map((entry) => entry.name)
+    .sort();
 }
 
 /** What is left of `chunks` after a short write. */

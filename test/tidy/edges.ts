@@ -8,6 +8,7 @@ export const edges: readonly string[] = [
   'actors/runtime/sim-guards.ts',
   // Disk.
   'raft/disk/real-disk.ts',
+  'raft/disk/read-only-file.ts',
   // Links, journals and control sockets of real nodes.
   'transport/zmq-link.ts',
   'transport/zmq/short-way.ts',

@@ -78,7 +78,11 @@ describe('a watcher that does not keep up', () => {
     await group.put('/k1', value);
     await group.put('/k2', value);
     await group.wait(100);
-    assert.deepEqual([lost.keys.length, patient.keys.length], [1, 1], 'as much as there may be is on its way');
+    assert.deepEqual(
+      [lost.keys.length, patient.keys.length],
+      [1, 1],
+      'as much as there may be is on its way',
+    );
     assert.equal((await group.do(group.client.measures())).slowWatchers, 2);
     group.world.kill(nodeId('lost'));
     await group.world.run(() => patient.keys.length > 1);

@@ -1,8 +1,8 @@
 import { strict as assert } from 'node:assert';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Disk, RealDisk, SimDisk, StorageError, crc32c } from 'raft-consensus';
+import { type Disk, ReadOnlyDisk, RealDisk, SimDisk, StorageError, crc32c } from 'raft-consensus';
 import { seededRandom } from '../seeded-random.js';
 
 const bytes = (text: string): Uint8Array => new Uint8Array(Buffer.from(text));
@@ -109,6 +109,36 @@ describe('real disk', () => {
     const folder = await mkdtemp(join(tmpdir(), 'kabuki-disk-'));
     folders.push(folder);
     return RealDisk.open(join(folder, 'member'));
+  });
+});
+
+describe('a folder opened for reading', () => {
+  it('shows the files of a real disk, and refuses whatever would change them', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'kabuki-disk-'));
+    try {
+      const real = await RealDisk.open(folder);
+      for (const name of ['b', 'a']) {
+        const file = await real.open(name, 'create');
+        await file.write(0, [bytes(`of ${name}`)]);
+        await file.close();
+      }
+      await mkdir(join(folder, 'c'));
+      const disk: Disk = new ReadOnlyDisk(folder);
+      assert.deepEqual(await disk.list(), ['a', 'b']);
+      const file = await disk.open('a', 'existing');
+      assert.deepEqual([text(await file.read(1, 100)), text(file.readNow(1, 100))], ['f a', 'f a']);
+      assert.equal(await file.size(), 4);
+      const refused = /is opened for reading only/;
+      await assert.rejects(file.write(0, [bytes('x')]), refused);
+      await assert.rejects(file.truncate(0), refused);
+      await assert.rejects(file.sync(), refused);
+      await file.close();
+      await assert.rejects(disk.open('d', 'create'), refused);
+      await assert.rejects(disk.rename('a', 'd'), refused);
+      await assert.rejects(disk.remove('a'), refused);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
   });
 });
 

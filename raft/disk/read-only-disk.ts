@@ -1,7 +1,7 @@
-/** A folder whose files can be read and not changed, as the store's own code sees folders. */
-import { readdir } from 'node:fs/promises';
+/** A folder of a real disk whose files can be read and not changed: what a check of a stopped member looks at. */
 import { join } from 'node:path';
-import type { Disk, DiskFile } from 'raft-consensus';
+import type { Disk, DiskFile } from './disk.js';
+import { filesIn } from './real-disk.js';
 import { ReadOnlyFile } from './read-only-file.js';
 
 export class ReadOnlyDisk implements Disk {
@@ -15,12 +15,8 @@ export class ReadOnlyDisk implements Disk {
     return mode === 'create' ? await this.#refuse() : await ReadOnlyFile.open(join(this.#folder, name), name);
   }
 
-  async list(): Promise<readonly string[]> {
-    const entries = await readdir(this.#folder, { withFileTypes: true });
-    return entries
-      .filter((entry) => entry.isFile())
-      .map((entry) => entry.name)
-      .sort();
+  list(): Promise<readonly string[]> {
+    return filesIn(this.#folder);
   }
 
   remove(): Promise<void> {
