@@ -31,6 +31,8 @@ export { defaultCoreLimits } from './core/options.js';
 export type { Persist, ReadState, Ready, Role, SoftState } from './core/ready.js';
 export { RaftError, type MembershipRefusal, type RaftErrorCode } from './errors.js';
 export { MemorySnapshots, MemoryStorage } from './memory.js';
+export { type DurationHistogram, Durations } from './durations.js';
+export { type HeartbeatStats, HeartbeatWatch } from './heartbeat-watch.js';
 export type { CoreView, Observation, Observer, PeerStats, RaftStats } from './observer.js';
 export { Raft } from './raft.js';
 export { defaultRaftLimits, noMembers, type RaftLimits, type RaftOptions } from './options.js';

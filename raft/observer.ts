@@ -2,6 +2,7 @@
  * What `Raft` tells those who watch it (hashicorp/raft: observers). Called at once, in order; must not throw.
  */
 import type { RaftCore } from './core/core.js';
+import type { HeartbeatStats } from './heartbeat-watch.js';
 import type { Role } from './core/ready.js';
 import type { Configuration, LogIndex, MemberId, Term } from './core/types.js';
 
@@ -47,6 +48,7 @@ export interface RaftStats {
   readonly snapshotIndex: LogIndex;
   readonly pendingProposals: number;
   readonly uncommittedBytes: number;
+  readonly heartbeats: HeartbeatStats;
   /** As of `appliedIndex`. */
   readonly configuration: Configuration;
   /** Of a leader; empty otherwise. */

@@ -25,6 +25,7 @@ import { ProposalQueue, type Proposal } from './proposals.js';
 import { ReadWaiters } from './read-waiters.js';
 import { Snapshotter } from './snapshotter.js';
 import { ForgottenEntries } from './forgotten.js';
+import { HeartbeatWatch } from './heartbeat-watch.js';
 import { PeerWatch } from './peer-watch.js';
 import { Transfer } from './transfer.js';
 import type { RaftCore } from './core/core.js';
@@ -55,6 +56,7 @@ export class Raft<Result> {
   readonly #reads = new ReadWaiters();
   readonly #snapshotter: Snapshotter<Result>;
   readonly #peers: PeerWatch;
+  readonly #heartbeats: HeartbeatWatch;
   readonly #forgotten: ForgottenEntries;
   readonly #observers = new Set<Observer>();
   /** As it was last told. */
@@ -91,6 +93,8 @@ export class Raft<Result> {
     this.#clock = options.clock;
     this.#forgotten = new ForgottenEntries(options.id);
     this.#peers = new PeerWatch(this.#electionTimeoutMs);
+    const heartbeatMs = raftLimits.heartbeatTicks * raftLimits.tickMs;
+    this.#heartbeats = new HeartbeatWatch(heartbeatMs, this.#electionTimeoutMs);
     this.#diskWatch = new DiskWatch(this.#electionTimeoutMs);
     this.#snapshotter = new Snapshotter({
       core,
@@ -295,6 +299,7 @@ export class Raft<Result> {
       snapshotIndex: log.snapshot?.index ?? (0 as LogIndex),
       pendingProposals: this.#proposals.size,
       uncommittedBytes: leader?.uncommittedBytes ?? 0,
+      heartbeats: this.#heartbeats.stats,
       configuration: this.#core.configuration,
       peers: [...(leader?.peers ?? [])].map(([id, peer]) => ({
         id,
@@ -333,15 +338,17 @@ export class Raft<Result> {
   receive(from: MemberId, value: unknown): void {
     if (this.#state === 'ended') return;
     const message = checkMessage(value, from, this.id);
-    this.#peers.heard(from, this.#clock.monotonicMs());
-    this.#guard(() => this.#take(message));
+    const nowMs = this.#clock.monotonicMs();
+    this.#peers.heard(from, nowMs);
+    this.#guard(() => this.#take(message, nowMs));
     this.#schedule();
   }
 
-  #take(letter: Letter): void {
+  #take(letter: Letter, nowMs: number): void {
     if (letter.type === 'snapshot-piece-accepted') return this.#snapshotter.pieceAccepted(letter);
     if (letter.type === 'snapshot-piece') return this.#snapshotter.receivePiece(letter);
     this.#core.step(letter);
+    if (this.#core.leaderId === letter.from) this.#heartbeats.heard(letter.from, this.#core.term, nowMs);
     if (letter.type !== 'heartbeat') return;
     this.#forgotten.hear(letter, { term: this.#core.term, lastIndex: this.#core.log.lastIndex });
   }
@@ -447,6 +454,7 @@ export class Raft<Result> {
 
   #send(messages: readonly Message[]): void {
     for (const message of messages) {
+      if (message.type === 'heartbeat') this.#heartbeats.sent(message.to, this.#clock.monotonicMs());
       if (message.type !== 'snapshot') this.#options.transport.send(message.to, message);
       else this.#snapshotter.send(message);
     }
@@ -556,7 +564,10 @@ export class Raft<Result> {
   #onSoftState({ role, leader, term }: SoftState): void {
     if (role !== this.#role) {
       this.#role = role;
-      if (role === 'leader') this.#peers.reset(this.#clock.monotonicMs());
+      if (role === 'leader') {
+        this.#peers.reset(this.#clock.monotonicMs());
+        this.#heartbeats.reset();
+      }
       this.#observe({ type: 'role-changed', role, term });
     }
     if (leader === this.#leader) return;

@@ -1,14 +1,14 @@
 /** What a member counts of its own work, for those who watch it (/metrics of the etcd front). Sums since it started. */
-import type { Change, KvStore, LogStorage, SaveBatch } from 'raft-consensus';
+import {
+  type Change,
+  type DurationHistogram,
+  Durations,
+  type HeartbeatStats,
+  type KvStore,
+  type LogStorage,
+  type SaveBatch,
+} from 'raft-consensus';
 import type { Clock } from '../../transport/index.js';
-
-/** Cumulative, as Prometheus has them: `counts[i]` is how many took no longer than `boundsMs[i]`. */
-export interface DurationHistogram {
-  readonly boundsMs: readonly number[];
-  readonly counts: readonly number[];
-  readonly count: number;
-  readonly sumMs: number;
-}
 
 export interface MemberMeasures {
   readonly keys: number;
@@ -29,6 +29,10 @@ export interface MemberMeasures {
   readonly txns: number;
   /** From the beginning of a write of the log to the end of its fsync. */
   readonly logSaves: DurationHistogram;
+  /** Sent late while it led, and how long it heard nothing while it followed. */
+  readonly heartbeats: HeartbeatStats;
+  /** From a leader, and restored. */
+  readonly snapshotsReceived: number;
 }
 
 /** etcd's for its log: from 1 ms on, twice as long each. */
@@ -40,10 +44,9 @@ export class Measures {
   puts = 0;
   deletes = 0;
   txns = 0;
+  snapshotsReceived = 0;
   readonly #clock: Clock;
-  /** The last is of those that took longer than any bound. */
-  readonly #saves: number[] = [...saveBoundsMs, Infinity].map(() => 0);
-  #savesMs = 0;
+  readonly #saves = new Durations(saveBoundsMs);
 
   constructor(store: KvStore, clock: Clock) {
     this.#clock = clock;
@@ -60,10 +63,7 @@ export class Measures {
   }
 
   get logSaves(): DurationHistogram {
-    const counts: number[] = [];
-    let count = 0;
-    for (const more of this.#saves) counts.push((count += more));
-    return { boundsMs: saveBoundsMs, counts: counts.slice(0, -1), count, sumMs: this.#savesMs };
+    return this.#saves.histogram;
   }
 
   #changed(changes: readonly Change[]): void {
@@ -78,10 +78,6 @@ export class Measures {
     if (!batch.mustSync) return log.save(batch);
     const beganMs = this.#clock.monotonicMs();
     await log.save(batch);
-    const tookMs = this.#clock.monotonicMs() - beganMs;
-    this.#savesMs += tookMs;
-    let bucket = 0;
-    while (bucket < saveBoundsMs.length && tookMs > saveBoundsMs[bucket]!) bucket += 1;
-    this.#saves[bucket]! += 1;
+    this.#saves.add(this.#clock.monotonicMs() - beganMs);
   }
 }

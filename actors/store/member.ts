@@ -137,6 +137,7 @@ class StoreMember {
         // What is removed hears of nothing any more: its watches go on elsewhere.
         if (!observation.isMember) watchers.close();
       }
+      if (observation.type === 'snapshot-installed') measures.snapshotsReceived += 1;
       if (observation.type === 'snapshot-refused') ctx.note('snapshot not sent', { ...observation });
       if (observation.type === 'snapshot-damaged') ctx.note('snapshot damaged', { ...observation });
       if (observation.type === 'role-changed') groupClock.lead(observation.role === 'leader');

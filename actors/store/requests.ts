@@ -285,21 +285,24 @@ export class Requests {
   }
 
   #measuresNow(): MemberMeasures {
-    const { proposalsFailed, ranges, puts, deletes, txns, logSaves } = this.#measures;
+    const { proposalsFailed, ranges, puts, deletes, txns, logSaves, snapshotsReceived } = this.#measures;
     const store = this.#store;
+    const { pendingProposals: proposalsPending, heartbeats } = this.#raft.stats();
     return {
       keys: store.keyCount,
       leases: store.leaseCount,
       authRevision: store.auth.revision,
       watchers: this.#watchers.size,
       slowWatchers: this.#watchers.slowCount,
-      proposalsPending: this.#raft.stats().pendingProposals,
+      proposalsPending,
       proposalsFailed,
       ranges,
       puts,
       deletes,
       txns,
       logSaves,
+      heartbeats,
+      snapshotsReceived,
     };
   }
 

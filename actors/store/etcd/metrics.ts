@@ -3,7 +3,8 @@
  * 3.6 gives them, as text for Prometheus (exposition format 0.0.4). What has no counterpart here (bbolt's transactions, Go) is
  * left out and not made up.
  */
-import type { DurationHistogram, MemberMeasures } from '../measures.js';
+import type { DurationHistogram } from 'raft-consensus';
+import type { MemberMeasures } from '../measures.js';
 import type { StoreStatus } from '../client.js';
 import type { ClusterView } from './cluster-view.js';
 import type { HealthRecord } from './health.js';
@@ -56,6 +57,10 @@ function ofServer(out: Exposition, { view, status, member, health }: Measured): 
     'Index of the last applied entry.',
     plain(status.appliedIndex),
   );
+  const late = 'The total number of leader heartbeat send failures (sent more than an interval too late).';
+  out.counter('etcd_server_heartbeat_send_failures_total', late, plain(member.heartbeats.lateSends));
+  const silence = 'Of a follower: how long it heard nothing of its leader, between any two words of it.';
+  out.histogram('kabuki_store_leader_silence_seconds', silence, member.heartbeats.silences);
   const pending = 'The current number of pending proposals to commit.';
   out.gauge('etcd_server_proposals_pending', pending, plain(member.proposalsPending));
   const failed = 'The total number of failed proposals seen.';
@@ -110,6 +115,8 @@ function ofData(out: Exposition, { status, member, calls }: Measured): void {
   const slow = 'Total number of watchers that have not taken what was sent to them.';
   out.gauge('etcd_debugging_mvcc_slow_watcher_total', slow, plain(member.slowWatchers));
   out.gauge('etcd_debugging_lease_total', 'Leases that there are.', plain(member.leases));
+  const received = 'The total number of snapshots received from a leader, and restored.';
+  out.counter('etcd_network_snapshot_receive_success', received, plain(member.snapshotsReceived));
   const saves = 'The latency distributions of a write of the log with its fsync.';
   out.histogram('etcd_disk_wal_fsync_duration_seconds', saves, member.logSaves);
 }

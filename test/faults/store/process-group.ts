@@ -7,7 +7,6 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { curveKeyPair } from 'zeromq';
 import { actorRef, type RunningActorSystem } from '../../../actors/runtime/index.js';
 import {
   createStoreClient,
@@ -30,6 +29,7 @@ import { prepareStore } from '../../../deploy/store-spec.js';
 import { waitFor } from '../../../deploy/wait.js';
 import { controlCall, type FaultRule } from '../../../transport/index.js';
 import { canMount, SmallDisk } from '../../soak/small-disk.js';
+import { clientName, withClient } from './client-machine.js';
 import { DiskOrders, type Orders } from './disk-orders.js';
 import { Namespaces } from './namespaces.js';
 import type { PlantedName } from './planted.js';
@@ -39,7 +39,6 @@ export interface GroupOptions {
   readonly bugs: readonly PlantedName[];
 }
 
-const clientName = 'client';
 const smallDiskMiB = 24;
 const preload = new URL('./member-faults.js', import.meta.url).href;
 
@@ -74,7 +73,10 @@ export class ProcessGroup {
     const names = made.machines.map(({ name }) => name);
     const namespaces = missing === undefined ? Namespaces.create(names) : undefined;
     try {
-      const spec = await withClient(dir, made, namespaces);
+      const spec = await withClient(dir, made, {
+        addressOf: (name) => namespaces?.addressOf(name) ?? '127.0.0.1',
+        client: namespaces?.hostAddress ?? '127.0.0.1',
+      });
       const last = join(dir.machineDir(names.at(-1) as string), 'store');
       mkdirSync(last, { recursive: true, mode: 0o700 });
       const smallDisk = canMount ? await SmallDisk.over(last, smallDiskMiB) : undefined;
@@ -249,33 +251,4 @@ export class ProcessGroup {
   #control(name: string, method: string, params: unknown): Promise<unknown> {
     return controlCall(this.dir.socketPath(name), method, params, 2_000);
   }
-}
-
-/** The client is a machine of the cluster too, so that the members know its key; and all have addresses where they live. */
-async function withClient(
-  dir: DataDir,
-  made: ClusterSpec,
-  namespaces: Namespaces | undefined,
-): Promise<ClusterSpec> {
-  const [port] = await freePorts(1);
-  const keys = curveKeyPair();
-  dir.writeMachineKeys(clientName, { secretKey: keys.secretKey });
-  const there = (name: string, address: string | undefined) =>
-    address?.replace('127.0.0.1', namespaces?.addressOf(name) ?? '127.0.0.1') as string;
-  const members = made.machines.map((machine) => ({
-    ...machine,
-    address: there(machine.name, machine.address),
-    storeAddress: there(machine.name, machine.storeAddress),
-    etcdListen: there(machine.name, machine.etcdListen),
-  }));
-  const client: MachineSpec = {
-    name: clientName,
-    role: 'worker',
-    address: `tcp://${namespaces?.hostAddress ?? '127.0.0.1'}:${port}`,
-    publicKey: keys.publicKey,
-    podCidr: '',
-  };
-  const spec = { ...made, machines: [...members, client] };
-  dir.writeSpec(spec);
-  return spec;
 }

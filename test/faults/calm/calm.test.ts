@@ -1,0 +1,46 @@
+import { strict as assert } from 'node:assert';
+import { CalmGroup } from './calm-group.js';
+import { longerThan } from './heartbeats-seen.js';
+import { playStorm, type StormReport } from './storm.js';
+
+/** `KEYS=100000 WATCHERS=10000 npx mocha dist/test/faults/calm/calm.test.js` for the whole of it. */
+const keys = Number(process.env['KEYS'] ?? 20_000);
+const watchers = Number(process.env['WATCHERS'] ?? 2_000);
+const writes = Number(process.env['WRITES'] ?? 16);
+const electionTimeoutSeconds = 0.8;
+
+describe(`a list of ${keys} keys, a snapshot transfer, a compaction and ${watchers} watchers at once`, function () {
+  this.timeout(300_000);
+  let group: CalmGroup;
+  let report: StormReport;
+  before(async () => {
+    group = await CalmGroup.start();
+    report = await playStorm(group, { keys, watchers, writes }, (line) => console.log(`    ${line}`));
+  });
+  after(() => group?.stop());
+
+  it('change no leader', () => {
+    const [first] = report.before;
+    for (const { member, term, leader } of report.after) {
+      assert.deepEqual({ member, term, leader }, { member, term: first!.term, leader: first!.leader });
+    }
+    for (const { member, leaderChanges } of report.before) {
+      const after = report.after.find((seen) => seen.member === member);
+      assert.equal(after!.leaderChanges, leaderChanges, member);
+    }
+  });
+
+  it('and nobody misses his leader', () => {
+    for (const after of report.after) {
+      const before = report.before.find(({ member }) => member === after.member);
+      assert.equal(longerThan(electionTimeoutSeconds, before, after), 0, after.member);
+    }
+  });
+
+  it('and all is done: every watcher has every event, and the late member a snapshot', () => {
+    assert.deepEqual(report.wrongs, []);
+    assert.equal(report.events, watchers * writes);
+    assert.ok(report.snapshotsReceived >= 1);
+    assert.ok(report.lists >= 3);
+  });
+});
