@@ -144,4 +144,5 @@ export type {
   WatchRequest,
   WithRevision,
 } from './kv/types.js';
+export { compareLeaseIds } from './kv/lease-id.js';
 export { leaseId, revision } from './kv/types.js';

@@ -168,11 +168,6 @@ function report(file: string, restored: Restored, { dataDir, cluster, disableAut
   console.log(`restored ${file} into ${resolve(dataDir)}: a store of ${countText(restored.members, 'member')} with ${holds}
   revision ${backupRevision} in the backup, ${revision} now: watches of before begin anew
   start it with: kabuki ${cluster === undefined ? 'store run' : 'up'} --data-dir ${dataDir}`);
-  if (restored.renamedLeases > 0) {
-    console.log(
-      `  ${countText(restored.renamedLeases, 'lease')} got other ids: etcd's were too long. Their keys stay theirs`,
-    );
-  }
   if (restored.leaselessKeys > 0) {
     console.log(
       `  ${countText(restored.leaselessKeys, 'change')} of keys named leases that are not in the backup: they have none now`,

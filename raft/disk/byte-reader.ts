@@ -68,6 +68,25 @@ export class ByteReader {
     return this.fail('an integer longer than 8 bytes');
   }
 
+  /** As `ByteWriter.int64` wrote it: a number up to 2^49, a bigint beyond that. */
+  int64(): number | bigint {
+    let value = 0;
+    let scale = 1;
+    for (let length = 0; length < 7; length++) {
+      const byte = this.u8();
+      value += (byte & 127) * scale;
+      if (byte < 128) return value;
+      scale *= 128;
+    }
+    let wide = BigInt(value);
+    for (let shift = 49n; shift < 70n; shift += 7n) {
+      const byte = this.u8();
+      wide |= BigInt(byte & 127) << shift;
+      if (byte < 128) return BigInt.asIntN(64, wide);
+    }
+    return this.fail('an integer longer than 64 bits');
+  }
+
   /** A view of the next `length` bytes, not a copy. */
   raw(length: number): Uint8Array {
     const from = this.#take(length);

@@ -54,6 +54,15 @@ export class ByteWriter {
     this.#length = at;
   }
 
+  /** A 64-bit signed integer, two's complement as in protocol buffers: one that `varint` takes is written as that does it. */
+  int64(value: number | bigint): void {
+    if (typeof value === 'number' && value >= 0) return this.varint(value);
+    this.#room(10);
+    let rest = BigInt.asUintN(64, BigInt(value));
+    for (; rest > 0x7fn; rest >>= 7n) this.#buffer[this.#length++] = Number(rest & 0x7fn) | 0x80;
+    this.#buffer[this.#length++] = Number(rest);
+  }
+
   /** Raw bytes without a length. */
   raw(bytes: Uint8Array): void {
     this.#room(bytes.length);

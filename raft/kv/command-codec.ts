@@ -8,6 +8,7 @@
 import { ByteReader, ByteWriter, MalformedBytes } from '../disk/index.js';
 import { readAuthChange, readCaller, writeAuthChange, writeCaller } from './auth-codec.js';
 import { KvError } from './errors.js';
+import { isLeaseId } from './lease-id.js';
 import { KV_LIMITS } from './limits.js';
 import type { Command, Compare, Key, KeyRange, Op, RangeOp, TxnOp } from './types.js';
 import { leaseId, revision } from './types.js';
@@ -30,6 +31,10 @@ export const ALARM_TYPES = ['NoSpace', 'Corrupt'] as const;
 const OPS = ['range', 'put', 'delete', 'txn'] as const;
 const TARGETS = ['version', 'create', 'mod', 'value', 'lease'] as const;
 const RESULTS = ['=', '!=', '<', '>'] as const;
+/** Of operands. */
+const NUMBER = 0;
+const BYTES = 1;
+const INTEGER = 2;
 const SORT_TARGETS = ['key', 'version', 'create', 'mod', 'value'] as const;
 const ORDERS = ['ascend', 'descend'] as const;
 /** How many times its own size a value may keep in memory. */
@@ -55,14 +60,14 @@ export function encodeCommand(command: Command): Uint8Array {
       out.varint(whole('revision', command.revision));
       break;
     case 'lease-grant':
-      out.varint(whole('id', command.id));
+      out.int64(leaseOf('id', command.id));
       out.f64(finite('ttlMs', command.ttlMs));
       break;
     case 'lease-renew':
-      out.varint(whole('id', command.id));
+      out.int64(leaseOf('id', command.id));
       break;
     case 'lease-revoke':
-      out.varint(whole('id', command.id));
+      out.int64(leaseOf('id', command.id));
       out.u8(command.reason === 'expired' ? 1 : 0);
       break;
     case 'alarm':
@@ -120,11 +125,11 @@ function readCommand(reader: ByteReader): Command {
     case 'compact':
       return { ...head, type, revision: revision(reader.varint()) };
     case 'lease-grant':
-      return { ...head, type, id: leaseId(reader.varint()), ttlMs: reader.f64() };
+      return { ...head, type, id: leaseId(reader.int64()), ttlMs: reader.f64() };
     case 'lease-renew':
-      return { ...head, type, id: leaseId(reader.varint()) };
+      return { ...head, type, id: leaseId(reader.int64()) };
     case 'lease-revoke': {
-      const id = leaseId(reader.varint());
+      const id = leaseId(reader.int64());
       return reader.u8() === 1 ? { ...head, type, id, reason: 'expired' } : { ...head, type, id };
     }
     case 'alarm': {
@@ -168,10 +173,13 @@ function writeCompare(out: ByteWriter, compare: Compare): void {
   out.u8(codeOf(TARGETS, compare.target));
   out.u8(codeOf(RESULTS, compare.result));
   if (typeof compare.operand === 'number') {
-    out.u8(0);
+    out.u8(NUMBER);
     out.f64(finite('operand', compare.operand));
+  } else if (typeof compare.operand === 'bigint') {
+    out.u8(INTEGER);
+    out.int64(leaseOf('operand', compare.operand));
   } else {
-    out.u8(1);
+    out.u8(BYTES);
     out.bytes(compare.operand);
   }
 }
@@ -180,8 +188,13 @@ function readCompare(reader: ByteReader): Compare {
   const range = readKeyRange(reader);
   const target = readCode(reader, TARGETS, 'compare target');
   const result = readCode(reader, RESULTS, 'compare result');
-  const operand = reader.u8() === 0 ? reader.f64() : reader.bytes();
-  return { ...range, target, result, operand };
+  return { ...range, target, result, operand: readOperand(reader) };
+}
+
+function readOperand(reader: ByteReader): Compare['operand'] {
+  const kind = reader.u8();
+  if (kind === NUMBER) return reader.f64();
+  return kind === INTEGER ? leaseId(reader.int64()) : reader.bytes();
 }
 
 function writeOp(out: ByteWriter, op: Op, depth: number): void {
@@ -193,7 +206,7 @@ function writeOp(out: ByteWriter, op: Op, depth: number): void {
     case 'put':
       out.latin1(checkedKey(op.key));
       out.u8(flags(op.prevKv, op.ignoreValue, op.ignoreLease));
-      out.varint(whole('lease', op.lease ?? 0));
+      out.int64(leaseOf('lease', op.lease ?? 0));
       out.bytes(op.value);
       return;
     case 'delete':
@@ -216,7 +229,7 @@ function readOp(reader: ByteReader, depth: number): Op {
     case 'put': {
       const key = reader.latin1();
       const bits = reader.u8();
-      const lease = leaseId(reader.varint());
+      const lease = leaseId(reader.int64());
       const value = readValue(reader);
       if (bits === 0 && lease === 0) return { type, key, value };
       return {
@@ -314,6 +327,11 @@ function whole(field: string, value: number): number {
   if (!Number.isSafeInteger(value) || value < 0)
     refuse(`${field} ${value} is not a non-negative safe integer`);
   return value;
+}
+
+function leaseOf(field: string, id: number | bigint): number | bigint {
+  if (!isLeaseId(id)) refuse(`${field} ${id} is not a 64-bit integer`);
+  return id;
 }
 
 function finite(field: string, value: number): number {

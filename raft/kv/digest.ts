@@ -8,6 +8,7 @@ import { crc32c } from '../disk/index.js';
 import type { Key, KeyValue } from './types.js';
 
 const numbers = new Float64Array(1);
+const integers = new BigInt64Array(numbers.buffer);
 const halves = new Uint32Array(numbers.buffer);
 
 /** Sums of these, in any order, are sums of 32 bits: `(a + b) >>> 0`. */
@@ -18,19 +19,29 @@ export function digestOf(kv: KeyValue): number {
 /** Also the checksum of a value that lies apart from its key: a value in the wrong place does not match. */
 export function sumOf(of: Omit<KeyValue, 'value'>, value: Uint8Array): number {
   let hash = mixText(of.version, of.key);
-  hash = mix(mix(mix(hash, of.createRevision), of.modRevision), of.lease);
+  hash = mix(mix(hash, of.createRevision), of.modRevision);
+  hash = typeof of.lease === 'number' ? mix(hash, of.lease) : mixInteger(hash, of.lease);
   return finish(crc32c(value, hash >>> 0));
 }
 
 /** Of a few numbers and texts, in this order. */
-export function digestOfAll(parts: readonly (number | string)[]): number {
+export function digestOfAll(parts: readonly (number | bigint | string)[]): number {
   let hash = 0;
-  for (const part of parts) hash = typeof part === 'number' ? mix(hash, part) : mixText(hash, part);
+  for (const part of parts) {
+    if (typeof part === 'number') hash = mix(hash, part);
+    else hash = typeof part === 'string' ? mixText(hash, part) : mixInteger(hash, part);
+  }
   return finish(hash);
 }
 
 function mix(hash: number, value: number): number {
   numbers[0] = value;
+  return mixWord(mixWord(hash, halves[0]!), halves[1]!);
+}
+
+/** Of 64 bits. */
+function mixInteger(hash: number, value: bigint): number {
+  integers[0] = value;
   return mixWord(mixWord(hash, halves[0]!), halves[1]!);
 }
 

@@ -7,7 +7,7 @@ import { digestOfAll } from './digest.js';
 import { KvError } from './errors.js';
 import { KV_LIMITS } from './limits.js';
 import type { Key, LeaseId, LeaseStatus } from './types.js';
-import { leaseId } from './types.js';
+import { compareLeaseIds, isLeaseId, leaseId } from './lease-id.js';
 
 export interface Lease {
   readonly id: LeaseId;
@@ -51,19 +51,17 @@ export class Leases {
 
   /** Id 0: takes the first free one from `index` on, which is the same on every member. */
   grant(id: LeaseId, ttlMs: number, index: number): Lease | KvError {
-    if (!Number.isSafeInteger(id) || id < 0) {
-      return new KvError('InvalidArgument', `etcdserver: lease id ${id} is not a non-negative safe integer`);
+    if (!isLeaseId(id)) {
+      return new KvError('InvalidArgument', `etcdserver: lease id ${id} is not a 64-bit integer`);
     }
     if (!(ttlMs > 0))
       return new KvError('InvalidArgument', `etcdserver: lease TTL of ${ttlMs} ms is not positive`);
     if (ttlMs > KV_LIMITS.leaseTtlMaxMs)
       return new KvError('LeaseTtlTooLarge', 'etcdserver: too large lease TTL');
     if (this.#leases.has(id)) return new KvError('LeaseExists', 'etcdserver: lease already exists');
-    let chosen = id;
-    if (id === 0) {
-      chosen = leaseId(index);
-      while (this.#leases.has(chosen)) chosen = leaseId(chosen + 1);
-    }
+    let free = index;
+    if (id === 0) while (this.#leases.has(leaseId(free))) free += 1;
+    const chosen = id === 0 ? leaseId(free) : id;
     return this.restore({ id: chosen, ttlMs, deadlineMs: this.#clockMs + ttlMs, keys: new Set() });
   }
 
@@ -112,13 +110,13 @@ export class Leases {
       if (lease.deadlineMs <= nowMs) overdue.push(lease);
     }
     this.#earliestDeadlineMs = earliest;
-    overdue.sort((a, b) => a.deadlineMs - b.deadlineMs || a.id - b.id);
+    overdue.sort((a, b) => a.deadlineMs - b.deadlineMs || compareLeaseIds(a.id, b.id));
     return overdue.map((lease) => lease.id);
   }
 
   /** By id. */
   all(): Lease[] {
-    return [...this.#leases.values()].sort((a, b) => a.id - b.id);
+    return [...this.#leases.values()].sort((a, b) => compareLeaseIds(a.id, b.id));
   }
 
   status(id: LeaseId): LeaseStatus | KvError {

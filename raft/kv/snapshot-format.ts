@@ -257,7 +257,7 @@ function writeHead(out: ByteWriter, head: KvSnapshotHead): void {
   out.f64(head.clockMs);
   out.varint(head.leases.length);
   for (const lease of head.leases) {
-    out.varint(lease.id);
+    out.int64(lease.id);
     out.f64(lease.ttlMs);
     out.f64(lease.deadlineMs);
   }
@@ -279,7 +279,7 @@ function readHead(reader: ByteReader, version: number): KvSnapshotHead {
   const clockMs = reader.f64();
   const leases: KvSnapshotHead['leases'][number][] = [];
   for (let left = reader.varint(); left > 0; left--) {
-    leases.push({ id: leaseId(reader.varint()), ttlMs: reader.f64(), deadlineMs: reader.f64() });
+    leases.push({ id: leaseId(reader.int64()), ttlMs: reader.f64(), deadlineMs: reader.f64() });
   }
   const alarms = version >= 2 ? readAlarms(reader) : [];
   const digest = version >= 2 ? reader.u32() : null;
@@ -322,7 +322,7 @@ function writeFacts(out: ByteWriter, of: Omit<KeyValue, 'value'>): void {
   out.varint(of.modRevision);
   if (of.version === 0) return;
   out.varint(of.createRevision);
-  out.varint(of.lease);
+  out.int64(of.lease);
 }
 
 function readItem(reader: ByteReader, mayRefer: boolean): KeyValue | ReferredVersion {
@@ -334,7 +334,7 @@ function readItem(reader: ByteReader, mayRefer: boolean): KeyValue | ReferredVer
     return { key, version, modRevision, ...nothing };
   }
   const createRevision = revision(reader.varint());
-  const lease = leaseId(reader.varint());
+  const lease = leaseId(reader.int64());
   const facts = { key, createRevision, modRevision, version, lease };
   const length = reader.varint();
   if (!mayRefer) return { ...facts, value: plain(reader.raw(length)) };

@@ -67,7 +67,7 @@ function checkPut(op: PutOp): KvError | undefined {
 }
 
 function checkCompare(compare: Compare): KvError | undefined {
-  const isBytes = typeof compare.operand !== 'number';
+  const isBytes = typeof compare.operand === 'object';
   if (isBytes !== (compare.target === 'value')) {
     return invalid(`a compare of the ${compare.target} takes ${isBytes ? 'a number' : 'bytes'}`);
   }

@@ -104,7 +104,7 @@ function holds(versions: Versions, compare: Compare): boolean {
 function holdsFor(versions: Versions, compare: Compare, kv: Version | undefined): boolean {
   const { operand, result } = compare;
   let order: number;
-  if (typeof operand === 'number') order = numberOf(compare, kv) - operand;
+  if (typeof operand !== 'object') order = compareNumbers(numberOf(compare, kv), operand);
   else if (kv === undefined) return false;
   else order = Buffer.compare(versions.values.read(kv), operand);
   switch (result) {
@@ -121,7 +121,12 @@ function holdsFor(versions: Versions, compare: Compare, kv: Version | undefined)
   }
 }
 
-function numberOf({ target }: Compare, kv: Version | undefined): number {
+/** A lease's id may be a bigint; then, too, `<` is exact. */
+function compareNumbers(a: number | bigint, b: number | bigint): number {
+  return a === b ? 0 : a < b ? -1 : 1;
+}
+
+function numberOf({ target }: Compare, kv: Version | undefined): number | bigint {
   if (kv === undefined) return 0;
   if (target === 'version') return kv.version;
   if (target === 'create') return kv.createRevision;

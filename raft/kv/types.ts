@@ -4,6 +4,9 @@
  */
 
 import type { AuthChange, Caller } from './auth-types.js';
+import type { LeaseId } from './lease-id.js';
+
+export { type LeaseId, leaseId } from './lease-id.js';
 
 /**
  * A key as a byte string: one UTF-16 code unit (0-255) per byte, so that JavaScript's string order is etcd's byte
@@ -11,10 +14,8 @@ import type { AuthChange, Caller } from './auth-types.js';
  */
 export type Key = string;
 export type Revision = number & { readonly __brand: 'Revision' };
-export type LeaseId = number & { readonly __brand: 'LeaseId' };
 
 export const revision = (n: number): Revision => n as Revision;
-export const leaseId = (n: number): LeaseId => n as LeaseId;
 
 export interface KeyValue {
   readonly key: Key;
@@ -69,8 +70,8 @@ export interface DeleteOp extends KeyRange {
 export interface Compare extends KeyRange {
   readonly target: 'version' | 'create' | 'mod' | 'value' | 'lease';
   readonly result: '=' | '!=' | '<' | '>';
-  /** A number for all targets but `value`. A missing key compares as 0 (and never matches a `value`). */
-  readonly operand: number | Uint8Array;
+  /** Bytes for `value`, a lease's id for `lease`, else a number. A missing key compares as 0 (and never matches a `value`). */
+  readonly operand: number | LeaseId | Uint8Array;
 }
 
 export interface TxnOp {

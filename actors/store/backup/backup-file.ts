@@ -97,10 +97,10 @@ class BackupFileWriter {
     const head = this.#head!;
     await this.#writeMeta(head);
     await this.#bolt.bucket(bucketNames.lease);
-    for (const lease of head.leases) {
-      const { key, value } = encodeLease(lease, head.clockMs);
-      await this.#bolt.put(key, value);
-    }
+    // In the order of their bytes, where negative ids come last.
+    const leases = head.leases.map((lease) => encodeLease(lease, head.clockMs));
+    leases.sort((a, b) => Buffer.compare(a.key, b.key));
+    for (const { key, value } of leases) await this.#bolt.put(key, value);
     await this.#writeAuth(head);
     for (const name of bucketNames.empty) await this.#bolt.bucket(name);
     const bytes = await this.#bolt.finish();

@@ -209,7 +209,7 @@ function isVersionAt({ createRevision, modRevision, version }: StoredKeyValue, m
 
 function checkLease(lease: StoredLease): StoredLease {
   const { id, ttlSeconds, remainingSeconds } = lease;
-  if (id > 0n && ttlSeconds > 0 && ttlSeconds <= LEASE_TTL_MAX_SECONDS && remainingSeconds <= ttlSeconds)
+  if (id !== 0 && ttlSeconds > 0 && ttlSeconds <= LEASE_TTL_MAX_SECONDS && remainingSeconds <= ttlSeconds)
     return lease;
   throw new WireError(`lease ${id.toString(16)} for ${ttlSeconds} seconds`);
 }

@@ -1,13 +1,11 @@
 /**
  * What etcd keeps in its database and under which keys (etcd server/storage/schema, server/storage/mvcc/revision.go): each
  * change of a key under its revision, main u64, `_`, and the number of the change within it u64, big-endian, with a `t` behind
- * it when the key was deleted; the value is mvccpb.KeyValue. Leases and facts about the whole in buckets of their own. Ids of
- * etcd's leases have 63 bits and are read as bigints.
+ * it when the key was deleted; the value is mvccpb.KeyValue. Leases and facts about the whole in buckets of their own.
  */
-import type { KeyValue, KvSnapshotHead } from 'raft-consensus';
-import { int64, message } from '../etcd/message.js';
+import { type KeyValue, type KvSnapshotHead, type LeaseId, leaseId } from 'raft-consensus';
+import { exactInt64, int64, message } from '../etcd/message.js';
 import { KeyValue as KeyValueMessage } from '../etcd/kv-messages.js';
-import { WireError, WireReader } from '../etcd/wire.js';
 
 /** All that etcd makes. */
 export const bucketNames = {
@@ -60,27 +58,25 @@ export function encodeKeyValue(kv: KeyValue): Buffer {
   return KeyValueMessage.encode(kv.version === 0 ? { key: kv.key } : kv);
 }
 
-/** As it was stored, with the lease's id as etcd gave it. */
 export interface StoredKeyValue {
   readonly key: string;
   readonly value: Buffer;
   readonly createRevision: number;
   readonly modRevision: number;
   readonly version: number;
-  readonly lease: bigint;
+  readonly lease: LeaseId;
 }
 
 /** Throws WireError. The value is a view. */
 export function decodeKeyValue(bytes: Buffer): StoredKeyValue {
-  const { key, value, createRevision, modRevision, version } = KeyValueMessage.decode(bytes);
-  const lease = bigintField(bytes, 6);
-  return { key, value: value as Buffer, createRevision, modRevision, version, lease };
+  const { key, value, createRevision, modRevision, version, lease } = KeyValueMessage.decode(bytes);
+  return { key, value: value as Buffer, createRevision, modRevision, version, lease: leaseId(lease) };
 }
 
-const Lease = message('Lease', { id: int64(1), ttl: int64(2), remainingTtl: int64(3) });
+const Lease = message('Lease', { id: exactInt64(1), ttl: int64(2), remainingTtl: int64(3) });
 
 export interface StoredLease {
-  readonly id: bigint;
+  readonly id: LeaseId;
   readonly ttlSeconds: number;
   /** 0: etcd did not write it down. */
   readonly remainingSeconds: number;
@@ -100,29 +96,6 @@ export function encodeLease(
 
 /** Throws WireError. */
 export function decodeLease(bytes: Buffer): StoredLease {
-  const { ttl, remainingTtl } = Lease.decode(bytes);
-  return { id: bigintField(bytes, 1), ttlSeconds: ttl, remainingSeconds: remainingTtl };
-}
-
-/** The last varint of this number; 0 when there is none. */
-function bigintField(bytes: Buffer, number: number): bigint {
-  const reader = new WireReader(bytes);
-  let found = 0n;
-  while (reader.position < reader.end) {
-    const tag = reader.uint32();
-    if (tag === number * 8) found = bigVarint(reader);
-    else reader.skip(tag & 7);
-  }
-  return found;
-}
-
-function bigVarint(reader: WireReader): bigint {
-  let value = 0n;
-  for (let shift = 0n; shift < 70n; shift += 7n) {
-    const byte = reader.bytes[reader.position++];
-    if (byte === undefined) break;
-    value |= BigInt(byte & 0x7f) << shift;
-    if (byte < 0x80) return BigInt.asIntN(64, value);
-  }
-  throw new WireError('a varint does not end');
+  const { id, ttl, remainingTtl } = Lease.decode(bytes);
+  return { id: leaseId(id), ttlSeconds: ttl, remainingSeconds: remainingTtl };
 }

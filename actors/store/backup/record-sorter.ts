@@ -204,7 +204,7 @@ function writeRecord(out: ByteWriter, kv: KeyValue): void {
   out.varint(kv.version);
   out.varint(kv.createRevision);
   out.varint(kv.modRevision);
-  out.varint(kv.lease);
+  out.int64(kv.lease);
   out.bytes(kv.value);
   out.patchU32(at, out.length - at - LENGTH_BYTES);
 }
@@ -214,6 +214,6 @@ function readRecord(reader: ByteReader): KeyValue {
   const version = reader.varint();
   const createRevision = revision(reader.varint());
   const modRevision = revision(reader.varint());
-  const lease = leaseId(reader.varint());
+  const lease = leaseId(reader.int64());
   return { key, version, createRevision, modRevision, lease, value: reader.bytes() };
 }

@@ -5,6 +5,7 @@
  * members get a new cluster's identity: files of the old group, and of earlier restores, are strangers to them.
  */
 import {
+  compareLeaseIds,
   type Configuration,
   type Disk,
   digestOf,
@@ -51,8 +52,6 @@ export interface Restored {
   readonly members: number;
   readonly keys: number;
   readonly leases: number;
-  /** Leases whose ids are too large for us and who have others now. */
-  readonly renamedLeases: number;
   /** Keys whose lease is not in the backup, and who have none now. */
   readonly leaselessKeys: number;
   /** Users whose passwords we cannot check: they have none now. */
@@ -93,7 +92,6 @@ export async function restoreBackup(options: RestoreOptions): Promise<Restored> 
       members: options.members.length,
       keys: live.keys,
       leases: leases.restored.length,
-      renamedLeases: leases.renamed,
       leaselessKeys: leases.missed,
       foreignUsers: auth.users.filter(({ isForeign }) => isForeign).map(({ name }) => name),
       isAuthEnabled: users?.enabled ?? false,
@@ -120,7 +118,7 @@ async function sortChanges(
         createRevision: revision(isTombstone ? 0 : kv.createRevision),
         modRevision: revision(main),
         version: isTombstone ? 0 : kv.version,
-        lease: isTombstone ? leaseId(0) : leases.idOf(kv.lease),
+        lease: isTombstone ? leaseId(0) : leases.known(kv.lease),
       });
     }
     onProgress?.('read', sorter.count);
@@ -193,35 +191,27 @@ function byKey(a: KeyValue, b: KeyValue): number {
   return a.key < b.key ? -1 : a.key > b.key ? 1 : 0;
 }
 
-/** Leases with ids that we can name: etcd's have 63 bits, ours 53. Time counts from what was left when the backup was taken. */
+/** Time counts from what was left when the backup was taken. */
 class LeaseBook {
-  readonly restored: KvSnapshotHead['leases'][number][] = [];
-  readonly #ids = new Map<bigint, LeaseId>();
-  renamed = 0;
+  readonly restored: KvSnapshotHead['leases'][number][];
+  readonly #ids: ReadonlySet<LeaseId>;
   missed = 0;
 
   constructor(leases: readonly StoredLease[]) {
-    const taken = new Set(leases.map(({ id }) => id));
-    for (const { id, ttlSeconds, remainingSeconds } of leases) {
-      let own = BigInt.asUintN(52, id);
-      if (own !== id) {
-        this.renamed += 1;
-        while (own === 0n || taken.has(own)) own = BigInt.asUintN(52, own + 1n);
-        taken.add(own);
-      }
-      this.#ids.set(id, leaseId(Number(own)));
-      const ttlMs = Math.max(1, ttlSeconds) * 1000;
-      const deadlineMs = remainingSeconds > 0 ? remainingSeconds * 1000 : ttlMs;
-      this.restored.push({ id: leaseId(Number(own)), ttlMs, deadlineMs });
-    }
-    this.restored.sort((a, b) => a.id - b.id);
+    this.restored = leases
+      .map(({ id, ttlSeconds, remainingSeconds }) => {
+        const ttlMs = Math.max(1, ttlSeconds) * 1000;
+        return { id, ttlMs, deadlineMs: remainingSeconds > 0 ? remainingSeconds * 1000 : ttlMs };
+      })
+      .sort((a, b) => compareLeaseIds(a.id, b.id));
+    this.#ids = new Set(this.restored.map(({ id }) => id));
   }
 
-  idOf(id: bigint): LeaseId {
-    if (id === 0n) return leaseId(0);
-    const own = this.#ids.get(id);
-    if (own === undefined) this.missed += 1;
-    return own ?? leaseId(0);
+  /** 0 where it is not in the backup. */
+  known(id: LeaseId): LeaseId {
+    if (id === 0 || this.#ids.has(id)) return id;
+    this.missed += 1;
+    return leaseId(0);
   }
 }
 

@@ -120,7 +120,7 @@ export class Requests {
       case 'mod':
         return { ...common, modRevision: number };
       case 'lease':
-        return { ...common, lease: number };
+        return { ...common, lease: operand as number | bigint };
       case 'value':
         return { ...common, value: operand as Uint8Array };
     }

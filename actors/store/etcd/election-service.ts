@@ -1,5 +1,5 @@
 /** v3electionpb.Election: campaigns wait for their turn like locks; whoever is first under the name leads. */
-import { type KeyValue, revision, type Revision } from 'raft-consensus';
+import { type KeyValue, leaseId, revision, type Revision } from 'raft-consensus';
 import type { CallerStore } from '../caller-store.js';
 import type { StoreWatch } from '../client.js';
 import type { ClusterView } from './cluster-view.js';
@@ -28,9 +28,9 @@ export function electionService(watches: Watches, view: ClusterView) {
       CampaignResponse,
       async ({ name, lease, value }, call) => {
         const { client } = await call.stores();
-        const { place, at } = await takeTurn(client, watches, name, lease, value, call);
+        const { place, said, at } = await takeTurn(client, watches, name, lease, value, call);
         // The lease may have stood in the queue before, with another value.
-        await proclaim(client, { key: place.key, rev: place.rev, lease: place.lease }, value);
+        if (!Buffer.from(said).equals(value)) await proclaim(client, place, value);
         return { header: view.header(at), leader: { name, ...place } };
       },
       { waits: true },
@@ -64,7 +64,7 @@ async function proclaim(
   const { revision: at, result } = await client.txn({
     type: 'txn',
     compare: [{ key, target: 'create', result: '=', operand: rev }],
-    success: [{ type: 'put', key, value, lease: lease as KeyValue['lease'] }],
+    success: [{ type: 'put', key, value, lease: leaseId(lease) }],
     failure: [],
   });
   if (!result.succeeded) throw notLeader();

@@ -5,6 +5,7 @@ import {
   chosen,
   embedded,
   enumeration,
+  exactInt64,
   int64,
   key,
   message,
@@ -31,7 +32,7 @@ export const KeyValue = message('KeyValue', {
   modRevision: int64(3),
   version: int64(4),
   value: bytes(5),
-  lease: int64(6),
+  lease: exactInt64(6),
 });
 export type KeyValue = MessageOf<typeof KeyValue>;
 
@@ -63,7 +64,7 @@ export type RangeResponse = MessageOf<typeof RangeResponse>;
 export const PutRequest = message('PutRequest', {
   key: key(1),
   value: bytes(2),
-  lease: int64(3),
+  lease: exactInt64(3),
   prevKv: bool(4),
   ignoreValue: bool(5),
   ignoreLease: bool(6),
@@ -95,7 +96,7 @@ export const Compare = message('Compare', {
   createRevision: chosen(int64(5)),
   modRevision: chosen(int64(6)),
   value: chosen(bytes(7)),
-  lease: chosen(int64(8)),
+  lease: chosen(exactInt64(8)),
   rangeEnd: key(64),
 });
 export type Compare = MessageOf<typeof Compare>;

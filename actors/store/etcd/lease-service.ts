@@ -61,8 +61,8 @@ export function leaseService(view: ClusterView) {
 }
 
 /** Renewals of one stream are carried out side by side and answered as they are done. */
-class KeepAlive implements StreamHandler<{ readonly id: number }> {
-  readonly #call: StreamCall<{ id: number; ttl: number }>;
+class KeepAlive implements StreamHandler<{ readonly id: number | bigint }> {
+  readonly #call: StreamCall<{ id: number | bigint; ttl: number }>;
   readonly #view: ClusterView;
   #running = 0;
   #isFinished = false;
@@ -72,7 +72,7 @@ class KeepAlive implements StreamHandler<{ readonly id: number }> {
     this.#view = view;
   }
 
-  message({ id }: { readonly id: number }): void {
+  message({ id }: { readonly id: number | bigint }): void {
     this.#running += 1;
     void this.#renew(id);
   }
@@ -82,7 +82,7 @@ class KeepAlive implements StreamHandler<{ readonly id: number }> {
     if (this.#running === 0) this.#call.end();
   }
 
-  async #renew(id: number): Promise<void> {
+  async #renew(id: number | bigint): Promise<void> {
     try {
       const { ttl, header } = await this.#renewed(id);
       this.#call.send({ header, id, ttl } as never);
@@ -95,7 +95,7 @@ class KeepAlive implements StreamHandler<{ readonly id: number }> {
   }
 
   /** A lease that is not there has no time to live: that is an answer, not an error. */
-  async #renewed(id: number) {
+  async #renewed(id: number | bigint) {
     try {
       const { client } = await this.#call.stores();
       const { revision: at, ttlMs } = await client.leaseKeepAlive(leaseId(id));

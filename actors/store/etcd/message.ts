@@ -6,7 +6,7 @@
 import { etcdLimits } from './limits.js';
 import { WireError, WireReader, type WireType, WireWriter } from './wire.js';
 
-type Kind = 'bytes' | 'key' | 'string' | 'int64' | 'uint64' | 'bool' | 'enum' | 'message';
+type Kind = 'bytes' | 'key' | 'string' | 'int64' | 'exact' | 'uint64' | 'bool' | 'enum' | 'message';
 
 export interface Field<T> {
   readonly number: number;
@@ -34,6 +34,8 @@ export const bytes = (number: number) => scalar<Uint8Array>(number, 'bytes');
 export const key = (number: number) => scalar<string>(number, 'key');
 export const text = (number: number) => scalar<string>(number, 'string');
 export const int64 = (number: number) => scalar<number>(number, 'int64');
+/** `int64`, and a bigint where a number does not hold it exactly: ids of leases. */
+export const exactInt64 = (number: number) => scalar<number | bigint>(number, 'exact');
 export const uint64 = (number: number) => scalar<number>(number, 'uint64');
 export const bool = (number: number) => scalar<boolean>(number, 'bool');
 export const enumeration = (number: number) => scalar<number>(number, 'enum');
@@ -70,6 +72,7 @@ interface Slot extends Field<unknown> {
 
 type Values = Record<string, unknown>;
 
+const lengthDelimited: ReadonlySet<Kind> = new Set(['bytes', 'key', 'string', 'message']);
 const none: readonly unknown[] = [];
 const noBytes: Uint8Array = Buffer.alloc(0);
 const writer = new WireWriter();
@@ -160,6 +163,8 @@ function readScalar(reader: WireReader, kind: Kind): unknown {
     case 'int64':
     case 'enum':
       return reader.int64();
+    case 'exact':
+      return reader.exactInt64();
     case 'uint64':
       return reader.uint64();
     case 'bool':
@@ -222,6 +227,10 @@ function writeScalar(kind: Kind, value: unknown, always: boolean): boolean {
       writer.varint(writer.length - before);
       return true;
     }
+    case 'exact':
+      if (value === 0 && !always) return false;
+      writer.exactInt64(value as number | bigint);
+      return true;
     default:
       if (value === 0 && !always) return false;
       writer.varint(value as number);
@@ -230,7 +239,7 @@ function writeScalar(kind: Kind, value: unknown, always: boolean): boolean {
 }
 
 function wireTypeOf(kind: Kind): WireType {
-  return kind === 'int64' || kind === 'uint64' || kind === 'bool' || kind === 'enum' ? 0 : 2;
+  return lengthDelimited.has(kind) ? 2 : 0;
 }
 
 function defaultOf(slot: Slot): unknown {

@@ -20,6 +20,12 @@ interface Place {
   readonly rev: Revision;
 }
 
+interface Entered {
+  readonly place: Place;
+  /** What the key says. */
+  readonly said: Uint8Array;
+}
+
 const noBytes = new Uint8Array(0);
 
 /** Enters and waits; whoever gives up or fails on the way leaves no key behind. Without a lease a session of 60 s is opened. */
@@ -27,14 +33,14 @@ export async function takeTurn(
   client: CallerStore,
   watches: Watches,
   name: string,
-  lease: number,
+  lease: number | bigint,
   value: Uint8Array | undefined,
   call: Call,
 ) {
-  const own = lease === 0 ? await client.leaseGrant(etcdLimits.sessionTtlMs) : lease;
-  const place: Place = await enter(client, name, own, value);
+  const own = lease === 0 ? await client.leaseGrant(etcdLimits.sessionTtlMs) : leaseId(lease);
+  const { place, said } = await enter(client, name, own, value);
   try {
-    return { place, at: await waitForTurn(client, watches, name, place, call) };
+    return { place, said, at: await waitForTurn(client, watches, name, place, call) };
   } catch (error) {
     await leaveIfOwn(client, place.key, place.rev);
     throw error;
@@ -45,22 +51,22 @@ export async function takeTurn(
 async function enter(
   client: CallerStore,
   name: string,
-  lease: number,
+  lease: LeaseId,
   value: Uint8Array = noBytes,
-): Promise<Place> {
+): Promise<Entered> {
   const prefix = `${name}/`;
   const key = prefix + lease.toString(16);
   const { revision: at, result } = await client.txn({
     type: 'txn',
     compare: [{ key, target: 'create', result: '=', operand: 0 }],
-    success: [{ type: 'put', key, value, lease: leaseId(lease) }],
+    success: [{ type: 'put', key, value, lease }],
     failure: [{ type: 'range', key }],
   });
-  if (result.succeeded) return { key, lease: leaseId(lease), rev: at };
+  if (result.succeeded) return { place: { key, lease, rev: at }, said: value };
   const there = result.results[0];
-  const rev = there?.type === 'range' ? there.kvs[0]?.createRevision : undefined;
-  if (rev === undefined) throw new GrpcError(code.internal, 'etcdserver: a key was there and was not');
-  return { key, lease: leaseId(lease), rev };
+  const kv = there?.type === 'range' ? there.kvs[0] : undefined;
+  if (kv === undefined) throw new GrpcError(code.internal, 'etcdserver: a key was there and was not');
+  return { place: { key, lease, rev: kv.createRevision }, said: kv.value };
 }
 
 /** Resolves when nobody is before it any more; the revision is that of the proof. Rejects when its key is gone. */

@@ -5,6 +5,7 @@ import {
   bytes,
   embedded,
   enumeration,
+  exactInt64,
   int64,
   key,
   message,
@@ -56,22 +57,22 @@ export const WatchResponse = message('WatchResponse', {
 export type WatchResponse = MessageOf<typeof WatchResponse>;
 
 // Lease.
-export const LeaseGrantRequest = message('LeaseGrantRequest', { ttl: int64(1), id: int64(2) });
+export const LeaseGrantRequest = message('LeaseGrantRequest', { ttl: int64(1), id: exactInt64(2) });
 export const LeaseGrantResponse = message('LeaseGrantResponse', {
   header: header(),
-  id: int64(2),
+  id: exactInt64(2),
   ttl: int64(3),
 });
-export const LeaseRequest = message('LeaseRequest', { id: int64(1) });
+export const LeaseRequest = message('LeaseRequest', { id: exactInt64(1) });
 export const LeaseKeepAliveResponse = message('LeaseKeepAliveResponse', {
   header: header(),
-  id: int64(2),
+  id: exactInt64(2),
   ttl: int64(3),
 });
-export const LeaseTimeToLiveRequest = message('LeaseTimeToLiveRequest', { id: int64(1), keys: bool(2) });
+export const LeaseTimeToLiveRequest = message('LeaseTimeToLiveRequest', { id: exactInt64(1), keys: bool(2) });
 export const LeaseTimeToLiveResponse = message('LeaseTimeToLiveResponse', {
   header: header(),
-  id: int64(2),
+  id: exactInt64(2),
   ttl: int64(3),
   grantedTtl: int64(4),
   keys: repeated(key(5)),
@@ -138,14 +139,19 @@ export const SnapshotResponse = message('SnapshotResponse', {
 export type SnapshotResponse = MessageOf<typeof SnapshotResponse>;
 
 // Lock and Election.
-export const LockRequest = message('LockRequest', { name: key(1), lease: int64(2) });
+export const LockRequest = message('LockRequest', { name: key(1), lease: exactInt64(2) });
 export const LockResponse = message('LockResponse', { header: header(), key: key(2) });
 export const UnlockRequest = message('UnlockRequest', { key: key(1) });
-export const LeaderKey = message('LeaderKey', { name: key(1), key: key(2), rev: int64(3), lease: int64(4) });
+export const LeaderKey = message('LeaderKey', {
+  name: key(1),
+  key: key(2),
+  rev: int64(3),
+  lease: exactInt64(4),
+});
 export type LeaderKey = MessageOf<typeof LeaderKey>;
 export const CampaignRequest = message('CampaignRequest', {
   name: key(1),
-  lease: int64(2),
+  lease: exactInt64(2),
   value: bytes(3),
 });
 export const CampaignResponse = message('CampaignResponse', {

@@ -125,7 +125,7 @@ function compareOf(compare: Compare): StoreCompare {
 }
 
 /** An operand that is left out is zero, or no bytes. */
-function operandOf(target: StoreCompare['target'], compare: Compare): number | Uint8Array {
+function operandOf(target: StoreCompare['target'], compare: Compare): StoreCompare['operand'] {
   switch (target) {
     case 'version':
       return compare.version ?? 0;
@@ -134,7 +134,7 @@ function operandOf(target: StoreCompare['target'], compare: Compare): number | U
     case 'mod':
       return compare.modRevision ?? 0;
     case 'lease':
-      return compare.lease ?? 0;
+      return leaseId(compare.lease ?? 0);
     case 'value':
       return compare.value ?? noBytes;
   }

@@ -1,8 +1,8 @@
 /**
  * Protocol buffers on the wire: varints, tags and lengths (protobuf.dev, "Encoding"). The writer goes backwards, from the end
  * of its buffer to the start, so that the length of what is nested is known when it is written and nothing is measured twice.
- * 64-bit integers are JavaScript numbers: the ones beyond 2^53 are read as the nearest number. No revision gets there, and
- * lease ids there are refused when they are granted.
+ * 64-bit integers are JavaScript numbers: the ones beyond 2^53 are read as the nearest number. No revision gets there; ids of
+ * leases do, and are read and written exactly.
  */
 export type WireType = 0 | 1 | 2 | 5;
 
@@ -43,6 +43,16 @@ export class WireReader {
   int64(): number {
     const { low, high } = this.#words();
     return number64(low, high | 0);
+  }
+
+  /** To the last bit: a bigint where a number does not hold it. */
+  exactInt64(): number | bigint {
+    const { low, high } = this.#words();
+    // 32 bits above, 21 of them in a number.
+    if (high < 0x20_0000) return high * two32 + low;
+    const whole = BigInt.asIntN(64, (BigInt(high) << 32n) | BigInt(low));
+    const short = Number(whole);
+    return Number.isSafeInteger(short) ? short : whole;
   }
 
   uint64(): number {
@@ -124,7 +134,7 @@ export class WireWriter {
       this.#buffer[--this.#position] = value;
       return;
     }
-    if (value < 0) return this.#negative(value);
+    if (value < 0) return this.#wide(BigInt(value));
     let length = 1;
     for (let rest = value; rest >= 0x80; rest = Math.floor(rest / 0x80)) length += 1;
     this.#reserve(length);
@@ -136,6 +146,12 @@ export class WireWriter {
       rest = Math.floor(rest / 0x80);
     }
     this.#buffer[at] = rest;
+  }
+
+  /** As `varint`, of what `exactInt64` reads. */
+  exactInt64(value: number | bigint): void {
+    if (typeof value === 'number') this.varint(value);
+    else this.#wide(value);
   }
 
   bytes(value: Uint8Array): void {
@@ -158,15 +174,13 @@ export class WireWriter {
     this.#buffer.write(value, this.#position, 'utf8');
   }
 
-  /** Two's complement in 64 bits: ten bytes. */
-  #negative(value: number): void {
-    let rest = BigInt.asUintN(64, BigInt(value));
-    this.#reserve(10);
-    this.#position -= 10;
-    for (let at = this.#position; at < this.#position + 10; at += 1) {
-      this.#buffer[at] = Number(rest & 0x7fn) | (at < this.#position + 9 ? 0x80 : 0);
-      rest >>= 7n;
-    }
+  /** Two's complement in 64 bits: ten bytes for what is negative. */
+  #wide(value: bigint): void {
+    let rest = BigInt.asUintN(64, value);
+    const digits: number[] = [];
+    for (; rest > 0x7fn; rest >>= 7n) digits.push(Number(rest & 0x7fn) | 0x80);
+    digits.push(Number(rest));
+    this.bytes(Uint8Array.from(digits));
   }
 
   #reserve(length: number): void {

@@ -4,6 +4,8 @@
  */
 import { strict as assert } from 'node:assert';
 import {
+  type LeaseId,
+  leaseId,
   KvError,
   type KvErrorCode,
   type Op,
@@ -42,9 +44,9 @@ export function apiStoreCases(place: () => StorePlace): void {
   const end = () => root.replace(/\/$/, '0');
   const txn = (op: Partial<TxnOp>) =>
     at.do(at.store.txn({ type: 'txn', compare: [], success: [], failure: [], ...op }));
-  const put = (name: string, value = '', lease?: number): Op => {
+  const put = (name: string, value = '', lease?: LeaseId): Op => {
     const op = { type: 'put', key: root + name, value: Buffer.from(value) } as const;
-    return lease === undefined ? op : { ...op, lease: lease as never };
+    return lease === undefined ? op : { ...op, lease };
   };
   const doPut = async (name: string, value = '') => (await txn({ success: [put(name, value)] })).revision;
   const read = async (name: string, old?: Revision) => {
@@ -280,7 +282,7 @@ export function apiStoreCases(place: () => StorePlace): void {
     const cases: readonly (readonly [string, KvErrorCode, () => Partial<TxnOp>])[] = [
       ['no key', 'EmptyKey', () => ({ success: [{ type: 'put', key: '', value: Buffer.alloc(0) }] })],
       ['a key twice', 'DuplicateKey', () => ({ success: [put('a'), put('a')] })],
-      ['a lease that there is not', 'LeaseNotFound', () => ({ success: [put('a', '', 4_711)] })],
+      ['a lease that there is not', 'LeaseNotFound', () => ({ success: [put('a', '', leaseId(4_711))] })],
       [
         'more than 128 operations',
         'TooManyOps',

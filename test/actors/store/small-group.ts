@@ -1,6 +1,6 @@
 /** Three store members in a simulated world, which tests look into, break, pause and give other clocks. */
 import { strict as assert } from 'node:assert';
-import { KvError, type Op, type RaftLimits, type TxnOp } from 'raft-consensus';
+import { KvError, type LeaseId, type Op, type RaftLimits, type TxnOp } from 'raft-consensus';
 import { actorRef } from '../../../actors/runtime/index.js';
 import {
   createStoreClient,
@@ -89,7 +89,7 @@ export class SmallGroup {
     return this.world.settled(request);
   }
 
-  put(key: string, value = '', lease?: number) {
+  put(key: string, value = '', lease?: LeaseId) {
     return this.do(this.client.txn(put(key, value, lease)));
   }
 
@@ -119,9 +119,9 @@ export function txn(...success: readonly Op[]): TxnOp {
   return { type: 'txn', compare: [], success, failure: [] };
 }
 
-export function put(key: string, value = '', lease?: number): TxnOp {
+export function put(key: string, value = '', lease?: LeaseId): TxnOp {
   const op = { type: 'put', key, value: Buffer.from(value) } as const;
-  return txn(lease === undefined ? op : { ...op, lease: lease as never });
+  return txn(lease === undefined ? op : { ...op, lease });
 }
 
 function storeRef(name: string) {

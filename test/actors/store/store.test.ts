@@ -1,5 +1,12 @@
 import { strict as assert } from 'node:assert';
-import { KvError, leaseId, revision as revisionOf, type TxnOp, type WatchBatch } from 'raft-consensus';
+import {
+  KvError,
+  type LeaseId,
+  leaseId,
+  revision as revisionOf,
+  type TxnOp,
+  type WatchBatch,
+} from 'raft-consensus';
 import { actorRef } from '../../../actors/runtime/index.js';
 import {
   createStoreClient,
@@ -306,12 +313,12 @@ function cluster(seed: string, store: Partial<StoreLimits> = {}) {
   return { world, client, system, kill: (name: string) => world.kill(nodeId(name)), restart: start };
 }
 
-function put(key: string, value: string, lease?: number): TxnOp {
+function put(key: string, value: string, lease?: LeaseId): TxnOp {
   const op = {
     type: 'put' as const,
     key,
     value: Buffer.from(value),
-    ...(lease && { lease: leaseId(lease) }),
+    ...(lease && { lease }),
   };
   return { type: 'txn', compare: [], success: [op], failure: [] };
 }

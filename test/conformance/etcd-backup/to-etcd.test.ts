@@ -8,6 +8,7 @@ import { Empty, SnapshotResponse } from '../../../actors/store/etcd/rpc-messages
 import { GrpcClient } from '../../harness/grpc-client.js';
 import { isInstalled, startStoreAlone, type StoreAlone } from '../../harness/store-alone.js';
 import { etcdctl, restoreByEtcdctl, startEtcd } from './etcd-server.js';
+import { putLeasedKeys } from './leased-keys.js';
 import { servedState } from './served-state.js';
 
 describe('etcdctl takes a snapshot of our store to a real etcd', function () {
@@ -49,6 +50,7 @@ describe('etcdctl takes a snapshot of our store to a real etcd', function () {
     await run('put', 'empty', '');
     lease = /lease ([0-9a-f]+) granted/.exec(await run('lease', 'grant', '1000'))![1]!;
     await run('put', 'leased/a', 'by lease', `--lease=${lease}`);
+    await putLeasedKeys(`http://127.0.0.1:${store.ports[0]}`);
     await txn('\nput both/b 3\nput both/c 4\ndel early/1 --prefix\n\n\n');
     return revision;
   }
@@ -81,6 +83,11 @@ describe('etcdctl takes a snapshot of our store to a real etcd', function () {
         leases,
         /granted with TTL\(1000s\), remaining\((9\d\d|1000)s\), attached keys\(\[leased\/a\]\)/,
       );
+      const ids = async (endpoint: string) =>
+        (await etcdctl(endpoint, 'lease', 'list')).match(/^-?[0-9a-f]+$/gm)?.toSorted();
+      const there = await ids(etcd.endpoint);
+      assert.equal(there?.length, 6);
+      assert.deepEqual(there, await ids(`127.0.0.1:${store.ports[1]}`));
       await assert.rejects(
         etcdctl(etcd.endpoint, 'get', 'x', `--rev=${compactedAt - 1}`),
         /has been compacted/,

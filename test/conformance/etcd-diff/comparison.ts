@@ -123,9 +123,9 @@ async function outcome(client: GrpcClient, { path, schemas, request }: Call): Pr
     };
     const { header, ttl, ...rest } = plain(reply) as typeof reply;
     // etcd lists leases in the order in which they end, and their keys in any.
-    const { leases, keys } = rest as { leases?: { id: number }[]; keys?: string[] };
+    const { leases, keys } = rest as { leases?: { id: number | bigint }[]; keys?: string[] };
     keys?.sort();
-    leases?.sort((a, b) => a.id - b.id);
+    leases?.sort((a, b) => (a.id < b.id ? -1 : 1));
     const isGranted = path.endsWith('LeaseGrant');
     const lives = ttl === undefined || isGranted ? ttl : Math.sign(ttl);
     return { ...rest, ttl: lives, ...(header && { header: { revision: header.revision } }) };

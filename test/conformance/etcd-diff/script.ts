@@ -55,6 +55,8 @@ export type Step =
   | { readonly type: 'progress' };
 
 const none = Buffer.alloc(0);
+/** Two that are one as numbers, one that etcd would not make itself, and short ones. */
+const leases = [1000, 7_587_870_294_857_493_521n, 7_587_870_294_857_493_522n, -1_000n] as const;
 const keys = ['a', 'b', 'ba', 'bb', 'c', 'd\xff', '\0', 'z'];
 
 export class Script {
@@ -150,8 +152,8 @@ export class Script {
     return this.#chance(0.5) ? '' : this.#one(...keys, '\0');
   }
 
-  #lease(): number {
-    return 1000 + this.#random.integer(4);
+  #lease(): number | bigint {
+    return this.#one<number | bigint>(...leases);
   }
 
   #put(): PutRequest {

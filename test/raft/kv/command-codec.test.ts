@@ -1,4 +1,5 @@
 import { strict as assert } from 'node:assert';
+import fc from 'fast-check';
 import {
   type Command,
   KV_LIMITS,
@@ -31,6 +32,7 @@ const COMMANDS: readonly Command[] = [
       [
         { key: 'a', target: 'value', result: '<', operand: bytes('z') },
         { key: 'a', rangeEnd: 'b', target: 'lease', result: '!=', operand: -1 },
+        { key: 'a', target: 'lease', result: '=', operand: leaseId(2n ** 62n + 1n) },
       ],
       [
         {
@@ -52,7 +54,10 @@ const COMMANDS: readonly Command[] = [
   },
   { type: 'compact', atMs: 2, revision: revision(7) },
   { type: 'lease-grant', atMs: 3, id: leaseId(5), ttlMs: 2500 },
+  { type: 'lease-grant', atMs: 3, id: leaseId(-(2n ** 63n)), ttlMs: 2500 },
   { type: 'lease-renew', atMs: 4, id: leaseId(5) },
+  { type: 'lease-renew', atMs: 4, id: leaseId(2n ** 63n - 1n) },
+  { type: 'lease-revoke', atMs: 4, id: leaseId(-5) },
   { type: 'lease-revoke', atMs: 5, id: leaseId(5) },
   { type: 'lease-revoke', atMs: 5, id: leaseId(5), reason: 'expired' },
 ];
@@ -68,6 +73,27 @@ describe('command codec', () => {
     for (const command of COMMANDS) assert.deepEqual(decodeCommand(encodeCommand(command)), command);
   });
 
+  it('writes any id of 64 bits exactly, and none in one byte', () => {
+    const any = fc.oneof(
+      fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n }),
+      fc.maxSafeInteger().map(BigInt),
+    );
+    fc.assert(
+      fc.property(any, (id) => {
+        const command: Command = { type: 'lease-renew', atMs: 4, id: leaseId(id) };
+        const back = decodeCommand(encodeCommand(command));
+        assert.deepEqual(back, command);
+        assert.equal(BigInt(back.type === 'lease-renew' ? back.id : 0), id);
+      }),
+    );
+    const lengthOf = (id: number | bigint) =>
+      encodeCommand({ type: 'lease-renew', atMs: 4, id: leaseId(id) }).length;
+    assert.deepEqual(
+      [127, 128, 2n ** 62n, -1].map((id) => lengthOf(id) - lengthOf(0)),
+      [0, 1, 8, 9],
+    );
+  });
+
   it('refuses what is too large, and what no command can hold', () => {
     const of = (op: Parameters<typeof txn>[0][number]): Command => ({ type: 'txn', atMs: 0, txn: txn([op]) });
     const large = of({ type: 'put', key: 'a', value: new Uint8Array(KV_LIMITS.commandBytesMax) });
@@ -78,7 +104,8 @@ describe('command codec', () => {
     const invalid: readonly (readonly [Command, RegExp])[] = [
       [of(put('Ω')), /the key "Ω" is not a byte string/],
       [of(range('a', 'ÿĀ')), /not a byte string/],
-      [of(put('a', '', { lease: leaseId(-1) })), /lease -1/],
+      [of(put('a', '', { lease: leaseId(2 ** 60) })), /lease 1152921504606847000 is not a 64-bit integer/],
+      [of(put('a', '', { lease: leaseId(2n ** 63n) })), /lease 9223372036854775808/],
       [of(range('a', 'b', { limit: 1.5 })), /limit 1.5/],
       [{ type: 'compact', atMs: 0, revision: revision(NaN) }, /revision NaN/],
       [{ type: 'lease-renew', atMs: Infinity, id: leaseId(1) }, /atMs Infinity/],

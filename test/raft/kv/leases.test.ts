@@ -139,19 +139,58 @@ describe('leases', () => {
     );
   });
 
-  it('are refused twice, without end, and with ids that every language cannot hold (etcd PR 14239)', () => {
+  it('are refused twice, without end, and with ids of more than 64 bits', () => {
     kv.grant(7, 5000);
-    const code = (id: number, ttlMs: number) => {
+    const code = (id: number | bigint, ttlMs: number) => {
       const applied = kv.try({ type: 'lease-grant', id: leaseId(id), ttlMs, atMs: 0 });
       return applied instanceof KvError ? applied.code : 'granted';
     };
     assert.equal(code(7, 1000), 'LeaseExists');
     assert.equal(code(8, 9_000_000_001_000), 'LeaseTtlTooLarge');
     assert.equal(code(8, 0), 'InvalidArgument');
-    assert.equal(code(-1, 1000), 'InvalidArgument');
-    assert.equal(code(2 ** 60, 1000), 'InvalidArgument');
+    assert.equal(code(2n ** 63n, 1000), 'InvalidArgument');
+    assert.equal(code(0.5, 1000), 'InvalidArgument');
     const refused = revoke(99);
     assert.ok(refused instanceof KvError && refused.code === 'LeaseNotFound');
+  });
+
+  it('have any id of 64 bits, and the last of them counts, in snapshots and digests, too', () => {
+    const ids = [-(2n ** 63n), -5n, 7n, 2n ** 53n, 2n ** 53n + 1n, 2n ** 63n - 2n, 2n ** 63n - 1n];
+    const other = new StoreDriver();
+    for (const id of ids) {
+      kv.do(put(`k${id}`, '', { lease: kv.grant(id, 5000) }));
+      other.do(put(`k${id}`, '', { lease: other.grant(id === 2n ** 53n + 1n ? id + 1n : id, 5000) }));
+    }
+    assert.deepEqual(kv.store.leases(), ids.map(leaseId));
+    assert.notDeepEqual(kv.store.hash(), other.store.hash());
+    assert.notEqual(kv.store.digest, other.store.digest);
+    const restored = new StoreDriver();
+    restored.restoreFrom(kv);
+    assert.deepEqual(restored.store.hash(), kv.store.hash());
+    for (const driver of [kv, restored]) {
+      driver.do(put('k7', '', { lease: leaseId(2n ** 53n) }));
+      const revoked = driver.try({ type: 'lease-revoke', id: leaseId(2n ** 53n), atMs: 0 });
+      assert.ok(!(revoked instanceof KvError) && revoked.result.type === 'lease-revoke');
+      assert.equal(revoked.result.deleted, 2);
+      assert.deepEqual(driver.store.leaseStatus(leaseId(2n ** 53n + 1n)), {
+        id: 2n ** 53n + 1n,
+        grantedTtlMs: 5000,
+        deadlineMs: 5000 + driver.atMs,
+        keys: ['k9007199254740993'],
+      });
+    }
+  });
+
+  it('compare exactly', () => {
+    const id = 2n ** 62n + 1n;
+    kv.do(put('a', '', { lease: kv.grant(id, 5000) }), put('b', '', { lease: kv.grant(-5n, 5000) }));
+    const holds = (key: string, result: '=' | '<' | '>' | '!=', operand: bigint) =>
+      kv.txn(txn([], [{ key, target: 'lease', result, operand: leaseId(operand) }])).result.succeeded;
+    assert.deepEqual(
+      [holds('a', '=', id), holds('a', '=', id - 1n), holds('a', '>', id - 1n), holds('a', '<', id)],
+      [true, false, true, false],
+    );
+    assert.deepEqual([holds('b', '<', 0n), holds('b', '>', -6n), holds('c', '!=', id)], [true, true, true]);
   });
 
   it('give their key back to a transaction that deletes it and lets the lease go on', () => {

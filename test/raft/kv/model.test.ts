@@ -13,16 +13,19 @@ import {
   type TxnOp,
   decodeCommand,
   encodeCommand,
+  type LeaseId,
   leaseId,
   revision,
 } from 'raft-consensus';
 import { NaiveStore, inRange } from './naive-store.js';
 import { bytes } from './store-driver.js';
 
-const LEASE = leaseId(42);
+/** The wide ones are the same as numbers. */
+const LEASES = [leaseId(42), leaseId(2n ** 62n), leaseId(2n ** 62n + 1n)];
 const key = fc.constantFrom('a', 'ab', 'b', 'c', 'ca', 'd', 'e', '\xff');
 const rangeEnd = fc.option(fc.constantFrom('\0', 'b', 'c', 'd', 'f'), { nil: undefined });
 const value = fc.constantFrom('', '1', '2', '3').map(bytes);
+const lease = fc.constantFrom(...LEASES);
 const smallRevision = fc.nat({ max: 12 }).map(revision);
 
 const rangeOp: fc.Arbitrary<RangeOp> = fc
@@ -54,7 +57,7 @@ const writeOp: fc.Arbitrary<Op> = fc.oneof(
   { weight: 3, arbitrary: fc.record({ type: fc.constant('put' as const), key, value }) },
   {
     weight: 1,
-    arbitrary: fc.record({ type: fc.constant('put' as const), key, value, lease: fc.constant(LEASE) }),
+    arbitrary: fc.record({ type: fc.constant('put' as const), key, value, lease }),
   },
   {
     weight: 2,
@@ -72,9 +75,11 @@ const compare: fc.Arbitrary<Compare> = fc
     result: fc.constantFrom('=', '!=', '<', '>'),
     number: fc.nat({ max: 6 }),
     value,
+    lease,
   })
-  .map(({ number, value: operand, ...rest }) => {
-    const chosen = rest.target === 'value' ? operand : number;
+  .map(({ number, value: bytesOf, lease: id, ...rest }) => {
+    const { target } = rest;
+    const chosen = target === 'value' ? bytesOf : target === 'lease' && number > 0 ? id : number;
     return dropUndefined({ ...rest, operand: chosen }) as Compare;
   });
 
@@ -99,7 +104,7 @@ type Step =
   | { readonly type: 'compact'; readonly back: number }
   | { readonly type: 'compactStep'; readonly records: number }
   | { readonly type: 'snapshot' }
-  | { readonly type: 'revoke' };
+  | { readonly type: 'revoke'; readonly id: LeaseId };
 
 const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 8, arbitrary: fc.record({ type: fc.constant('txn' as const), txn }) },
@@ -110,7 +115,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     arbitrary: fc.record({ type: fc.constant('compactStep' as const), records: fc.nat({ max: 5 }) }),
   },
   { weight: 1, arbitrary: fc.constant({ type: 'snapshot' } as const) },
-  { weight: 1, arbitrary: fc.constant({ type: 'revoke' } as const) },
+  { weight: 1, arbitrary: fc.record({ type: fc.constant('revoke' as const), id: lease }) },
 );
 
 function dropUndefined<T extends object>(record: T): T {
@@ -123,7 +128,7 @@ class Comparison {
   #index = 0;
 
   constructor() {
-    this.#apply({ type: 'lease-grant', id: LEASE, ttlMs: 1000, atMs: 0 });
+    for (const id of LEASES) this.#apply({ type: 'lease-grant', id, ttlMs: 1000, atMs: 0 });
   }
 
   run(one: Step): void {
@@ -149,7 +154,7 @@ class Comparison {
         this.#snapshot();
         break;
       case 'revoke':
-        this.#revoke();
+        this.#revoke(one.id);
         break;
       default:
         one satisfies never;
@@ -205,16 +210,16 @@ class Comparison {
     this.store = restored;
   }
 
-  #revoke(): void {
-    this.#apply({ type: 'lease-revoke', id: LEASE, atMs: 0 });
-    const held = [...this.naive.states.at(-1)!.values()].filter((kv) => kv.lease === LEASE);
+  #revoke(id: LeaseId): void {
+    this.#apply({ type: 'lease-revoke', id, atMs: 0 });
+    const held = [...this.naive.states.at(-1)!.values()].filter((kv) => kv.lease === id);
     this.naive.txn({
       type: 'txn',
       compare: [],
       success: held.map((kv) => ({ type: 'delete', key: kv.key })),
       failure: [],
     });
-    this.#apply({ type: 'lease-grant', id: LEASE, ttlMs: 1000, atMs: 0 });
+    this.#apply({ type: 'lease-grant', id, ttlMs: 1000, atMs: 0 });
   }
 
   /** Through its bytes, so that the codec is compared too. */

@@ -124,7 +124,8 @@ function holds(state: State, compare: Compare): boolean {
       mod: kv?.modRevision,
       lease: kv?.lease,
     };
-    return relation((field[compare.target] ?? 0) - (compare.operand as number), compare.result);
+    const [a, b] = [field[compare.target] ?? 0, compare.operand as number | bigint];
+    return relation(a < b ? -1 : a > b ? 1 : 0, compare.result);
   });
 }
 

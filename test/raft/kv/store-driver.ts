@@ -89,7 +89,7 @@ export class StoreDriver {
     while (this.store.compactStep(1));
   }
 
-  grant(id: number, ttlMs: number): LeaseId {
+  grant(id: number | bigint, ttlMs: number): LeaseId {
     return this.#ok({ type: 'lease-grant', id: leaseId(id), ttlMs, atMs: this.atMs }, 'lease').result.id;
   }
 

@@ -4,14 +4,21 @@
  * own, so that a store which is wrong on every member alike is found too.
  */
 import { strict as assert } from 'node:assert';
-import { type Change, type KvStore, KvError, type KeyValue, type Revision } from 'raft-consensus';
+import {
+  type Change,
+  type KvStore,
+  KvError,
+  type KeyValue,
+  type LeaseId,
+  type Revision,
+} from 'raft-consensus';
 import type { Version } from './history.js';
 
 export interface TrueChange extends Version {
   readonly key: string;
   readonly deleted: boolean;
-  readonly lease: number;
-  readonly previous: (Version & { readonly lease: number }) | null;
+  readonly lease: LeaseId;
+  readonly previous: (Version & { readonly lease: LeaseId }) | null;
 }
 
 interface TrueRevision {

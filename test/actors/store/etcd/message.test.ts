@@ -39,6 +39,22 @@ describe('messages of protocol buffers', () => {
     assert.equal(RangeRequest.decode(hex('1880808080808080808001')).limit, -(2 ** 63));
   });
 
+  it('read and write ids of leases to the last bit, as numbers where they are', () => {
+    const ids: readonly (readonly [number | bigint, string])[] = [
+      [-1, 'ffffffffffffffffff01'],
+      [2 ** 53 - 1, 'ffffffffffffff0f'],
+      [-(2 ** 53) + 1, '81808080808080f0ff01'],
+      [2n ** 53n, '8080808080808010'],
+      [2n ** 53n + 1n, '8180808080808010'],
+      [2n ** 63n - 1n, 'ffffffffffffffff7f'],
+      [-(2n ** 63n), '80808080808080808001'],
+    ];
+    for (const [lease, varint] of ids) {
+      assert.equal(PutRequest.encode({ lease }).toString('hex'), `18${varint}`);
+      assert.equal(PutRequest.decode(hex(`18${varint}`)).lease, lease);
+    }
+  });
+
   it('take repeated numbers packed and one by one', () => {
     const packed = WatchRequest.decode(hex('0a04 2a020001'));
     const single = WatchRequest.decode(hex('0a04 28002801'));
@@ -72,7 +88,8 @@ describe('messages of protocol buffers', () => {
   it('come back as they were written, whatever is in them', () => {
     const bytes = fc.uint8Array({ maxLength: 40 }).map((array) => Buffer.from(array));
     const key = bytes.map((buffer) => buffer.toString('latin1'));
-    const int = fc.integer({ min: -(2 ** 53) + 1, max: 2 ** 53 - 1 });
+    const short = fc.integer({ min: -(2 ** 53) + 1, max: 2 ** 53 - 1 });
+    const int = fc.oneof(short, fc.bigInt({ min: 2n ** 53n, max: 2n ** 63n - 1n }));
     fc.assert(
       fc.property(key, bytes, int, fc.boolean(), (k, value, lease, prevKv) => {
         const put = { key: k, value, lease, prevKv, ignoreValue: !prevKv, ignoreLease: false };
