@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { realClock, realRandom } from '../actors/runtime/index.js';
+import { realClock } from '../actors/runtime/index.js';
 import { EtcdStore, etcdClientLimits, http2Connect } from '../actors/store/etcd-client/index.js';
 import type { ClusterSpec, ExternalStore } from './cluster-spec.js';
 
@@ -75,7 +75,6 @@ export function openExternalStore(
     endpoints: [...store.endpoints.slice(start), ...store.endpoints.slice(0, start)].map(endpointOf),
     connect: http2Connect({ clock: realClock, limits: etcdClientLimits, ...(tls && { tls }) }),
     clock: realClock,
-    random: realRandom,
     prefix: store.prefix,
     ...(note && { note }),
   });

@@ -13,7 +13,7 @@ import {
   type TxnOp,
   type WatchRequest,
 } from 'raft-consensus';
-import type { Clock, Random } from '../../../transport/index.js';
+import type { Clock } from '../../../transport/index.js';
 import type { ApiStore, StoreHealth, StoreWatch, WatchHandler } from '../client.js';
 import { RangeRequest, RangeResponse, TxnRequest, TxnResponse } from '../etcd/kv-messages.js';
 import { Empty, LeaseGrantRequest, LeaseGrantResponse, StatusResponse } from '../etcd/rpc-messages.js';
@@ -30,7 +30,6 @@ export interface EtcdStoreOptions {
   readonly endpoints: readonly Endpoint[];
   readonly connect: Connect;
   readonly clock: Clock;
-  readonly random: Random;
   /** Before every key; byte string, empty for none. */
   readonly prefix?: string;
   readonly limits?: Partial<EtcdClientLimits>;
@@ -53,7 +52,6 @@ interface Timeout {
 }
 
 export class EtcdStore implements ApiStore {
-  readonly #random: Random;
   readonly #endpoints: Endpoints;
   readonly #calls: Calls;
   readonly #requests: Requests;
@@ -61,9 +59,8 @@ export class EtcdStore implements ApiStore {
   readonly #compactor: Compactor;
 
   constructor(options: EtcdStoreOptions) {
-    const { endpoints, connect, clock, random, prefix = '', note = () => {} } = options;
+    const { endpoints, connect, clock, prefix = '', note = () => {} } = options;
     const limits = { ...etcdClientLimits, ...options.limits };
-    this.#random = random;
     this.#endpoints = new Endpoints({ endpoints, connect, clock, limits, note });
     this.#calls = new Calls({ endpoints: this.#endpoints, clock, limits });
     this.#requests = new Requests(prefix);
@@ -113,10 +110,8 @@ export class EtcdStore implements ApiStore {
     return this.#watches.open(request, handler);
   }
 
-  /** The id is ours: those that etcd makes up have more bits than a number. */
   async leaseGrant(ttlMs: number, options?: Timeout): Promise<LeaseId> {
-    const id = leaseId(1 + this.#random.integer(2 ** 52));
-    const request = { ttl: Math.max(1, Math.ceil(ttlMs / 1000)), id };
+    const request = { ttl: Math.max(1, Math.ceil(ttlMs / 1000)) };
     const { answer } = await this.#calls.make(grant, request, 'write', options?.timeoutMs);
     return leaseId(answer.id);
   }

@@ -1,5 +1,5 @@
 import { type Revision } from 'raft-consensus';
-import { realClock, realRandom } from '../../../actors/runtime/index.js';
+import { realClock } from '../../../actors/runtime/index.js';
 import { EtcdStore, http2Connect, etcdClientLimits } from '../../../actors/store/etcd-client/index.js';
 import { CompactionRequest, CompactionResponse } from '../../../actors/store/etcd/kv-messages.js';
 import { waitFor } from '../../../deploy/wait.js';
@@ -70,7 +70,6 @@ class RealPlace implements StorePlace {
       }),
       connect: http2Connect({ clock: realClock, limits: etcdClientLimits }),
       clock: realClock,
-      random: realRandom,
       prefix,
     });
     this.#operator = new GrpcClient(`http://${endpoints[0]}`);

@@ -204,33 +204,35 @@ describe('store over actors', () => {
     assert.equal(await compacted(), small, 'what is left is small');
   });
 
-  it('a lease is granted by id once, kept alive, looked at from any member, and gone when it is revoked', async () => {
-    const { world, client, system } = cluster('lease-face');
-    const id = await world.settled(client.leaseGrant(6_000, { id: leaseId(77) }));
-    assert.equal(id, 77);
-    assert.equal(await refusal(world, client.leaseGrant(6_000, { id })), 'LeaseExists');
-    await world.settled(client.txn(put('/b', 'x', id)));
-    await world.settled(client.txn(put('/a', 'x', id)));
-    await world.run(world.simulation.nowMs + 4_000);
-    for (const member of members) {
-      const others = members.filter((other) => other !== member);
-      const own = createStoreClient({ system, members: [member, ...others] });
-      const time: LeaseTimeToLive = await world.settled(own.leaseTimeToLive(id, { keys: true }));
-      assert.equal(time.grantedTtlMs, 6_000);
-      assert.deepEqual(time.keys, ['/a', '/b']);
-      assert.ok(time.ttlMs > 1_500 && time.ttlMs < 2_100, `${time.ttlMs} ms left`);
-    }
-    assert.equal((await world.settled(client.leaseKeepAlive(id))).ttlMs, 6_000);
-    const { ttlMs, keys } = await world.settled(client.leaseTimeToLive(id));
-    assert.ok(ttlMs > 5_500, `${ttlMs} ms left`);
-    assert.deepEqual(keys, []);
-    assert.deepEqual((await world.settled(client.leases())).result, [77]);
-    await world.settled(client.leaseRevoke(id));
-    assert.equal(await refusal(world, client.leaseKeepAlive(id)), 'LeaseNotFound');
-    assert.equal(await refusal(world, client.leaseTimeToLive(id)), 'LeaseNotFound');
-    assert.equal(await refusal(world, client.leaseRevoke(id)), 'LeaseNotFound');
-    assert.deepEqual((await world.settled(client.leases())).result, []);
-  });
+  for (const chosen of [77, -5, 2n ** 62n + 1n]) {
+    it(`lease ${chosen} is granted once, kept alive, looked at from any member, and gone when it is revoked`, async () => {
+      const { world, client, system } = cluster('lease-face');
+      const id = await world.settled(client.leaseGrant(6_000, { id: leaseId(chosen) }));
+      assert.equal(id, chosen);
+      assert.equal(await refusal(world, client.leaseGrant(6_000, { id })), 'LeaseExists');
+      await world.settled(client.txn(put('/b', 'x', id)));
+      await world.settled(client.txn(put('/a', 'x', id)));
+      await world.run(world.simulation.nowMs + 4_000);
+      for (const member of members) {
+        const others = members.filter((other) => other !== member);
+        const own = createStoreClient({ system, members: [member, ...others] });
+        const time: LeaseTimeToLive = await world.settled(own.leaseTimeToLive(id, { keys: true }));
+        assert.equal(time.grantedTtlMs, 6_000);
+        assert.deepEqual(time.keys, ['/a', '/b']);
+        assert.ok(time.ttlMs > 1_500 && time.ttlMs < 2_100, `${time.ttlMs} ms left`);
+      }
+      assert.equal((await world.settled(client.leaseKeepAlive(id))).ttlMs, 6_000);
+      const { ttlMs, keys } = await world.settled(client.leaseTimeToLive(id));
+      assert.ok(ttlMs > 5_500, `${ttlMs} ms left`);
+      assert.deepEqual(keys, []);
+      assert.deepEqual((await world.settled(client.leases())).result, [chosen]);
+      await world.settled(client.leaseRevoke(id));
+      assert.equal(await refusal(world, client.leaseKeepAlive(id)), 'LeaseNotFound');
+      assert.equal(await refusal(world, client.leaseTimeToLive(id)), 'LeaseNotFound');
+      assert.equal(await refusal(world, client.leaseRevoke(id)), 'LeaseNotFound');
+      assert.deepEqual((await world.settled(client.leases())).result, []);
+    });
+  }
 
   it('members give the same hash of the same revision, and say how large they are', async () => {
     const { world, client, system } = cluster('hash');

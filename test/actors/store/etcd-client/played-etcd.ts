@@ -10,7 +10,7 @@ import type { EtcdClientLimits } from '../../../../actors/store/etcd-client/limi
 import { RangeResponse, TxnResponse } from '../../../../actors/store/etcd/kv-messages.js';
 import { StatusResponse, WatchRequest, WatchResponse } from '../../../../actors/store/etcd/rpc-messages.js';
 import { code, GrpcError } from '../../../../actors/store/etcd/status.js';
-import { ManualClock, seededRandom, settle } from '../../client/manual-env.js';
+import { ManualClock, settle } from '../../client/manual-env.js';
 
 export class PlayedEtcd {
   readonly clock = new ManualClock();
@@ -32,7 +32,6 @@ export class PlayedEtcd {
       }),
       connect,
       clock: this.clock,
-      random: seededRandom(1),
       limits,
       note: (what) => this.notes.push(what),
     });

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { revision, type TxnOp } from 'raft-consensus';
-import { realClock, realRandom } from '../../../../actors/runtime/index.js';
+import { realClock } from '../../../../actors/runtime/index.js';
 import {
   type ClientTls,
   type EtcdClientLimits,
@@ -36,7 +36,6 @@ function client(
     }),
     connect: http2Connect({ clock: realClock, limits: all, ...(tls && { tls }) }),
     clock: realClock,
-    random: realRandom,
     limits,
   });
 }
