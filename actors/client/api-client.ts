@@ -125,6 +125,15 @@ export class ApiError extends Error {
 export function isNotFound(error: unknown): boolean {
   return error instanceof ApiError && error.reason === 'NotFound';
 }
+/** Of a request about something that may be gone, and then has nothing more to do: undefined in that case. */
+export async function unlessGone<T>(request: Promise<T>): Promise<T | undefined> {
+  try {
+    return await request;
+  } catch (error) {
+    if (isNotFound(error)) return undefined;
+    throw error;
+  }
+}
 export function isConflict(error: unknown): boolean {
   return error instanceof ApiError && error.reason === 'Conflict';
 }

@@ -10,6 +10,7 @@ export {
   type ListOptions,
   type PatchType,
   type Resource,
+  unlessGone,
   type WatchEventType,
   type WatchHandler,
   type WriteOptions,

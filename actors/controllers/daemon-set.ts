@@ -1,5 +1,4 @@
 /** DaemonSets: carries out what daemon-set-decision.ts decides. */
-import { isDeepStrictEqual } from 'node:util';
 import { controllerActor, daemonSets, type Informer, keyOf, keysOf, nodes, pods } from '../client/index.js';
 import { labelSelectorFromObject } from '../objects/index.js';
 import type { DaemonSet } from '../objects/types/apps.js';
@@ -14,6 +13,7 @@ import { controllerOf, controllerReference } from './ownership.js';
 import { OwnWrites } from './own-writes.js';
 import { podFromTemplate } from './pod-from-template.js';
 import { revisionHashLabel, Revisions } from './revisions.js';
+import { sameStatus } from './same-status.js';
 
 export function daemonSetController(context: ControllerContext): ChildSpec<never> {
   const controller = new DaemonSetController(context);
@@ -73,7 +73,7 @@ class DaemonSetController {
     const decision = decideDaemonSet(set, this.#nodes.list(), owned, hash, nowMs);
     await inBatches(decision.remove.length, (i) => this.#owned.remove(set, decision.remove[i]!));
     await inBatches(decision.create.length, (i) => this.#create(key, set, decision.create[i]!, hash));
-    if (!isDeepStrictEqual(withoutZeros(set.status ?? {}), withoutZeros(decision.status)))
+    if (!sameStatus(set.status, decision.status))
       await this.#context.client.updateStatus(daemonSets, { ...set, status: decision.status });
     if (decision.requeueAfterMs !== undefined) return { requeueAfterMs: decision.requeueAfterMs };
   }
@@ -91,9 +91,4 @@ class DaemonSetController {
 function ownerKeys(object: Pod): string[] {
   const controller = controllerOf(object);
   return controller?.kind === 'DaemonSet' ? [`${object.metadata?.namespace}/${controller.name}`] : [];
-}
-
-/** Zero and absent are the same: the API drops zeros. */
-function withoutZeros(status: object): object {
-  return Object.fromEntries(Object.entries(status).filter(([, value]) => value !== 0));
 }

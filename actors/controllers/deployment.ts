@@ -7,11 +7,11 @@ import {
   deployments,
   type Informer,
   isAlreadyExists,
-  isNotFound,
   keyOf,
   keysOf,
   pods,
   replicaSets,
+  unlessGone,
 } from '../client/index.js';
 import { labelSelectorFromObject } from '../objects/index.js';
 import type { Deployment, ReplicaSet } from '../objects/types/apps.js';
@@ -33,6 +33,7 @@ import { deploymentStatus } from './deployment-status.js';
 import { controllerLimits } from './limits.js';
 import { adoptionPatch, claim, controllerOf, controllerReference, releasePatch } from './ownership.js';
 import { OwnWrites } from './own-writes.js';
+import { sameStatus } from './same-status.js';
 import { templateHash } from './template-hash.js';
 
 export function deploymentController(context: ControllerContext): ChildSpec<never> {
@@ -96,7 +97,7 @@ class DeploymentController {
     await this.#writeRevision(deployment, decision);
     const nowMs = this.#context.env.clock.nowMs();
     const { status, requeueAfterMs } = deploymentStatus(deployment, decision.current, decision.old, nowMs);
-    if (!sameStatus(deployment.status ?? {}, status)) {
+    if (!sameStatus(deployment.status, status)) {
       await this.#context.client.updateStatus(deployments, { ...deployment, status });
     }
     if (requeueAfterMs !== undefined) return { requeueAfterMs };
@@ -171,11 +172,7 @@ class DeploymentController {
       }
       case 'delete': {
         const { namespace, name = '', uid = '' } = action.set.metadata ?? {};
-        await client
-          .delete(replicaSets, namespace, name, { preconditions: { uid } })
-          .catch((error: unknown) => {
-            if (!isNotFound(error)) throw error;
-          });
+        await unlessGone(client.delete(replicaSets, namespace, name, { preconditions: { uid } }));
         return;
       }
       default:
@@ -250,15 +247,4 @@ function replicaSetFor(deployment: Deployment, hash: string, replicas: number, r
       template: { ...template, metadata: { ...template.metadata, labels } },
     },
   };
-}
-
-/** Zero and absent are the same: the API drops zeros. */
-function sameStatus(a: object, b: object): boolean {
-  const view = (value: object) =>
-    JSON.stringify(
-      Object.entries(value)
-        .filter(([, v]) => v !== 0)
-        .sort(),
-    );
-  return view(a) === view(b);
 }

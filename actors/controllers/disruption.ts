@@ -1,5 +1,4 @@
 /** Keeps the status of PodDisruptionBudgets, from which the eviction subresource takes its leave. */
-import { isDeepStrictEqual } from 'node:util';
 import {
   controllerActor,
   deployments,
@@ -21,6 +20,7 @@ import type { ControllerContext } from './context.js';
 import { decideBudget } from './disruption-decision.js';
 import { controllerLimits } from './limits.js';
 import { controllerOf } from './ownership.js';
+import { sameStatus } from './same-status.js';
 
 export function disruptionController(context: ControllerContext): ChildSpec<never> {
   const controller = new DisruptionController(context);
@@ -80,7 +80,7 @@ class DisruptionController {
       .filter((pod) => selector.matches(pod.metadata?.labels));
     const nowMs = this.#context.env.clock.nowMs();
     const { status, requeueAfterMs } = decideBudget(budget, selected, this.#scaleOf(selected), nowMs);
-    if (!isDeepStrictEqual(withoutZeros(budget.status ?? {}), withoutZeros(status)))
+    if (!sameStatus(budget.status, status))
       await this.#context.client.updateStatus(podDisruptionBudgets, { ...budget, status });
     if (requeueAfterMs !== undefined) return { requeueAfterMs };
   }
@@ -110,9 +110,4 @@ class DisruptionController {
     const above = kind === 'ReplicaSet' ? this.#topControllerOf(found) : undefined;
     return above === undefined || above instanceof Error ? found : above;
   }
-}
-
-/** Zero and absent are the same: the API drops zeros. */
-function withoutZeros(status: object): object {
-  return Object.fromEntries(Object.entries(status).filter(([, value]) => value !== 0));
 }

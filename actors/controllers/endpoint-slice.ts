@@ -6,12 +6,12 @@ import {
   controllerActor,
   endpointSlices,
   type Informer,
-  isNotFound,
   keyOf,
   keysOf,
   nodes,
   pods,
   services,
+  unlessGone,
 } from '../client/index.js';
 import type { Node, Pod, Service } from '../objects/types/core.js';
 import type { EndpointSlice } from '../objects/types/discovery.js';
@@ -25,7 +25,7 @@ import {
 } from './endpoint-slice-decision.js';
 import { controllerLimits } from './limits.js';
 import { OwnWrites } from './own-writes.js';
-import { hasOwnBackends, selects } from './service-backends.js';
+import { hasOwnBackends, servicesOf } from './service-backends.js';
 
 export function endpointSliceController(context: ControllerContext): ChildSpec<never> {
   const controller = new EndpointSliceController(context);
@@ -56,16 +56,9 @@ class EndpointSliceController {
   sources() {
     return [
       keysOf(this.#services, (service) => [keyOf(service)]),
-      keysOf(this.#pods, (pod) => this.#servicesOf(pod)),
+      keysOf(this.#pods, (pod) => servicesOf(pod, this.#services)),
       keysOf(this.#slices, (slice) => (isOurs(slice) ? [serviceKeyOf(slice)] : [])),
     ];
-  }
-
-  #servicesOf(pod: Pod): string[] {
-    return this.#services
-      .inNamespace(pod.metadata?.namespace ?? '')
-      .filter((service) => selects(service, pod))
-      .map(keyOf);
   }
 
   async reconcile(key: string): Promise<{ requeueAfterMs: number } | void> {
@@ -84,14 +77,8 @@ class EndpointSliceController {
     const { client } = this.#context;
     for (const slice of decision.update) this.#writes.wrote(key, await client.update(endpointSlices, slice));
     for (const slice of decision.create) this.#writes.wrote(key, await client.create(endpointSlices, slice));
-    for (const { metadata } of decision.remove) await this.#remove(metadata?.namespace, metadata?.name ?? '');
-  }
-
-  async #remove(namespace: string | undefined, name: string): Promise<void> {
-    try {
-      await this.#context.client.delete(endpointSlices, namespace, name);
-    } catch (error) {
-      if (!isNotFound(error)) throw error;
+    for (const { metadata } of decision.remove) {
+      await unlessGone(client.delete(endpointSlices, metadata?.namespace, metadata?.name ?? ''));
     }
   }
 

@@ -3,13 +3,13 @@
  * service shows. Pods with the same ports share a subset; a terminating pod is not shown at all. Pure.
  */
 import { isDeepStrictEqual } from 'node:util';
+import { compareText } from '../objects/index.js';
 import type { EndpointAddress, Endpoints, EndpointSubset, Pod, Service } from '../objects/types/core.js';
 import { controllerLimits } from './limits.js';
 import {
   addressesOf,
   type Backend,
   backendsOf,
-  compareText,
   headlessLabel,
   hostnameOf,
   isHeadless,

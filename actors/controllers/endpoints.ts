@@ -6,19 +6,20 @@ import {
   controllerActor,
   endpoints,
   type Informer,
-  isNotFound,
   keyOf,
   keysOf,
   pods,
   services,
+  unlessGone,
 } from '../client/index.js';
+import { leaderAnnotation } from '../leadership/index.js';
 import type { Endpoints, Pod, Service } from '../objects/types/core.js';
 import type { ChildSpec } from '../runtime/index.js';
 import type { ControllerContext } from './context.js';
 import { decideEndpoints, endpointsController, endpointsManagedByLabel } from './endpoints-decision.js';
 import { controllerLimits } from './limits.js';
 import { OwnWrites } from './own-writes.js';
-import { hasOwnBackends, selects } from './service-backends.js';
+import { hasOwnBackends, servicesOf } from './service-backends.js';
 
 export function endpointsControllerSpec(context: ControllerContext): ChildSpec<never> {
   const controller = new EndpointsController(context);
@@ -29,8 +30,6 @@ export function endpointsControllerSpec(context: ControllerContext): ChildSpec<n
     reconcile: (key) => controller.reconcile(key),
   });
 }
-
-const leaderAnnotation = 'control-plane.alpha.kubernetes.io/leader';
 
 class EndpointsController {
   readonly #context: ControllerContext;
@@ -49,16 +48,9 @@ class EndpointsController {
   sources() {
     return [
       keysOf(this.#services, (service) => [keyOf(service)]),
-      keysOf(this.#pods, (pod) => this.#servicesOf(pod)),
+      keysOf(this.#pods, (pod) => servicesOf(pod, this.#services)),
       keysOf(this.#endpoints, (object) => (isLeaderRecord(object) ? [] : [keyOf(object)])),
     ];
-  }
-
-  #servicesOf(pod: Pod): string[] {
-    return this.#services
-      .inNamespace(pod.metadata?.namespace ?? '')
-      .filter((service) => selects(service, pod))
-      .map(keyOf);
   }
 
   async reconcile(key: string): Promise<{ requeueAfterMs: number } | void> {
@@ -84,11 +76,7 @@ class EndpointsController {
     if (!current || current.metadata?.labels?.[endpointsManagedByLabel] !== endpointsController) return;
     if (isLeaderRecord(current)) return;
     const { namespace, name = '', uid = '' } = current.metadata ?? {};
-    try {
-      await this.#context.client.delete(endpoints, namespace, name, { preconditions: { uid } });
-    } catch (error) {
-      if (!isNotFound(error)) throw error;
-    }
+    await unlessGone(this.#context.client.delete(endpoints, namespace, name, { preconditions: { uid } }));
   }
 }
 

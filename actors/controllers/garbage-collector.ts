@@ -13,7 +13,6 @@ import {
   endpoints,
   endpointSlices,
   type Informer,
-  isNotFound,
   leases,
   namespaces,
   nodes,
@@ -25,6 +24,7 @@ import {
   serviceAccounts,
   services,
   type SourceSink,
+  unlessGone,
 } from '../client/index.js';
 import { builtinRegistry, parseApiVersion, type Registry } from '../objects/index.js';
 import type { KubeObject, ObjectMeta, OwnerReference } from '../objects/meta.js';
@@ -216,12 +216,7 @@ class GarbageCollector {
     namespace: string | undefined,
     name: string,
   ): Promise<ObjectMeta | undefined> {
-    try {
-      return (await this.#context.client.get(resource, namespace, name)).metadata;
-    } catch (error) {
-      if (isNotFound(error)) return undefined;
-      throw error;
-    }
+    return (await unlessGone(this.#context.client.get(resource, namespace, name)))?.metadata;
   }
 
   /** Gone before the watch said so. */
@@ -246,11 +241,7 @@ class GarbageCollector {
 
   async #patch({ resource, metadata }: GraphNode, patch: unknown): Promise<void> {
     const { namespace, name = '' } = metadata;
-    try {
-      await this.#context.client.patch(resource, namespace, name, 'strategic', patch);
-    } catch (error) {
-      if (!isNotFound(error)) throw error;
-    }
+    await unlessGone(this.#context.client.patch(resource, namespace, name, 'strategic', patch));
   }
 }
 

@@ -2,7 +2,6 @@
  * Jobs: carries out what job-decision.ts decides, and deletes finished ones whose time to live is over
  * (kubernetes: job and ttl-after-finished controllers).
  */
-import { isDeepStrictEqual } from 'node:util';
 import {
   controllerActor,
   type Informer,
@@ -12,6 +11,7 @@ import {
   keyOf,
   keysOf,
   pods,
+  unlessGone,
 } from '../client/index.js';
 import type { Job } from '../objects/types/batch.js';
 import type { Pod, PodSpec } from '../objects/types/core.js';
@@ -24,6 +24,7 @@ import { OwnedPods } from './owned-pods.js';
 import { controllerOf, controllerReference } from './ownership.js';
 import { OwnWrites } from './own-writes.js';
 import { podFromTemplate } from './pod-from-template.js';
+import { sameStatus } from './same-status.js';
 
 export function jobController(context: ControllerContext): ChildSpec<never> {
   const controller = new JobController(context);
@@ -76,8 +77,7 @@ class JobController {
     const owned = this.#podsOf(job);
     const decision = decideJob(job, owned, nowMs);
     // Uids are in the stored status before any finalizer goes: what is counted is never lost and never twice.
-    if (!isDeepStrictEqual(withoutEmpty(job.status ?? {}), withoutEmpty(decision.status)))
-      await this.#writeStatus(job, decision.status);
+    if (!sameStatus(job.status, decision.status)) await this.#writeStatus(job, decision.status);
     await inBatches(decision.untrack.length, (i) => this.#untrack(key, decision.untrack[i]!));
     await inBatches(decision.remove.length, (i) => this.#owned.remove(job, decision.remove[i]!));
     await inBatches(decision.create.length, (i) => this.#create(key, job, decision.create[i]));
@@ -118,11 +118,8 @@ class JobController {
     if (!finalizers.includes(trackingFinalizer)) return;
     const left = finalizers.filter((finalizer) => finalizer !== trackingFinalizer);
     const patch = { metadata: { resourceVersion, finalizers: left.length > 0 ? left : null } };
-    try {
-      this.#writes.wrote(key, await this.#context.client.patch(pods, namespace, name, 'merge', patch));
-    } catch (error) {
-      if (!isNotFound(error)) throw error;
-    }
+    const untracked = await unlessGone(this.#context.client.patch(pods, namespace, name, 'merge', patch));
+    if (untracked) this.#writes.wrote(key, untracked);
   }
 
   #create(key: string, job: Job, index: number | undefined): Promise<void> {
@@ -181,13 +178,4 @@ function indexedSpec(spec: PodSpec, name: string, index: number): PodSpec {
     containers: spec.containers.map(withIndex),
     ...(spec.initContainers && { initContainers: spec.initContainers.map(withIndex) }),
   };
-}
-
-/** The API drops zeros and empty lists. */
-function withoutEmpty(status: object): object {
-  return Object.fromEntries(
-    Object.entries(status).filter(
-      ([, value]) => value !== 0 && !(typeof value === 'object' && Object.keys(value as object).length === 0),
-    ),
-  );
 }

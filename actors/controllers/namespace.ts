@@ -12,10 +12,11 @@ import {
   namespaces,
   pods,
   type Resource,
+  unlessGone,
 } from '../client/index.js';
 import { builtinRegistry, type ResourceInfo } from '../objects/index.js';
 import type { KubeObject } from '../objects/meta.js';
-import type { Namespace } from '../objects/types/core.js';
+import type { Namespace, NamespaceStatus } from '../objects/types/core.js';
 import type { ChildSpec } from '../runtime/index.js';
 import { inBatches } from './batches.js';
 import type { ControllerContext } from './context.js';
@@ -105,15 +106,12 @@ class NamespaceController {
     const isEmpty = emptying.failures.length === 0 && emptying.remaining.every(({ count }) => count === 0);
     // Nobody would see the conditions of a namespace that goes at once.
     if (conditions === before || (isEmpty && before.length === 0)) return namespace;
-    try {
-      return await this.#context.client.updateStatus(namespaces, {
-        ...namespace,
-        status: { ...namespace.status, phase: 'Terminating', conditions: [...conditions] },
-      });
-    } catch (error) {
-      if (isNotFound(error)) return undefined;
-      throw error;
-    }
+    const status: NamespaceStatus = {
+      ...namespace.status,
+      phase: 'Terminating',
+      conditions: [...conditions],
+    };
+    return await unlessGone(this.#context.client.updateStatus(namespaces, { ...namespace, status }));
   }
 
   async #finalize(namespace: Namespace): Promise<void> {

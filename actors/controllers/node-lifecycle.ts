@@ -3,7 +3,7 @@
  * count as not ready. Silence is measured by our own monotonic clock since a change was last seen, so that clocks
  * that differ evict nobody; a new leader begins to measure anew.
  */
-import { controllerActor, type Informer, isNotFound, keysOf, leases, nodes, pods } from '../client/index.js';
+import { controllerActor, type Informer, keysOf, leases, nodes, pods, unlessGone } from '../client/index.js';
 import { formatTime } from '../objects/index.js';
 import type { Lease } from '../objects/types/coordination.js';
 import type { Node, Pod } from '../objects/types/core.js';
@@ -149,11 +149,7 @@ class NodeLifecycleController {
       if (pod.spec?.nodeName !== node || !isReady(pod)) continue;
       const { namespace, name = '', uid } = pod.metadata ?? {};
       const patch = { metadata: { uid }, status: { conditions } };
-      try {
-        await client.patch(pods, namespace, name, 'strategic', patch, { subresource: 'status' });
-      } catch (error) {
-        if (!isNotFound(error)) throw error;
-      }
+      await unlessGone(client.patch(pods, namespace, name, 'strategic', patch, { subresource: 'status' }));
     }
   }
 }

@@ -9,6 +9,7 @@ import {
   isNotFound,
   nodes,
   pods,
+  unlessGone,
 } from '../client/index.js';
 import type { KubeObject } from '../objects/meta.js';
 import type { Node, Pod } from '../objects/types/core.js';
@@ -99,14 +100,8 @@ class PodGarbageCollector {
 
   async #delete(pod: Pod): Promise<void> {
     const { namespace, name = '', uid = '' } = pod.metadata ?? {};
-    try {
-      await this.#context.client.delete(pods, namespace, name, {
-        gracePeriodSeconds: 0,
-        preconditions: { uid },
-      });
-    } catch (error) {
-      if (!isNotFound(error)) throw error;
-    }
+    const options = { gracePeriodSeconds: 0, preconditions: { uid } };
+    await unlessGone(this.#context.client.delete(pods, namespace, name, options));
   }
 }
 

@@ -74,19 +74,6 @@ export function withFailure(
   return { ...decision.status, conditions: [...others, condition] };
 }
 
-export function sameReplicaStatus(a: Replicated['status'], b: ReplicaSetStatus): boolean {
-  const view = (status: Partial<ReplicaSetStatus> | undefined) =>
-    JSON.stringify([
-      status?.replicas ?? 0,
-      status?.fullyLabeledReplicas ?? 0,
-      status?.readyReplicas ?? 0,
-      status?.availableReplicas ?? 0,
-      status?.observedGeneration ?? 0,
-      status?.conditions ?? [],
-    ]);
-  return view(a as Partial<ReplicaSetStatus> | undefined) === view(b);
-}
-
 function hasLabels(pod: Pod, labels: Readonly<Record<string, string>>): boolean {
   return Object.entries(labels).every(([key, value]) => pod.metadata?.labels?.[key] === value);
 }

@@ -5,7 +5,6 @@
 import {
   controllerActor,
   type Informer,
-  isNotFound,
   keyOf,
   keysOf,
   pods,
@@ -14,22 +13,19 @@ import {
   type Resource,
 } from '../client/index.js';
 import { labelSelectorFromMap, labelSelectorFromObject, type LabelSelector } from '../objects/index.js';
+import type { OwnerReference } from '../objects/meta.js';
 import type { ReplicaSet } from '../objects/types/apps.js';
-import type { Pod, PodTemplateSpec, ReplicationController } from '../objects/types/core.js';
+import type { Pod, ReplicationController } from '../objects/types/core.js';
 import type { ChildSpec } from '../runtime/index.js';
 import { inBatches } from './batches.js';
 import type { ControllerContext } from './context.js';
 import { controllerLimits } from './limits.js';
+import { OwnedPods } from './owned-pods.js';
 import { adoptionPatch, controllerOf, controllerReference, releasePatch } from './ownership.js';
 import { OwnWrites } from './own-writes.js';
-import {
-  decideReplicas,
-  type ReplicaDecision,
-  type Replicated,
-  sameReplicaStatus,
-  withFailure,
-} from './replicas-decision.js';
-import { isTerminatingNamespace } from './terminating-namespace.js';
+import { podFromTemplate } from './pod-from-template.js';
+import { decideReplicas, type ReplicaDecision, type Replicated, withFailure } from './replicas-decision.js';
+import { sameStatus } from './same-status.js';
 
 export function replicaSetController(context: ControllerContext): ChildSpec<never> {
   return replicaController(context, {
@@ -77,6 +73,7 @@ class ReplicaController {
   readonly #owners: Informer<Replicated>;
   readonly #pods: Informer<Pod>;
   readonly #writes = new OwnWrites();
+  readonly #owned: OwnedPods;
 
   constructor(
     context: ControllerContext,
@@ -88,6 +85,8 @@ class ReplicaController {
     this.#kind = kind;
     this.#owners = owners;
     this.#pods = podInformer;
+    const { apiVersion, resource } = kind;
+    this.#owned = new OwnedPods(context, { apiVersion, kind: resource.kind }, this.#writes);
   }
 
   /** The controller of a pod, or for an orphan everybody who would adopt it. */
@@ -119,7 +118,7 @@ class ReplicaController {
       failure = error;
     }
     const status = withFailure(owner.status, decision, failure, nowMs);
-    if (!sameReplicaStatus(owner.status, status)) {
+    if (!sameStatus(owner.status, status)) {
       await this.#context.client.updateStatus(this.#kind.resource, { ...owner, status } as Replicated);
     }
     if (failure !== undefined) throw failure;
@@ -127,7 +126,7 @@ class ReplicaController {
   }
 
   async #claim(owner: Replicated, { adopt, release }: ReplicaDecision): Promise<void> {
-    const reference = controllerReference(owner, this.#kind.apiVersion, this.#kind.resource.kind);
+    const reference = this.#referenceTo(owner);
     const { client } = this.#context;
     for (const pod of adopt) {
       const { namespace, name = '' } = pod.metadata ?? {};
@@ -140,46 +139,14 @@ class ReplicaController {
   }
 
   async #scale(key: string, owner: Replicated, { create, remove }: ReplicaDecision): Promise<void> {
-    const { client, events } = this.#context;
-    const subject = { ...owner, apiVersion: this.#kind.apiVersion, kind: this.#kind.resource.kind };
-    await inBatches(create, async () => {
-      try {
-        const pod = await client.create(pods, this.#podFor(owner));
-        this.#writes.wrote(key, pod);
-        events.event(subject, 'Normal', 'SuccessfulCreate', `Created pod: ${pod.metadata?.name}`);
-      } catch (error) {
-        // A namespace on its way out refuses new pods: nothing to report.
-        if (isTerminatingNamespace(error)) return;
-        events.event(subject, 'Warning', 'FailedCreate', `Error creating: ${(error as Error).message}`);
-        throw error;
-      }
-    });
-    await inBatches(remove.length, async (i) => {
-      const { namespace, name = '', uid = '' } = remove[i]?.metadata ?? {};
-      try {
-        await client.delete(pods, namespace, name, { preconditions: { uid } });
-        events.event(subject, 'Normal', 'SuccessfulDelete', `Deleted pod: ${name}`);
-      } catch (error) {
-        if (!isNotFound(error)) throw error;
-      }
-    });
+    const reference = this.#referenceTo(owner);
+    await inBatches(create, () =>
+      this.#owned.create(key, owner, podFromTemplate(owner.spec?.template ?? {}, owner, reference)),
+    );
+    await inBatches(remove.length, (i) => this.#owned.remove(owner, remove[i]!));
   }
 
-  #podFor(owner: Replicated): Pod {
-    const template: PodTemplateSpec = owner.spec?.template ?? {};
-    const { labels, annotations, finalizers } = template.metadata ?? {};
-    return {
-      apiVersion: 'v1',
-      kind: 'Pod',
-      metadata: {
-        generateName: `${owner.metadata?.name}-`,
-        namespace: owner.metadata?.namespace ?? 'default',
-        ...(labels && { labels }),
-        ...(annotations && { annotations }),
-        ...(finalizers && { finalizers }),
-        ownerReferences: [controllerReference(owner, this.#kind.apiVersion, this.#kind.resource.kind)],
-      },
-      ...(template.spec && { spec: template.spec }),
-    };
+  #referenceTo(owner: Replicated): OwnerReference {
+    return controllerReference(owner, this.#kind.apiVersion, this.#kind.resource.kind);
   }
 }

@@ -2,7 +2,7 @@
  * ControllerRevisions: the history of a template, which `kubectl rollout history` and `undo` read (kubernetes:
  * pkg/controller/history). A template's revision is found by its hash; one that comes back becomes the newest again.
  */
-import { controllerRevisions, type Informer, isAlreadyExists, isNotFound } from '../client/index.js';
+import { controllerRevisions, type Informer, isAlreadyExists, unlessGone } from '../client/index.js';
 import type { KubeObject } from '../objects/meta.js';
 import type { ControllerRevision } from '../objects/types/apps.js';
 import type { PodTemplateSpec } from '../objects/types/core.js';
@@ -53,11 +53,7 @@ export class Revisions {
     const old = owned.filter(({ metadata }) => metadata?.name !== name && !inUse.has(metadata?.name ?? ''));
     const limit = owner.spec?.revisionHistoryLimit ?? 10;
     for (const { metadata } of old.slice(0, Math.max(0, old.length - limit))) {
-      try {
-        await client.delete(controllerRevisions, namespace, metadata?.name ?? '');
-      } catch (error) {
-        if (!isNotFound(error)) throw error;
-      }
+      await unlessGone(client.delete(controllerRevisions, namespace, metadata?.name ?? ''));
     }
   }
 

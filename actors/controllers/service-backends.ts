@@ -2,7 +2,8 @@
  * Which pods stand behind a service, and on which of their ports: what Endpoints and EndpointSlices have in common
  * (kubernetes: endpoint_slice utils, podutil.FindPort). Pure.
  */
-import { labelSelectorFromMap } from '../objects/index.js';
+import { type Informer, keyOf } from '../client/index.js';
+import { compareText, labelSelectorFromMap } from '../objects/index.js';
 import type { Pod, Service } from '../objects/types/core.js';
 import { isReady } from './pods.js';
 
@@ -33,10 +34,13 @@ export function isHeadless(service: Service): boolean {
   return service.spec?.clusterIP === 'None';
 }
 
-export function selects(service: Service, pod: Pod): boolean {
-  return (
-    hasOwnBackends(service) && labelSelectorFromMap(service.spec?.selector).matches(pod.metadata?.labels)
-  );
+/** Keys of those of `services` that the pod may stand behind. */
+export function servicesOf({ metadata }: Pod, services: Pick<Informer<Service>, 'inNamespace'>): string[] {
+  return services
+    .inNamespace(metadata?.namespace ?? '')
+    .filter(hasOwnBackends)
+    .filter(({ spec }) => labelSelectorFromMap(spec?.selector).matches(metadata?.labels))
+    .map(keyOf);
 }
 
 /** `pods` of the service's namespace; ended ones and those without an address yet are no backends. By name. */
@@ -74,10 +78,6 @@ export function hostnameOf(service: Service, pod: Pod): string | undefined {
 export function podReference({ metadata }: Pod) {
   const { namespace = '', name = '', uid = '' } = metadata ?? {};
   return { kind: 'Pod', namespace, name, uid };
-}
-
-export function compareText(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
 }
 
 function hasAddress(pod: Pod): boolean {

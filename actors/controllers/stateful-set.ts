@@ -1,5 +1,4 @@
 /** StatefulSets: carries out what stateful-set-decision.ts decides; each pod has its name and its claims for good. */
-import { isDeepStrictEqual } from 'node:util';
 import {
   controllerActor,
   type Informer,
@@ -21,6 +20,7 @@ import { controllerOf, controllerReference } from './ownership.js';
 import { OwnWrites } from './own-writes.js';
 import { podFromTemplate } from './pod-from-template.js';
 import { revisionHashLabel, Revisions } from './revisions.js';
+import { sameStatus } from './same-status.js';
 import { decideStatefulSet } from './stateful-set-decision.js';
 
 export function statefulSetController(context: ControllerContext): ChildSpec<never> {
@@ -85,7 +85,7 @@ class StatefulSetController {
       const { ordinal, revision } = decision.create[i]!;
       return this.#create(key, set, ordinal, revision, update);
     });
-    if (!isDeepStrictEqual(withoutZeros(set.status ?? {}), withoutZeros(decision.status)))
+    if (!sameStatus(set.status, decision.status))
       await this.#context.client.updateStatus(statefulSets, { ...set, status: decision.status });
     if (decision.requeueAfterMs !== undefined) return { requeueAfterMs: decision.requeueAfterMs };
   }
@@ -160,9 +160,4 @@ function unsupported({ spec }: StatefulSet): string | undefined {
   const { maxUnavailable = 1 } = spec?.updateStrategy?.rollingUpdate ?? {};
   if (maxUnavailable !== 1) return 'not supported here: spec.updateStrategy.rollingUpdate.maxUnavailable';
   return undefined;
-}
-
-/** Zero and absent are the same: the API drops zeros. */
-function withoutZeros(status: object): object {
-  return Object.fromEntries(Object.entries(status).filter(([, value]) => value !== 0));
 }

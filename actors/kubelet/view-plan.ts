@@ -7,6 +7,7 @@
  * See docs/decisions/0006-mount-namespaces.md.
  */
 import { posix } from 'node:path';
+import { compareText } from '../objects/index.js';
 import { RuntimeError } from './container-runtime.js';
 
 export interface ViewMount {
@@ -248,8 +249,7 @@ export function isWithin(path: string, folder: string): boolean {
 
 /** Folders before what is in them. */
 function comparePaths(a: string, b: string): number {
-  const [left, right] = [a.replaceAll('/', '\0'), b.replaceAll('/', '\0')];
-  return left < right ? -1 : left > right ? 1 : 0;
+  return compareText(a.replaceAll('/', '\0'), b.replaceAll('/', '\0'));
 }
 
 function fstabLine(source: string, target: string, options: string, type = 'none'): string {

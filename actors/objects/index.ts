@@ -2,6 +2,7 @@
 export { ObjectError, objectErrorCodes } from './errors.js';
 export type { ObjectErrorCode, StatusCause } from './errors.js';
 export { objectLimits } from './limits.js';
+export { compareText } from './text-order.js';
 export {
   Registry,
   allResources,

@@ -6,6 +6,7 @@
 import { categories, groupOrder, shortNames } from './resource-names.js';
 import type { Definition } from './schema-table.js';
 import { schemaTable } from './schema-table.js';
+import { compareText } from './text-order.js';
 
 export interface GroupVersion {
   readonly group: string;
@@ -155,10 +156,6 @@ export function compareVersions(a: string, b: string): number {
     if (left[index] !== right[index]) return right[index]! - left[index]!;
   }
   return compareText(a, b);
-}
-
-export function compareText(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
 }
 
 function rankVersion(version: string): [number, number, number] {

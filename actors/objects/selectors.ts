@@ -5,6 +5,7 @@
 import { ObjectError } from './errors.js';
 import { objectLimits } from './limits.js';
 import { checkLabelValue, checkQualifiedName } from './names.js';
+import { compareText } from './text-order.js';
 
 export type LabelOperator = '=' | '!=' | 'in' | 'notin' | 'exists' | '!' | 'gt' | 'lt';
 
@@ -75,7 +76,7 @@ export function labelSelectorFromObject(selector: LabelSelectorObject | undefine
     }
     requirements.push({ key, operator: translated, values: [...values].sort() });
   }
-  requirements.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
+  requirements.sort((a, b) => compareText(a.key, b.key));
   return new LabelSelector(requirements);
 }
 
@@ -162,7 +163,7 @@ class LabelParser {
         throw unable(`found '${after.text}', expected: identifier after ','`);
       }
     }
-    return requirements.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
+    return requirements.sort((a, b) => compareText(a.key, b.key));
   }
 
   #requirement(): LabelRequirement {

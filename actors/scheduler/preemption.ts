@@ -5,7 +5,13 @@
  * budgets, the least important worst victim, the smallest sum of priorities, the fewest victims.
  */
 import type { Random } from '../../transport/index.js';
-import { type LabelSelector, labelSelectorFromObject, matchNothing, ObjectError } from '../objects/index.js';
+import {
+  compareText,
+  type LabelSelector,
+  labelSelectorFromObject,
+  matchNothing,
+  ObjectError,
+} from '../objects/index.js';
 import type { PodDisruptionBudget } from '../objects/types/policy.js';
 import { schedulerLimits } from './limits.js';
 import type { NodeInfo } from './node-info.js';
@@ -160,6 +166,5 @@ function compare(a: Candidate, b: Candidate): number {
 
 function older(a: PodInfo, b: PodInfo): number {
   const started = ({ pod }: PodInfo) => pod.status?.startTime ?? pod.metadata?.creationTimestamp ?? '';
-  const [left, right] = [started(a), started(b)];
-  return left < right ? -1 : left > right ? 1 : 0;
+  return compareText(started(a), started(b));
 }

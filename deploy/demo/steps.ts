@@ -1,5 +1,6 @@
 /** The demo's steps, in order. Each returns one line for people; a step that does not hold throws. */
 import { request } from 'node:http';
+import { leaderAnnotation } from '../../actors/leadership/index.js';
 import { storeLeader } from '../commands/fault.js';
 import { control } from '../commands/options.js';
 import { claim, type Stage } from './stage.js';
@@ -27,7 +28,7 @@ export const steps: readonly Step[] = [
   { title: 'kubectl logs and exec', run: logsAndExec },
   { title: 'kubectl scale to 4', run: scaleWeb },
   { title: 'kubectl set image: a rolling update', run: rollingUpdate },
-  { title: 'the leader annotation of kube-scheduler', run: leaderAnnotation },
+  { title: 'the leader annotation of kube-scheduler', run: electionRecord },
   { title: 'SIGKILL of the master that leads', run: killLeader },
   { title: 'the store leader cut off from the majority', run: isolateLeader },
   { title: 'a crashed scheduler actor is restarted', run: crashScheduler },
@@ -113,11 +114,9 @@ interface EndpointSliceView {
   readonly endpoints?: readonly { readonly conditions?: { readonly ready?: boolean } }[];
 }
 
-const leaderKey = 'control-plane.alpha.kubernetes.io/leader';
-
-async function leaderAnnotation(stage: Stage): Promise<string> {
+async function electionRecord(stage: Stage): Promise<string> {
   const yaml = await stage.kubectl('get', 'endpoints', 'kube-scheduler', '-n', 'kube-system', '-o', 'yaml');
-  claim(yaml.includes(leaderKey), `the Endpoints carry ${leaderKey}`);
+  claim(yaml.includes(leaderAnnotation), `the Endpoints carry ${leaderAnnotation}`);
   return `${await schedulerLeader(stage)} leads`;
 }
 

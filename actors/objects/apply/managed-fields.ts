@@ -1,6 +1,6 @@
 /** metadata.managedFields, read into managers with their sets and written back in Kubernetes' order. */
 import { objectLimits } from '../limits.js';
-import { compareText } from '../registry.js';
+import { compareText } from '../text-order.js';
 import { listAt, textAt, at } from '../table/cells.js';
 import type { JsonObject } from '../typed.js';
 import { isObject } from '../typed.js';

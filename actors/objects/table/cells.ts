@@ -1,6 +1,7 @@
 /** The small texts that many columns share: ages, selectors, containers, reads of untyped objects. */
 import type { JsonObject } from '../typed.js';
 import { isObject } from '../typed.js';
+import { compareText } from '../text-order.js';
 import { parseTime } from '../time.js';
 
 export type Cell = string | number | boolean;
@@ -94,7 +95,7 @@ export function printSelector(selector: unknown): string {
     };
     terms.push({ key, text: texts[textAt(expression, 'operator')] ?? key });
   }
-  terms.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0));
+  terms.sort((a, b) => compareText(a.key, b.key));
   return terms.length === 0 ? none : terms.map((term) => term.text).join(',');
 }
 
