@@ -16,6 +16,7 @@ import { FirstCall } from './first-call.js';
 import { type CallHost, serveCall } from './http2-call.js';
 import { type EtcdLimits, etcdLimits } from './limits.js';
 import type { Methods } from './method.js';
+import { UnusedConnections } from './unused-connections.js';
 
 export interface EtcdTls {
   /** PEM */
@@ -62,16 +63,21 @@ const preface = 'PRI ';
 class Door implements EtcdDoor {
   readonly #options: EtcdDoorOptions;
   readonly #server: Server;
-  readonly #http1 = createHttp1((request, response) => void this.#servePage(request, response));
+  readonly #http1 = createHttp1((request, response) => {
+    this.#unused.used(request.socket);
+    void this.#servePage(request, response);
+  });
   readonly #http2;
   readonly #sessions = new Set<ServerHttp2Session>();
   /** Whom the certificate names, where that counts. */
   readonly #commonNames = new WeakMap<ServerHttp2Session, string>();
   readonly #sockets = new Set<Socket>();
+  readonly #unused: UnusedConnections;
 
   constructor(options: EtcdDoorOptions) {
     this.#options = options;
-    const { limits } = options;
+    const { limits, calls } = options;
+    this.#unused = new UnusedConnections(calls.clock, limits.firstCallTimeoutMs);
     this.#http2 = createHttp2({
       maxSessionMemory: limits.http2SessionMemoryMaxMb,
       settings: {
@@ -95,6 +101,7 @@ class Door implements EtcdDoor {
       ? this.#listenTls(options.tls)
       : createTcp({ noDelay: true }, (socket) => {
           this.#keep(socket);
+          this.#unused.accepted(socket);
           this.#sniff(socket);
         });
   }
@@ -132,10 +139,16 @@ class Door implements EtcdDoor {
       cert: tls.certificate,
       ALPNProtocols: ['h2', 'http/1.1'],
       noDelay: true,
+      handshakeTimeout: this.#options.limits.firstBytesTimeoutMs,
       ...(tls.clientCa !== undefined && { ca: tls.clientCa, requestCert: true, rejectUnauthorized: true }),
     });
+    // From before the handshake on: who does not end it must not outlive the door.
+    server.on('connection', (socket: Socket) => this.#keep(socket));
+    // Node tells of a handshake that takes too long, and leaves it.
+    server.on('tlsClientError', (_error, socket) => socket.destroy());
     server.on('secureConnection', (socket: TLSSocket) => {
-      this.#keep(socket);
+      this.#unused.accepted(socket);
+      socket.on('error', () => {});
       if (socket.alpnProtocol === 'h2') this.#firstCall(socket);
       else this.#http1.emit('connection', socket);
     });
@@ -186,6 +199,10 @@ class Door implements EtcdDoor {
       const bytes = chunk === null ? undefined : first.push(chunk);
       if (bytes === undefined) return void socket.once('readable', look);
       socket.unshift(bytes);
+      // The session comes within.
+      this.#http2.once('session', (session: ServerHttp2Session) =>
+        session.once('stream', () => this.#unused.used(socket)),
+      );
       this.#http2.emit('connection', socket);
     };
     look();

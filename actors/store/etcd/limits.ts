@@ -37,6 +37,8 @@ export const etcdLimits = {
   leaderlessMaxMs: 3_000,
   /** A plaintext connection must say within this which protocol it speaks. */
   firstBytesTimeoutMs: 10_000,
+  /** And any connection within this what it wants, once; a client of gRPC that was cut off idle connects again by itself. */
+  firstCallTimeoutMs: 60_000,
   closeGraceMs: 1_000,
 } as const;
 
