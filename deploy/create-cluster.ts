@@ -9,50 +9,13 @@ import {
   addressRanges,
   type ClusterSpec,
   clustersPerMachineMax,
-  type ExternalStore,
   kubernetesServiceIp,
   type MachineSpec,
   nodePodCidr,
 } from './cluster-spec.js';
+import { checkShape, type ClusterShape, machineNames, ShapeError } from './cluster-shape.js';
 import type { DataDir } from './data-dir.js';
 import { kubeconfig } from './kubeconfig.js';
-
-export interface ClusterShape {
-  readonly name: string;
-  readonly masters: number;
-  readonly workers: number;
-  /** Port of the front address; absent: 6443, or another free one when that is taken. */
-  readonly port?: number;
-  readonly externalStore?: ExternalStore;
-}
-
-export class ClusterShapeError extends Error {
-  readonly code = 'InvalidShape';
-}
-
-/** Defaults and checks of what a user asked for. */
-export function checkShape(shape: ClusterShape): ClusterShape {
-  if (shape.externalStore) {
-    // No quorum of theirs decides anything.
-    if (!Number.isInteger(shape.masters) || shape.masters < 1 || shape.masters > 9) {
-      throw new ClusterShapeError(`--masters must be from 1 to 9 with --store, not ${shape.masters}`);
-    }
-  } else if (![1, 3, 5].includes(shape.masters)) {
-    throw new ClusterShapeError(
-      `--masters must be 1, 3 or 5 (an odd group survives failures), not ${shape.masters}`,
-    );
-  }
-  if (!Number.isInteger(shape.workers) || shape.workers < 0 || shape.workers > 100) {
-    throw new ClusterShapeError(`--workers must be a whole number from 0 to 100, not ${shape.workers}`);
-  }
-  if (shape.port !== undefined && (!Number.isInteger(shape.port) || shape.port < 1 || shape.port > 65_535)) {
-    throw new ClusterShapeError(`--port must be from 1 to 65535, not ${shape.port}`);
-  }
-  if (!/^[a-z0-9]([a-z0-9-]{0,40}[a-z0-9])?$/.test(shape.name)) {
-    throw new ClusterShapeError(`the cluster's name must be a DNS label, not ${JSON.stringify(shape.name)}`);
-  }
-  return shape;
-}
 
 export async function createCluster(dir: DataDir, shape: ClusterShape): Promise<ClusterSpec> {
   checkShape(shape);
@@ -80,16 +43,7 @@ async function machineSpecs(
   podCidr: string,
   frontPort: number,
 ): Promise<MachineSpec[]> {
-  const names = [
-    ...Array.from({ length: shape.masters }, (_, i) => ({
-      name: `master-${i + 1}`,
-      role: 'master' as const,
-    })),
-    ...Array.from({ length: shape.workers }, (_, i) => ({
-      name: `worker-${i + 1}`,
-      role: 'worker' as const,
-    })),
-  ];
+  const names = machineNames(shape);
   // The front port is free too until the balancer listens, so it may be among them.
   const free = await freePorts(names.length + 2 * shape.masters + 1);
   const ports = free.filter((port) => port !== frontPort);
@@ -134,9 +88,7 @@ async function writeCredentials(dir: DataDir, spec: ClusterSpec): Promise<void> 
 async function chooseFrontPort(wanted: number | undefined): Promise<number> {
   if (wanted !== undefined) {
     if (await portIsFree(wanted)) return wanted;
-    throw new ClusterShapeError(
-      `port ${wanted} on 127.0.0.1 is in use: free it, or give another one with --port`,
-    );
+    throw new ShapeError(`port ${wanted} on 127.0.0.1 is in use: free it, or give another one with --port`);
   }
   return (await portIsFree(6443)) ? 6443 : ((await freePorts(1))[0] as number);
 }
@@ -150,7 +102,7 @@ async function freeRanges(frontPort: number): Promise<{ podCidr: string; service
     // The load balancer of a running cluster holds port 6443 of its first service address.
     if (await portIsFree(6443, kubernetesServiceIp(ranges))) return ranges;
   }
-  throw new ClusterShapeError(
+  throw new ShapeError(
     `all ${clustersPerMachineMax} loopback ranges are in use by running clusters (wanted port ${frontPort})`,
   );
 }

@@ -1,11 +1,12 @@
 /**
  * One process at a time on a data directory: whoever runs its members, or changes its files while none runs, holds `lock` in
- * it. The file says who; one that a dead process left is taken over (Linux: /proc tells a process from a later one with its pid).
+ * it. The file says who; one that a dead process left is taken over.
  */
 import { linkSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { DataDir } from './data-dir.js';
+import { isAlive, startOf } from './process-table.js';
 
 interface Holder {
   readonly pid: number;
@@ -84,32 +85,6 @@ function refuseLiving(dir: DataDir, path: string, holder: Holder): void {
 function holderOf(pid: number): Holder {
   const startedAt = startOf(pid);
   return { pid, host: hostname(), ...(startedAt !== undefined && { startedAt }) };
-}
-
-/** Field 22 of /proc/PID/stat. */
-function startOf(pid: number): string | undefined {
-  return statOf(pid)?.[19];
-}
-
-/** From field 3 on; the name in field 2 may hold spaces. Undefined: it is gone, or this is not Linux. */
-function statOf(pid: number): readonly string[] | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  } catch {
-    return undefined;
-  }
-}
-
-function isAlive(pid: number): boolean {
-  // One that has ended stays in the table until its parent asks for it, which may be long after.
-  if (/^[ZX]$/.test(statOf(pid)?.[0] ?? '')) return false;
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
 }
 
 /** Undefined: gone, or damaged by a crash of the machine. */

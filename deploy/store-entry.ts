@@ -5,7 +5,8 @@
 import type { RangeResult } from 'raft-consensus';
 import type { EtcdStore } from '../actors/store/etcd-client/index.js';
 import type { ClusterSpec, ExternalStore } from './cluster-spec.js';
-import { checkShape, type ClusterShape, createCluster } from './create-cluster.js';
+import { checkShape, type ClusterShape } from './cluster-shape.js';
+import { createCluster } from './create-cluster.js';
 import type { DataDir } from './data-dir.js';
 import { ExternalStoreError, storeUrl, withClient } from './external-store.js';
 

@@ -10,6 +10,7 @@ import { realClock } from '../actors/runtime/index.js';
 import type { MemberClaim } from '../actors/store/index.js';
 import { etcdClientLimits, http2Connect, joinStore } from '../actors/store/etcd-client/index.js';
 import { nodeId } from '../transport/index.js';
+import { ShapeError } from './cluster-shape.js';
 import type { ClusterSpec, JoinedMember, StoreAlone } from './cluster-spec.js';
 import { freePorts } from './create-cluster.js';
 import type { DataDir } from './data-dir.js';
@@ -20,7 +21,6 @@ import {
   parseListen,
   refuseBusyPorts,
   specOf,
-  StoreShapeError,
 } from './store-spec.js';
 import { clientUrl } from './store-peers.js';
 
@@ -48,7 +48,7 @@ const joinTimeoutMs = 15_000;
 /** Everything is checked before the store is asked; asking twice does no harm. */
 export async function joinRunningStore(dir: DataDir, shape: JoinShape): Promise<ClusterSpec> {
   if (dir.exists) {
-    throw new StoreShapeError(`${dir.path} holds a member already: leave --join out to start it again`);
+    throw new ShapeError(`${dir.path} holds a member already: leave --join out to start it again`);
   }
   const [etcdListen = ''] = checkListen([shape.listen], 1, shape.alone);
   const [peer = ''] = checkPeerListen([shape.peerListen], 1);
@@ -90,7 +90,7 @@ export function joinAtApi(endpoints: readonly string[], identity: JoinIdentity):
   const { user } = identity;
   const [, name, password] = /^([^:]+):(.*)$/s.exec(user ?? '') ?? [];
   if (user !== undefined && (name === undefined || password === undefined)) {
-    throw new StoreShapeError('--user takes NAME:PASSWORD');
+    throw new ShapeError('--user takes NAME:PASSWORD');
   }
   const who = name === undefined || password === undefined ? {} : { user: { name, password } };
   const parsed = endpoints.map((text) => ({ address: text, ...parseListen(text, '--join') }));
@@ -115,10 +115,10 @@ export function joinAtApi(endpoints: readonly string[], identity: JoinIdentity):
 function clientTlsOf(endpoints: readonly string[], { caFile, certFile, keyFile }: JoinIdentity) {
   const isTls = endpoints.some((text) => text.startsWith('https:'));
   if (!isTls && (caFile ?? certFile ?? keyFile) !== undefined) {
-    throw new StoreShapeError('--join-cacert, --join-cert and --join-key are for --join https://...');
+    throw new ShapeError('--join-cacert, --join-cert and --join-key are for --join https://...');
   }
   if ((certFile === undefined) !== (keyFile === undefined)) {
-    throw new StoreShapeError('--join-cert and --join-key belong together');
+    throw new ShapeError('--join-cert and --join-key belong together');
   }
   if (!isTls) return undefined;
   return {
@@ -132,7 +132,7 @@ function pem(option: string, path: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch (cause) {
-    throw new StoreShapeError(`${option} ${path} cannot be read: ${(cause as Error).message}`, { cause });
+    throw new ShapeError(`${option} ${path} cannot be read: ${(cause as Error).message}`, { cause });
   }
 }
 

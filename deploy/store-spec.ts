@@ -5,6 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import { accessSync, constants } from 'node:fs';
 import { curveKeyPair } from 'zeromq';
+import { checkGroupSize, ShapeError } from './cluster-shape.js';
 import type { ClusterSpec, MachineSpec, StoreAlone } from './cluster-spec.js';
 import { freePorts, portIsFree } from './create-cluster.js';
 import type { DataDir } from './data-dir.js';
@@ -19,24 +20,18 @@ export interface StoreShape {
   readonly alone: Omit<StoreAlone, 'joined'>;
 }
 
-export class StoreShapeError extends Error {
-  readonly code = 'InvalidShape';
-}
-
 /** What the folder holds, with the addresses of this start, or a new store. Everything is checked before anything is written. */
 export async function prepareStore(dir: DataDir, shape: StoreShape): Promise<ClusterSpec> {
   const old = dir.exists ? dir.readSpec() : undefined;
   if (old && !old.store) {
-    throw new StoreShapeError(`${dir.path} holds a Kubernetes cluster: "kabuki up" starts it again`);
+    throw new ShapeError(`${dir.path} holds a Kubernetes cluster: "kabuki up" starts it again`);
   }
   const known = old && leftMachines(dir, old);
   const count = shape.members ?? known?.length ?? 3;
-  if (!known && ![1, 3, 5].includes(count)) {
-    throw new StoreShapeError(`--members must be 1, 3 or 5 (an odd group survives failures), not ${count}`);
-  }
+  if (!known) checkGroupSize('--members', count);
   if (known && known.length !== count) {
     const has = `${dir.path} holds a store of ${known.length} members, not ${count}`;
-    throw new StoreShapeError(`${has}: leave --members out, or remove the folder to begin anew`);
+    throw new ShapeError(`${has}: leave --members out, or remove the folder to begin anew`);
   }
   const listen = shape.listen ?? known?.map(({ etcdListen }) => etcdListen as string);
   const addresses = checkListen(listen ?? defaultListen(count), count, shape.alone);
@@ -57,7 +52,7 @@ function leftMachines(dir: DataDir, { machines }: ClusterSpec): readonly Machine
   const left = machines.filter(({ name }) => !dir.isRemoved(name));
   if (left.length > 0) return left;
   const names = machines.map(({ name }) => name).join(', ');
-  throw new StoreShapeError(
+  throw new ShapeError(
     `${names} of ${dir.path} was removed from its store and holds nothing that counts: remove the folder, ` +
       'and add a new member with "kabuki store run --join"',
   );
@@ -71,7 +66,7 @@ export function parseListen(
   const match = /^(?:https?:\/\/)?(?:(?:\[([0-9a-fA-F:.]+)\]|([^:[\]/]+)):)?(\d{1,5})\/?$/.exec(text.trim());
   const port = Number(match?.[3]);
   if (!match || port < 1 || port > 65_535) {
-    throw new StoreShapeError(`${option} takes host:port, separated by commas, not ${JSON.stringify(text)}`);
+    throw new ShapeError(`${option} takes host:port, separated by commas, not ${JSON.stringify(text)}`);
   }
   return { host: match[1] ?? match[2] ?? '127.0.0.1', port };
 }
@@ -86,7 +81,7 @@ export function checkListen(
   alone: Pick<StoreAlone, 'tls'>,
 ): string[] {
   if (listen.length !== count) {
-    throw new StoreShapeError(
+    throw new ShapeError(
       `--etcd-listen names ${listen.length} address${listen.length === 1 ? '' : 'es'} for ${count} members: give one for each`,
     );
   }
@@ -94,7 +89,7 @@ export function checkListen(
     const { host, port } = parseListen(text);
     const isLoopback = /^(127\.|localhost$|::1$)/.test(host);
     if (!isLoopback && alone.tls?.clientCaFile === undefined) {
-      throw new StoreShapeError(
+      throw new ShapeError(
         `--etcd-listen ${text} can be reached from other machines: ` +
           'give --cert-file, --key-file and --trusted-ca-file, so that only clients with a certificate are served',
       );
@@ -109,14 +104,12 @@ export function checkListen(
 export function checkPeerListen(listen: readonly string[], count: number): string[] {
   if (listen.length !== count) {
     const names = `--peer-listen names ${listen.length} address${listen.length === 1 ? '' : 'es'}`;
-    throw new StoreShapeError(`${names} for ${count} member${count === 1 ? '' : 's'}: give one for each`);
+    throw new ShapeError(`${names} for ${count} member${count === 1 ? '' : 's'}: give one for each`);
   }
   const addresses = listen.map((text) => {
     const { host, port } = parseListen(text, '--peer-listen');
     if (!/^(0\.0\.0\.0|::)$/.test(host)) return hostPort(host, port);
-    throw new StoreShapeError(
-      `--peer-listen ${text} is no address that others can dial: name the machine's own`,
-    );
+    throw new ShapeError(`--peer-listen ${text} is no address that others can dial: name the machine's own`);
   });
   refuseTwice(addresses, '--peer-listen');
   return addresses;
@@ -124,7 +117,7 @@ export function checkPeerListen(listen: readonly string[], count: number): strin
 
 function refuseTwice(addresses: readonly string[], option: string): void {
   const twice = addresses.find((address, i) => addresses.indexOf(address) !== i);
-  if (twice !== undefined) throw new StoreShapeError(`${option} names ${twice} twice`);
+  if (twice !== undefined) throw new ShapeError(`${option} names ${twice} twice`);
 }
 
 function hostPort(host: string, port: number): string {
@@ -143,7 +136,7 @@ export function checkTlsFiles({ tls }: Pick<StoreAlone, 'tls'>): void {
     try {
       accessSync(path, constants.R_OK);
     } catch (cause) {
-      throw new StoreShapeError(`${option} ${path} cannot be read: ${(cause as Error).message}`, { cause });
+      throw new ShapeError(`${option} ${path} cannot be read: ${(cause as Error).message}`, { cause });
     }
   }
 }
@@ -152,7 +145,7 @@ export async function refuseBusyPorts(addresses: readonly string[], option: stri
   for (const address of addresses) {
     const { host, port } = parseListen(address);
     if (await portIsFree(port, host)) continue;
-    throw new StoreShapeError(
+    throw new ShapeError(
       `${address} cannot be listened at, it is in use or not of this machine: give other addresses with ${option}`,
     );
   }

@@ -5,6 +5,7 @@ import { storeUrl } from '../external-store.js';
 import type { LauncherStatus } from '../launcher.js';
 import { endLeftMachine } from '../left-machine.js';
 import type { MachineStatusReport } from '../machine-control.js';
+import { isAlive } from '../process-table.js';
 import { control, dataDirOption, isUnreachable, openDataDir } from './options.js';
 import { waitFor } from '../wait.js';
 
@@ -114,13 +115,4 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
       .join('   ')
       .trimEnd();
   return [head, ...rows].map(line).join('\n');
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
 }

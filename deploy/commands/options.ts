@@ -7,6 +7,20 @@ export function dataDirOption(): Option {
   return new Option('--data-dir <dir>', 'folder of the cluster').default('.kabuki').env('KABUKI_DATA_DIR');
 }
 
+/** How many members a new store has, and where each serves etcd's clients. */
+export function newStoreOptions(): readonly [members: Option, etcdListen: Option] {
+  return [
+    new Option('--members <n>', '1, 3 or 5 (default 3)').argParser(wholeNumber),
+    new Option('--etcd-listen <addresses>', 'host:port for each member, separated by commas')
+      .argParser(commaSeparated)
+      .default(undefined, '127.0.0.1:2379, 127.0.0.1:12379 ...'),
+  ];
+}
+
+export function commaSeparated(text: string): readonly string[] {
+  return text.split(',');
+}
+
 export function wholeNumber(text: string): number {
   const value = Number(text);
   if (!Number.isInteger(value)) throw new InvalidArgumentError('it must be a whole number');

@@ -1,5 +1,5 @@
 /** How `kabuki store` reaches a running store: through the control socket of any machine of the folder that has a member. */
-import { Option } from 'commander';
+import { Command, Option } from 'commander';
 import { DataDir } from '../data-dir.js';
 import type { LauncherStatus } from '../launcher.js';
 import { control, isUnreachable } from './options.js';
@@ -9,15 +9,13 @@ export interface StoreOptions {
   readonly output?: 'json';
 }
 
-export function storeDirOption(): Option {
-  return new Option('--data-dir <dir>', 'folder of the store or the cluster').default(
-    undefined,
-    '.kabuki-store if there is one, or .kabuki',
-  );
-}
-
-export function outputOption(): Option {
-  return new Option('-o, --output <format>', 'json').choices(['json']);
+/** `kabuki store NAME`, with the options that `storeDir` and `print` take. */
+export function storeCommand(name: string, description: string): Command {
+  const dir = new Option('--data-dir <dir>', 'folder of the store or the cluster');
+  return new Command(name)
+    .description(description)
+    .addOption(dir.default(undefined, '.kabuki-store if there is one, or .kabuki'))
+    .addOption(new Option('-o, --output <format>', 'json').choices(['json']));
 }
 
 export function storeDir({ dataDir }: StoreOptions): DataDir {

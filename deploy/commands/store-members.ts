@@ -1,20 +1,12 @@
 /** `kabuki store status|members|add|remove|promote|move-leader`: who keeps the data, and how they are. */
-import { Command } from 'commander';
+import type { Command } from 'commander';
 import type { StoreMemberInfo, StoreStatus } from '../../actors/store/index.js';
 import type { DataDir } from '../data-dir.js';
 import type { MachineStatusReport } from '../machine-control.js';
 import { calledBy } from '../member-name.js';
 import { table } from './lifecycle.js';
 import { control } from './options.js';
-import {
-  askStore,
-  outputOption,
-  print,
-  runningMembers,
-  storeDir,
-  storeDirOption,
-  type StoreOptions,
-} from './store-asked.js';
+import { askStore, print, runningMembers, storeCommand, storeDir, type StoreOptions } from './store-asked.js';
 
 interface Members {
   readonly members: readonly StoreMemberInfo[];
@@ -24,12 +16,8 @@ export function storeMemberCommands(): Command[] {
   return [statusCommand(), membersCommand(), addCommand(), removeCommand(), promoteCommand(), moveCommand()];
 }
 
-function command(name: string, description: string): Command {
-  return new Command(name).description(description).addOption(storeDirOption()).addOption(outputOption());
-}
-
 function statusCommand(): Command {
-  return command('status', 'how each member of this folder is').action(async (options: StoreOptions) => {
+  return storeCommand('status', 'how each member of this folder is').action(async (options: StoreOptions) => {
     const dir = storeDir(options);
     const names = await runningMembers(dir);
     const statuses = await Promise.all(names.map((name) => statusOf(dir, name)));
@@ -72,7 +60,7 @@ function statusTable(statuses: readonly StoreStatus[]): string {
 }
 
 function membersCommand(): Command {
-  return command('members', 'who belongs to the store, wherever they are').action(
+  return storeCommand('members', 'who belongs to the store, wherever they are').action(
     async (options: StoreOptions) => {
       const answer = await askStore<Members>(storeDir(options), 'store.members');
       print(options, answer.members, () => membersTable(answer));
@@ -97,7 +85,7 @@ function hasStarted({ url, publicKey }: StoreMemberInfo): boolean {
 }
 
 function addCommand(): Command {
-  return command('add', 'a member that is about to run: it votes as soon as it has caught up')
+  return storeCommand('add', 'a member that is about to run: it votes as soon as it has caught up')
     .argument('<member>', 'what it is called')
     .requiredOption('--peer-url <url>', 'tcp://host:port at which it will hear the others')
     .option('--learner', 'it stays without a vote until it is promoted')
@@ -121,7 +109,7 @@ function addCommand(): Command {
 }
 
 function removeCommand(): Command {
-  return command('remove', 'a member for good: its data counts for nothing any more')
+  return storeCommand('remove', 'a member for good: its data counts for nothing any more')
     .argument('<member>')
     .action(async (member: string, options: StoreOptions) => {
       const answer = await askStore<Members>(storeDir(options), 'store.remove', { member });
@@ -134,7 +122,7 @@ function countOf({ members }: Members): string {
 }
 
 function promoteCommand(): Command {
-  return command('promote', 'a learner that has caught up votes from now on')
+  return storeCommand('promote', 'a learner that has caught up votes from now on')
     .argument('<member>')
     .action(async (member: string, options: StoreOptions) => {
       const answer = await askStore<Members>(storeDir(options), 'store.promote', { member });
@@ -143,7 +131,7 @@ function promoteCommand(): Command {
 }
 
 function moveCommand(): Command {
-  return command('move-leader', 'hand leadership over')
+  return storeCommand('move-leader', 'hand leadership over')
     .argument('<member>')
     .action(async (member: string, options: StoreOptions) => {
       const answer = await askStore<object>(storeDir(options), 'store.move-leader', { member });

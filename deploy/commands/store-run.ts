@@ -8,7 +8,7 @@ import { lockDataDir } from '../data-lock.js';
 import { launchStore } from '../store-launcher.js';
 import { parseListen, prepareStore } from '../store-spec.js';
 import { waitFor } from '../wait.js';
-import { wholeNumber } from './options.js';
+import { commaSeparated, newStoreOptions } from './options.js';
 import { askStore } from './store-asked.js';
 import { refuseSecondLauncher } from './up.js';
 
@@ -32,25 +32,22 @@ interface RunOptions {
 }
 
 export function storeRunCommand(): Command {
+  const [members, etcdListen] = newStoreOptions();
   return new Command('run')
     .description('run the store without a control plane, with the API of etcd v3, until Ctrl-C')
-    .addOption(new Option('--members <n>', '1, 3 or 5 (default 3)').argParser(wholeNumber))
-    .addOption(
-      new Option('--etcd-listen <addresses>', 'host:port for each member, separated by commas')
-        .argParser((text) => text.split(','))
-        .default(undefined, '127.0.0.1:2379, 127.0.0.1:12379 ...'),
-    )
+    .addOption(members)
+    .addOption(etcdListen)
     .addOption(
       new Option(
         '--peer-listen <addresses>',
         'host:port at which each member hears the others, separated by commas (default: loopback, free ports)',
-      ).argParser((text) => text.split(',')),
+      ).argParser(commaSeparated),
     )
     .addOption(
       new Option(
         '--join <endpoints>',
         'start one member that was added to a running store: where that serves etcd clients, or its folder on this machine',
-      ).argParser((text) => text.split(',')),
+      ).argParser(commaSeparated),
     )
     .option('--member <name>', 'with --join: what the member is called')
     .option('--join-cacert <file>', 'PEM authority to trust where --join says https')

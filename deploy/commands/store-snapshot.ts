@@ -5,6 +5,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { ReadOnlyFile } from 'raft-consensus';
 import { BackupError, EtcdBackup, type Restored } from '../../actors/store/index.js';
 import type { SaveProgress } from '../backup-control.js';
+import { checkGroupSize } from '../cluster-shape.js';
 import { masters } from '../cluster-spec.js';
 import type { DataDir } from '../data-dir.js';
 import { refuseExternalStore } from '../external-store.js';
@@ -12,7 +13,7 @@ import type { MachineStatusReport } from '../machine-control.js';
 import { countText, sizeText, percent, ProgressLine } from '../progress-line.js';
 import { type RestoreShape, restoreStore } from '../store-restore.js';
 import { checkListen, defaultListen } from '../store-spec.js';
-import { control, dataDirOption, openDataDir, wholeNumber } from './options.js';
+import { control, dataDirOption, newStoreOptions, openDataDir, wholeNumber } from './options.js';
 
 const pollMs = 100;
 const bumpDefault = 1_000_000_000;
@@ -99,22 +100,19 @@ interface RestoreOptions {
 }
 
 function restoreCommand(): Command {
+  const [members, etcdListen] = newStoreOptions();
   return new Command('restore')
     .description('make a new store of a backup, ours or etcd\u2019s')
     .argument('<file>', 'a snapshot, or with --skip-hash-check a database out of a member of etcd')
     .addOption(
       new Option('--data-dir <dir>', 'folder of the new store, empty or not there').makeOptionMandatory(),
     )
-    .addOption(new Option('--members <n>', '1, 3 or 5 (default 3)').argParser(wholeNumber))
+    .addOption(members)
     .option(
       '--cluster <dir>',
       'folder of the Kubernetes cluster that the backup is of: the new one takes over machines, ports and certificates',
     )
-    .addOption(
-      new Option('--etcd-listen <addresses>', 'host:port for each member, separated by commas')
-        .argParser((text) => text.split(','))
-        .default(undefined, '127.0.0.1:2379, 127.0.0.1:12379 ...'),
-    )
+    .addOption(etcdListen)
     .addOption(
       new Option(
         '--bump-revision <n>',
@@ -158,7 +156,7 @@ function placeOf({ members, cluster, etcdListen }: RestoreOptions): RestoreShape
     throw new Error('with --cluster members and addresses are those of that cluster');
   }
   const count = members ?? 3;
-  if (![1, 3, 5].includes(count)) throw new Error(`--members must be 1, 3 or 5, not ${count}`);
+  checkGroupSize('--members', count);
   return { type: 'store', listen: checkListen(etcdListen ?? defaultListen(count), count, {}) };
 }
 

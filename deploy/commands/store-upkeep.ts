@@ -1,17 +1,9 @@
 /** `kabuki store compact|hash|recover`: what the data need now and then, and what is left when most members are lost. */
-import { Command } from 'commander';
+import type { Command } from 'commander';
 import type { HashOfMember } from '../../actors/store/index.js';
 import { control, wholeNumber } from './options.js';
 import { table } from './lifecycle.js';
-import {
-  askStore,
-  outputOption,
-  print,
-  runningMembers,
-  storeDir,
-  storeDirOption,
-  type StoreOptions,
-} from './store-asked.js';
+import { askStore, print, runningMembers, storeCommand, storeDir, type StoreOptions } from './store-asked.js';
 import { refuseSecondLauncher } from './up.js';
 
 export function storeUpkeepCommands(): Command[] {
@@ -19,11 +11,11 @@ export function storeUpkeepCommands(): Command[] {
 }
 
 function compactCommand(): Command {
-  return new Command('compact')
-    .description('forget how things were before a revision; watches and reads from before it are refused')
+  return storeCommand(
+    'compact',
+    'forget how things were before a revision; watches and reads from before it are refused',
+  )
     .argument('[revision]', 'default: the newest', wholeNumber)
-    .addOption(storeDirOption())
-    .addOption(outputOption())
     .action(async (revision: number | undefined, options: StoreOptions) => {
       const params = revision === undefined ? {} : { revision };
       const answer = await askStore<{ revision: number }>(storeDir(options), 'store.compact', params);
@@ -32,11 +24,8 @@ function compactCommand(): Command {
 }
 
 function hashCommand(): Command {
-  return new Command('hash')
-    .description('whether the members of this folder hold the same data at a revision')
+  return storeCommand('hash', 'whether the members of this folder hold the same data at a revision')
     .argument('[revision]', 'default: the newest', wholeNumber)
-    .addOption(storeDirOption())
-    .addOption(outputOption())
     .action(async (asked: number | undefined, options: StoreOptions) => {
       const dir = storeDir(options);
       const revision =
@@ -68,13 +57,11 @@ function hashCommand(): Command {
 }
 
 function recoverCommand(): Command {
-  return new Command('recover')
-    .description(
-      'after most members are lost for good: make the store of one survivor, as it is, a store of its own',
-    )
+  return storeCommand(
+    'recover',
+    'after most members are lost for good: make the store of one survivor, as it is, a store of its own',
+  )
     .argument('<member>', 'the survivor, by its name in the group')
-    .addOption(storeDirOption())
-    .addOption(outputOption())
     .option('--lose-the-others', 'needed: what only the others had is gone, and they must never run again')
     .action(async (member: string, options: StoreOptions & { readonly loseTheOthers?: true }) => {
       const dir = storeDir(options);

@@ -5,7 +5,7 @@ import { Command, Option } from 'commander';
 import { parse } from 'yaml';
 import { controlCall } from '../../transport/index.js';
 import { type ClusterSpec, type ExternalStore, masters } from '../cluster-spec.js';
-import { type ClusterShape, checkShape } from '../create-cluster.js';
+import { type ClusterShape, checkShape } from '../cluster-shape.js';
 import type { DataDir } from '../data-dir.js';
 import { lockDataDir } from '../data-lock.js';
 import { parseStore, storeUrl } from '../external-store.js';

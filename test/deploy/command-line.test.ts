@@ -3,8 +3,9 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { isAlive } from '../../deploy/process-table.js';
 import { waitFor } from '../../deploy/wait.js';
-import { freePort, isAlive, kabukiPath, noneAlive, ProcessCluster } from '../harness/process-cluster.js';
+import { freePort, kabukiPath, noneAlive, ProcessCluster } from '../harness/process-cluster.js';
 import { type Outcome, run, start } from '../harness/program.js';
 
 const kabuki = (...args: readonly string[]): Promise<Outcome> => run(process.execPath, [kabukiPath, ...args]);

@@ -5,8 +5,9 @@ import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { kubernetesServiceIp } from '../../deploy/cluster-spec.js';
+import { isAlive } from '../../deploy/process-table.js';
 import { waitFor } from '../../deploy/wait.js';
-import { freePort, isAlive, noneAlive, ProcessCluster } from '../harness/process-cluster.js';
+import { freePort, noneAlive, ProcessCluster } from '../harness/process-cluster.js';
 
 describe('a cluster whose launcher is treated badly', function () {
   this.timeout(120_000);

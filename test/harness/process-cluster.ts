@@ -12,6 +12,7 @@ import type { TreeNode } from '../../actors/runtime/index.js';
 import type { ClusterSpec } from '../../deploy/cluster-spec.js';
 import { DataDir } from '../../deploy/data-dir.js';
 import type { LauncherStatus, MachineStatus } from '../../deploy/launcher.js';
+import { isAlive } from '../../deploy/process-table.js';
 import { waitFor } from '../../deploy/wait.js';
 import { controlCall } from '../../transport/index.js';
 import { Kubectl } from './kubectl.js';
@@ -228,17 +229,6 @@ export class ProcessCluster {
   private forget(): void {
     if (this.#ownsFolder) rmSync(this.dir.path, { recursive: true, force: true });
   }
-}
-
-export function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-  } catch {
-    return false;
-  }
-  // A process that nobody has waited for yet has ended all the same.
-  const stat = existsSync(`/proc/${pid}/stat`) ? readFileSync(`/proc/${pid}/stat`, 'latin1') : '';
-  return !/\) Z /.test(stat);
 }
 
 export async function noneAlive(pids: readonly number[], timeoutMs = 10_000): Promise<void> {

@@ -11,6 +11,7 @@ import {
   storeMember,
   type StoreMessage,
 } from '../../actors/store/index.js';
+import { machineNames } from '../../deploy/cluster-shape.js';
 import { type ClusterSpec, mainNode, masters, storeNode } from '../../deploy/cluster-spec.js';
 import { startControlPlane } from '../../deploy/control-plane.js';
 import { startMachine } from '../../deploy/machine.js';
@@ -107,20 +108,10 @@ export class SimCluster {
 }
 
 function specOf(shape: { readonly masters: number; readonly workers: number }): ClusterSpec {
-  const names = [
-    ...Array.from({ length: shape.masters }, (_, i) => ({
-      name: `master-${i + 1}`,
-      role: 'master' as const,
-    })),
-    ...Array.from({ length: shape.workers }, (_, i) => ({
-      name: `worker-${i + 1}`,
-      role: 'worker' as const,
-    })),
-  ];
   return {
     name: 'sim',
     id: 'simulated-cluster',
-    machines: names.map(({ name, role }, i) => ({
+    machines: machineNames(shape).map(({ name, role }, i) => ({
       name,
       role,
       address: `sim://${name}`,

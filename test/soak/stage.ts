@@ -1,5 +1,6 @@
 /** What every step of the soak run is given: the cluster, a client, the memory of its masters, and where to report. */
-import { isAlive, type ProcessCluster } from '../harness/process-cluster.js';
+import { isAlive } from '../../deploy/process-table.js';
+import type { ProcessCluster } from '../harness/process-cluster.js';
 import { memoryOf } from '../bench/figures.js';
 import { Api } from './api.js';
 

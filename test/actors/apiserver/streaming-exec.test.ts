@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { WebSocket } from 'ws';
+import { isAlive } from '../../../deploy/process-table.js';
 import { waitFor } from '../../../deploy/wait.js';
 import { type StreamingWorld, streamingWorld, withoutWebSockets } from './streaming-world.js';
 
@@ -205,13 +206,4 @@ function session(
 async function pidIn(path: string): Promise<number> {
   await waitFor(`${path} to name a process`, 10_000, async () => Number(readFileSync(path, 'utf8')) > 0);
   return Number(readFileSync(path, 'utf8'));
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
 }

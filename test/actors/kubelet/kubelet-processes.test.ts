@@ -10,6 +10,7 @@ import {
   socketPodNetwork,
 } from '../../../actors/kubelet/index.js';
 import type { ActorRef } from '../../../actors/runtime/index.js';
+import { isAlive } from '../../../deploy/process-table.js';
 import { realWorld } from '../runtime/world.js';
 import { Bench, isTrue, mainStatus } from './kubelet-bench.js';
 import { until } from './real-clock.js';
@@ -240,14 +241,7 @@ describe('kubelet with processes', () => {
     session.send({ type: 'KubeletCancel' });
     await session.end();
     const pid = Number(session.stdout);
-    await until('it has ended', () => {
-      try {
-        process.kill(pid, 0);
-        return false;
-      } catch {
-        return true;
-      }
-    });
+    await until('it has ended', () => !isAlive(pid));
   });
 
   it('attaches to the stdin of a container', async () => {

@@ -11,6 +11,7 @@ import {
   endLeftoverContainers,
   ProcessRuntime,
 } from '../../../actors/kubelet/index.js';
+import { isAlive } from '../../../deploy/process-table.js';
 import { configOf, logOf, runtimeCases } from './container-runtime.case.js';
 import { realClock, realRandom, until } from './real-clock.js';
 
@@ -42,15 +43,6 @@ runtimeCases('process', {
     }
   },
 });
-
-const alive = (pid: number): boolean => {
-  try {
-    process.kill(pid, 0);
-    return !readFileSync(`/proc/${pid}/stat`, 'utf8').includes(') Z ');
-  } catch {
-    return false;
-  }
-};
 
 describe('process runtime', () => {
   let runtime: ProcessRuntime;
@@ -202,7 +194,7 @@ describe('process runtime', () => {
 
   it('ends what the first process of a container leaves behind', async () => {
     const log = await outcome(await run('sleep 1000 & echo $!'));
-    await until('the child has ended', () => !alive(Number(log)));
+    await until('the child has ended', () => !isAlive(Number(log)));
   });
 
   it('gives exec the environment and folder of the container, and its stdin', async () => {
@@ -236,12 +228,12 @@ describe('process runtime', () => {
     const stranger = spawn('sleep', ['1000'], { stdio: 'ignore' });
     kubelet.kill('SIGKILL');
     await new Promise((resolve) => kubelet.once('exit', resolve));
-    assert.ok(alive(pid), 'the container outlives its kubelet');
+    assert.ok(isAlive(pid), 'the container outlives its kubelet');
     const next = new ProcessRuntime({ dataDir: folder, clock: realClock, random: realRandom });
     await next.start();
-    await until('the container has ended', () => !alive(pid));
+    await until('the container has ended', () => !isAlive(pid));
     assert.equal(next.list()[0]?.reason, 'ContainerStatusUnknown');
-    assert.ok(alive(stranger.pid!));
+    assert.ok(isAlive(stranger.pid!));
     stranger.kill('SIGKILL');
     assert.equal(endLeftoverContainers(folder), 0);
   });
