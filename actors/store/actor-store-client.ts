@@ -34,7 +34,8 @@ import type { MemberAddress, MemberChange } from './member-address.js';
 import type { MemberMeasures } from './measures.js';
 import { refOf } from './membership.js';
 import type { StoreMessage, StoreReply, StoreRequest, StoreWatchReply } from './messages.js';
-import { bytesOf } from './watchers.js';
+import { ResumingWatch } from './resuming-watch.js';
+import { WatchNews } from './watch-news.js';
 
 export interface StoreClientOptions {
   readonly system: ActorSystem;
@@ -48,7 +49,7 @@ type WatchLost = Extract<StoreWatchReply, { type: 'StoreWatchLost' }>;
 type Failure = Extract<StoreReply, { type: 'StoreFailed' }>;
 
 export function createStoreClient({ system, members }: StoreClientOptions): GuardedStoreClient {
-  return new ActorStoreClient({ system, members: [...members], leader: 0, watchSeq: 0 });
+  return new ActorStoreClient({ system, members: [...members], leader: 0, watches: new WatchNews(system) });
 }
 
 /** What a client knows of its group, shared by those that act for others. */
@@ -58,7 +59,7 @@ interface Group {
   readonly members: StoreClientOptions['members'][number][];
   /** Index of the member believed to lead. */
   leader: number;
-  watchSeq: number;
+  readonly watches: WatchNews;
 }
 
 class ActorStoreClient implements GuardedStoreClient, CallerStore {
@@ -212,15 +213,8 @@ class ActorStoreClient implements GuardedStoreClient, CallerStore {
   }
 
   watch(request: WatchRequest, handler: WatchHandler): StoreWatch {
-    this.#group.watchSeq += 1;
-    return new ResumingWatch(
-      this.#system,
-      this.#members,
-      `${this.#system.node}-${this.#group.watchSeq}`,
-      request,
-      handler,
-      (lost) => this.#learnFrom(lost),
-    );
+    const { watches } = this.#group;
+    return new ResumingWatch(watches, this.#members, request, handler, (lost) => this.#learnFrom(lost));
   }
 
   #toLeader<T extends StoreReply['type']>(request: Omitted<StoreRequest>, wanted: T, timeoutMs?: number) {
@@ -320,115 +314,4 @@ function causeOf({ kvCode, membership, message }: Failure): Error | undefined {
 
 function sleep(system: ActorSystem, delayMs: number): Promise<void> {
   return new Promise((resolve) => system.env.clock.setTimer(delayMs, resolve));
-}
-
-/** One watch that outlives the member that serves it: it resumes elsewhere from the last revision + 1. */
-class ResumingWatch implements StoreWatch {
-  readonly #system: ActorSystem;
-  readonly #members: StoreClientOptions['members'];
-  readonly #id: string;
-  readonly #request: WatchRequest;
-  readonly #handler: WatchHandler;
-  readonly #onLost: (reply: WatchLost) => void;
-  #next: Revision;
-  #attempt = 0;
-  #closed = false;
-  /** Who serves the watch, and under which name. */
-  #serving: { readonly member?: ActorRef<StoreMessage>; readonly watchId: string } = { watchId: '' };
-  #detach: () => void = () => {};
-
-  constructor(
-    system: ActorSystem,
-    members: StoreClientOptions['members'],
-    id: string,
-    request: WatchRequest,
-    handler: WatchHandler,
-    onLost: (reply: WatchLost) => void,
-  ) {
-    this.#system = system;
-    this.#onLost = onLost;
-    this.#members = members;
-    this.#id = id;
-    this.#request = request;
-    this.#handler = handler;
-    this.#next = request.startRevision ?? revision(0);
-    this.#open();
-  }
-
-  close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.#detach();
-  }
-
-  requestProgress(): void {
-    const { member, watchId } = this.#serving;
-    if (member) this.#system.tell<StoreMessage>(member, { type: 'StoreWatchProgress', watchId });
-  }
-
-  #open(): void {
-    const member = this.#members[this.#attempt % this.#members.length];
-    if (!member) throw new TypeError('the store has no members');
-    this.#attempt += 1;
-    const watchId = `${this.#id}.${this.#attempt}`;
-    this.#serving = { member: member.ref, watchId };
-    let expected = 0;
-    let told = 0;
-    let untoldBytes = 0;
-    let open = true;
-    let silence = this.#system.env.clock.setTimer(storeLimits.watchOpenTimeoutMs, () => lost());
-    const lost = () => {
-      if (!open) return;
-      this.#detach();
-      this.#system.env.clock.setTimer(storeLimits.watchResumeDelayMs, () => {
-        if (!this.#closed) this.#open();
-      });
-    };
-    const acknowledge = () => {
-      told = expected;
-      untoldBytes = 0;
-      this.#system.tell<StoreMessage>(member.ref, { type: 'StoreWatchCredit', watchId, batches: expected });
-    };
-    const callback = this.#system.callback<StoreWatchReply>('store-watch', (reply) => {
-      if (!open || reply.watchId !== watchId) return;
-      silence.cancel();
-      silence = this.#system.env.clock.setTimer(storeLimits.watchSilenceMs, lost);
-      if (reply.type === 'StoreWatchAlive') {
-        if (reply.seq !== expected) return lost();
-        // No batch but a sign of life: the member may be out of credit because what it was told got lost.
-        if (expected > 0) acknowledge();
-      } else if (reply.type === 'StoreWatchBatch') {
-        // A gap means that the link lost a batch: what was missed is asked for again.
-        if (reply.seq !== expected) return lost();
-        expected += 1;
-        this.#attempt = 1;
-        this.#next = revision(reply.batch.revision + 1);
-        this.#handler.onBatch(reply.batch);
-        untoldBytes += bytesOf(reply.batch);
-        const isMuch = untoldBytes >= storeLimits.watchBytesInFlightMax / 4;
-        if (isMuch || expected - told >= storeLimits.watchCreditBatches / 2) acknowledge();
-      } else if (reply.type === 'StoreWatchCompacted') {
-        this.close();
-        this.#handler.onEnd({ type: 'compacted', compactRevision: reply.compactRevision });
-      } else {
-        this.#onLost(reply);
-        lost();
-      }
-    });
-    const stopListening = this.#system.onNodeDown(member.ref.node, lost);
-    this.#detach = () => {
-      open = false;
-      silence.cancel();
-      stopListening();
-      this.#system.tell<StoreMessage>(member.ref, { type: 'StoreWatchCancel', watchId });
-      callback.close();
-    };
-    this.#system.tell<StoreMessage>(member.ref, {
-      type: 'StoreWatch',
-      watchId,
-      request: { ...this.#request, ...(this.#next > 0 && { startRevision: this.#next }) },
-      replyTo: callback.ref,
-      credit: storeLimits.watchCreditBatches,
-    });
-  }
 }

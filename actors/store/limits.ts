@@ -16,6 +16,9 @@ export const storeLimits = {
   watchSmallBatchBytes: 64 * 1024,
   /** Batches for one watcher before it is the others' turn. */
   watchBatchesPerTurn: 4,
+  /** Watches served in one turn, fewer when it takes so many bytes: a few milliseconds. */
+  watchesPerTurn: 256,
+  watchTurnBytes: 1024 * 1024,
   watchResumeDelayMs: 100,
   /** A member says at least this often how far it is; a client that hears nothing for `watchSilenceMs` goes elsewhere. */
   watchProgressIntervalMs: 1_000,

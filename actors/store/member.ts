@@ -218,6 +218,9 @@ class StoreMember {
       case 'StoreWatchCancel':
         this.#watchers.cancel(message.watchId);
         return;
+      case 'StoreWatcherGone':
+        this.#watchers.clientGone(message.client);
+        return;
       case 'StoreMemberAsk':
         this.#book.heardFrom(memberId(message.name), message.node);
         this.#answerStray(message.name);

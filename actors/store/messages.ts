@@ -80,9 +80,10 @@ export type StoreRequest =
 export type StoreWatchMessage =
   | {
       readonly type: 'StoreWatch';
-      /** Chosen by the client, unique per client node. */
+      /** Chosen by the client, and nobody else's at this member. */
       readonly watchId: string;
       readonly request: WatchRequest;
+      /** Of the client, for all its watches: a letter may be for many of them. */
       readonly replyTo: ActorRef<StoreWatchReply>;
       /** Batches that may be on their way, sent and not yet acknowledged by a StoreWatchCredit. */
       readonly credit: number;
@@ -126,9 +127,10 @@ export interface StoreBackupClose {
 }
 
 /** Sent by the member to itself. */
-export interface StoreTick {
-  readonly type: 'StoreTick' | 'StoreCompactStep';
-}
+export type StoreTick =
+  | { readonly type: 'StoreTick' | 'StoreCompactStep' }
+  /** Whoever had watches at this address has ended. */
+  | { readonly type: 'StoreWatcherGone'; readonly client: string };
 
 export type StoreMessage =
   | StoreRequest
@@ -175,15 +177,24 @@ export type StoreReply =
       readonly members?: readonly StoreMemberInfo[];
     };
 
+/** A watch, and which of its batches this is. */
+export type WatchSeq = readonly [watchId: string, seq: number];
+
+/**
+ * A watch that stands. `seq` is that of its next batch; all up to `reached` was sent to it, 0: that cannot be said; and whether
+ * the member waits to hear what was taken.
+ */
+export type WatchAlive = readonly [watchId: string, seq: number, reached: Revision, wantsCredit: boolean];
+
 export type StoreWatchReply =
+  /** The same for each of these watches. */
   | {
       readonly type: 'StoreWatchBatch';
-      readonly watchId: string;
-      readonly seq: number;
+      readonly watches: readonly WatchSeq[];
       readonly batch: WatchBatch;
     }
-  /** The watch stands and the member lives; `seq` is that of the next batch. Says nothing about revisions. */
-  | { readonly type: 'StoreWatchAlive'; readonly watchId: string; readonly seq: number }
+  /** The member lives. */
+  | { readonly type: 'StoreWatchAlive'; readonly watches: readonly WatchAlive[] }
   | { readonly type: 'StoreWatchCompacted'; readonly watchId: string; readonly compactRevision: Revision }
   /** The member stops serving this watch (it ends, or fell behind its leader): resume elsewhere. */
   | {

@@ -1,9 +1,11 @@
 /**
  * The watches that a member serves: pulls batches from the hub as long as the client gives credit, in a later turn than
  * the apply that made them, so that one batch carries all that a turn brought. Credit is in batches and in bytes, and one
- * that catches up takes a few batches a turn: neither fills memory nor holds up the others (etcd #17529, #16839).
+ * that catches up takes a few batches a turn: neither fills memory nor holds up the others (etcd #17529, #16839). However many
+ * watches there are, a turn serves a few of them, and what it says to one client about many goes in one letter.
  */
 import {
+  revision,
   StorageError,
   type Watcher,
   type WatchBatch,
@@ -11,10 +13,10 @@ import {
   type WatchHub,
   type WatchStep,
 } from 'raft-consensus';
-import type { ActorContext, ActorRef } from '../runtime/index.js';
-import { decodeCause } from './context.js';
+import { type ActorContext, type ActorRef, addressOf } from '../runtime/index.js';
 import type { StoreLimits } from './limits.js';
 import type { StoreMessage, StoreWatchMessage, StoreWatchReply } from './messages.js';
+import { WatchLetters } from './watch-letters.js';
 
 interface Subscription {
   readonly watchId: string;
@@ -28,6 +30,8 @@ interface Subscription {
   readonly sizes: number[];
   bytesInFlight: number;
   scheduled: boolean;
+  /** It is to hear how far the store is, with its turn. */
+  wantsProgress: boolean;
   lastSentAtMs: number;
 }
 
@@ -38,13 +42,22 @@ export class Watchers {
   readonly #subscriptions = new Map<string, Subscription>();
   /** On their way to all of them. */
   #bytesInFlight = 0;
+  /** Since the beginning. */
+  #bytesSent = 0;
   /** They have credit of their own, and wait until less is on its way to all. */
   readonly #held = new Set<Subscription>();
+  /** By the address of the client: its watches. */
+  readonly #clients = new Map<string, Set<Subscription>>();
+  /** Whose turn is next. */
+  #ready: Subscription[] = [];
+  #isScheduled = false;
+  readonly #letters: WatchLetters;
 
   constructor(hub: WatchHub, ctx: ActorContext<StoreMessage>, limits: StoreLimits) {
     this.#hub = hub;
     this.#ctx = ctx;
     this.#limits = limits;
+    this.#letters = new WatchLetters(ctx, limits.watchesPerTurn);
   }
 
   open(message: Extract<StoreWatchMessage, { type: 'StoreWatch' }>): void {
@@ -66,13 +79,13 @@ export class Watchers {
       sizes: [],
       bytesInFlight: 0,
       scheduled: false,
+      // The client learns at once that the watch stands.
+      wantsProgress: true,
       lastSentAtMs: Number.NEGATIVE_INFINITY,
     };
     this.#subscriptions.set(watchId, subscription);
-    this.#ctx.watch(replyTo, () => ({ type: 'StoreWatchCancel', watchId }));
-    this.#pull(subscription);
-    // The client learns at once that the watch stands.
-    if (subscription.seq === 0) this.#sendProgress(subscription);
+    this.#join(subscription);
+    this.#schedule(subscription);
   }
 
   credit(watchId: string, taken: number): void {
@@ -93,8 +106,13 @@ export class Watchers {
     this.#held.delete(subscription);
     this.#count(subscription, -subscription.bytesInFlight);
     this.#letGo();
-    this.#ctx.unwatch(subscription.replyTo);
+    this.#leave(subscription);
     subscription.watcher.close();
+  }
+
+  /** Nobody is there any more to hear of its watches. */
+  clientGone(address: string): void {
+    for (const { watchId } of this.#clients.get(address) ?? []) this.cancel(watchId);
   }
 
   get size(): number {
@@ -113,7 +131,7 @@ export class Watchers {
   /** Says how far the store is to one who asked. One that is behind hears of it with the events that it lacks. */
   progressOf(watchId: string): void {
     const subscription = this.#subscriptions.get(watchId);
-    if (subscription) this.#sendProgress(subscription);
+    if (subscription) this.#scheduleProgress(subscription);
   }
 
   /** Says how far the store is to those who have heard nothing for a while. */
@@ -121,7 +139,7 @@ export class Watchers {
     const nowMs = this.#ctx.env.clock.monotonicMs();
     for (const subscription of this.#subscriptions.values()) {
       if (nowMs - subscription.lastSentAtMs >= this.#limits.watchProgressIntervalMs)
-        this.#sendProgress(subscription);
+        this.#scheduleProgress(subscription);
     }
   }
 
@@ -132,13 +150,69 @@ export class Watchers {
     }
   }
 
+  #join(subscription: Subscription): void {
+    const { replyTo } = subscription;
+    const client = addressOf(replyTo);
+    const known = this.#clients.get(client);
+    if (known) return void known.add(subscription);
+    this.#clients.set(client, new Set([subscription]));
+    this.#ctx.watch(replyTo, () => ({ type: 'StoreWatcherGone', client }));
+  }
+
+  #leave(subscription: Subscription): void {
+    const { replyTo } = subscription;
+    const client = addressOf(replyTo);
+    const known = this.#clients.get(client);
+    known?.delete(subscription);
+    if (known?.size !== 0) return;
+    this.#clients.delete(client);
+    this.#ctx.unwatch(replyTo);
+  }
+
+  #scheduleProgress(subscription: Subscription): void {
+    subscription.wantsProgress = true;
+    this.#schedule(subscription);
+  }
+
   #schedule(subscription: Subscription): void {
     if (subscription.scheduled) return;
     subscription.scheduled = true;
+    this.#ready.push(subscription);
+    this.#scheduleTurn();
+  }
+
+  #scheduleTurn(): void {
+    if (this.#isScheduled || this.#ready.length === 0) return;
+    this.#isScheduled = true;
     this.#ctx.env.clock.defer(() => {
-      subscription.scheduled = false;
-      if (this.#subscriptions.get(subscription.watchId) === subscription) this.#pull(subscription);
+      this.#isScheduled = false;
+      this.#turn();
+      this.#scheduleTurn();
     });
+  }
+
+  /** Of a few watches; the rest of the event loop goes on between two turns. */
+  #turn(): void {
+    const { watchesPerTurn, watchTurnBytes } = this.#limits;
+    const bytesBefore = this.#bytesSent;
+    let served = 0;
+    const due = this.#ready;
+    while (served < due.length && served < watchesPerTurn && this.#bytesSent - bytesBefore < watchTurnBytes) {
+      const subscription = due[served++]!;
+      subscription.scheduled = false;
+      if (this.#subscriptions.get(subscription.watchId) === subscription) this.#serve(subscription);
+    }
+    this.#ready.splice(0, served);
+    this.#letters.flush();
+  }
+
+  #serve(subscription: Subscription): void {
+    const { seq, wantsProgress } = subscription;
+    subscription.wantsProgress = false;
+    this.#pull(subscription);
+    // A batch says it, too; and one that ended was told.
+    const hasHeard = subscription.seq > seq || !this.#subscriptions.has(subscription.watchId);
+    if (wantsProgress && !hasHeard) this.#sendProgress(subscription);
   }
 
   #pull(subscription: Subscription): void {
@@ -165,6 +239,7 @@ export class Watchers {
           return;
         case 'compacted': {
           const { watchId, replyTo } = subscription;
+          this.#letters.flush();
           this.cancel(watchId);
           const { compactRevision } = step;
           this.#ctx.tell<StoreWatchReply>(replyTo, { type: 'StoreWatchCompacted', watchId, compactRevision });
@@ -201,11 +276,11 @@ export class Watchers {
   }
 
   #sendProgress(subscription: Subscription): void {
-    const batch = this.#hasCredit(subscription) ? subscription.watcher.progress() : null;
-    if (batch) return this.#send(subscription, batch);
-    const { watchId, replyTo, seq } = subscription;
+    const { watchId, replyTo, watcher, taken, seq } = subscription;
+    const isStuck = this.#isCrowded || this.#held.has(subscription) || !this.#hasCredit(subscription);
     subscription.lastSentAtMs = this.#ctx.env.clock.monotonicMs();
-    this.#ctx.tell<StoreWatchReply>(replyTo, { type: 'StoreWatchAlive', watchId, seq });
+    const at = watcher.progress()?.revision ?? revision(0);
+    this.#letters.alive(replyTo, [watchId, seq, at, taken < seq && isStuck]);
   }
 
   #send(subscription: Subscription, batch: WatchBatch): void {
@@ -214,11 +289,9 @@ export class Watchers {
     subscription.seq += 1;
     subscription.sizes.push(bytes);
     this.#count(subscription, bytes);
+    this.#bytesSent += bytes;
     subscription.lastSentAtMs = this.#ctx.env.clock.monotonicMs();
-    // A batch stands under its last write, so that the trace of that request goes on with it.
-    this.#ctx.system.withCause(decodeCause(batch.events.at(-1)?.context), () => {
-      this.#ctx.tell<StoreWatchReply>(replyTo, { type: 'StoreWatchBatch', watchId, seq, batch });
-    });
+    this.#letters.batch(replyTo, [watchId, seq], batch);
   }
 }
 
