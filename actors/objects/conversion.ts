@@ -3,6 +3,7 @@
  * pod autoscalers (v1 and v2) have shapes of their own. What v1 autoscalers cannot say rides in annotations,
  * as in Kubernetes, so that nothing is lost on the way there and back.
  */
+import { child } from './defaults/fill.js';
 import type { GroupVersion } from './registry.js';
 import { apiVersionOf } from './registry.js';
 import { at, listAt } from './table/cells.js';
@@ -128,11 +129,6 @@ function parseSaved(text: string): unknown {
     if (error instanceof SyntaxError) return undefined;
     throw error;
   }
-}
-
-function child(object: JsonObject, key: string): JsonObject {
-  const value = object[key];
-  return isObject(value) ? value : {};
 }
 
 function withAnnotations(object: JsonObject, added: Readonly<Record<string, string>>): JsonObject {

@@ -15,7 +15,7 @@ import type { Definition, FieldType } from './schema-table.js';
 import { schemaTable } from './schema-table.js';
 import { formatTime, parseTimestamp, printMicroTime } from './time.js';
 import type { JsonObject } from './typed.js';
-import { FieldIssues, isObject, setOwn, toTyped } from './typed.js';
+import { FieldIssues, isObject, setOwn, toTyped, zeroOf } from './typed.js';
 
 const magic = Uint8Array.from([0x6b, 0x38, 0x73, 0x00]);
 
@@ -184,7 +184,8 @@ function readMapEntry(
       } else value = readSingle(entry, tag.wire, of, depth + 1);
     } else entry.skip(tag.wire);
   }
-  setOwn(map, key, value ?? zeroOf(of));
+  const zero = () => (of.kind === 'object' ? readNested(new Uint8Array(), of.definition, 0) : zeroOf(of));
+  setOwn(map, key, value ?? zero());
 }
 
 function readSingle(reader: WireReader, wire: WireType, type: FieldType, depth: number): unknown {
@@ -297,28 +298,6 @@ function readUnion(bytes: Uint8Array, definition: Definition, depth: number): un
   }
   if (many.length > 0) return many;
   return single ?? allows ?? null;
-}
-
-function zeroOf(type: FieldType): unknown {
-  switch (type.kind) {
-    case 'string':
-    case 'bytes':
-      return '';
-    case 'boolean':
-      return false;
-    case 'double':
-    case 'int32':
-    case 'int64':
-      return 0;
-    case 'list':
-      return [];
-    case 'map':
-      return {};
-    case 'object':
-      return readNested(new Uint8Array(), type.definition, 0);
-    default:
-      return type satisfies never;
-  }
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });

@@ -69,7 +69,11 @@ function absentValue(field: Field, place: Place): unknown {
     if (type.definition.fields.size === 0) return undefined;
     return readObject({}, type.definition, { ...place, depth: place.depth + 1 });
   }
-  if (!field.always) return undefined;
+  return field.always ? zeroOf(type) : undefined;
+}
+
+/** What Go has where nothing was given; a nil list or map is told as an empty one. */
+export function zeroOf(type: Exclude<FieldType, { readonly kind: 'object' }>): unknown {
   switch (type.kind) {
     case 'string':
     case 'bytes':
@@ -193,23 +197,10 @@ function readList(value: unknown, of: FieldType, place: Place): unknown[] {
 
 /** A null in a list is the zero value of its type in Go. */
 function zeroEntry(of: FieldType, place: Place): unknown {
-  switch (of.kind) {
-    case 'string':
-    case 'bytes':
-      return '';
-    case 'boolean':
-      return false;
-    case 'double':
-    case 'int32':
-    case 'int64':
-      return 0;
-    case 'object':
-      return of.definition.special || of.definition.fields.size === 0
-        ? undefined
-        : readObject({}, of.definition, place);
-    default:
-      return undefined;
-  }
+  if (of.kind === 'list' || of.kind === 'map') return undefined;
+  if (of.kind !== 'object') return zeroOf(of);
+  const isOpaque = of.definition.special || of.definition.fields.size === 0;
+  return isOpaque ? undefined : readObject({}, of.definition, place);
 }
 
 function readMap(value: unknown, of: FieldType, place: Place): JsonObject {
