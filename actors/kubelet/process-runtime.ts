@@ -9,6 +9,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock, Random } from '../../transport/index.js';
+import { ContainerBook } from './container-book.js';
 import { ContainerLog } from './container-log.js';
 import {
   type ContainerConfig,
@@ -45,8 +46,7 @@ export class ProcessRuntime implements ContainerRuntime {
   readonly #podsDir: string;
   readonly #options: ProcessRuntimeOptions;
   readonly #limits: RuntimeLimits;
-  readonly #containers = new Map<string, ProcessContainer>();
-  readonly #listeners = new Set<(podUid: string) => void>();
+  readonly #containers: ContainerBook<ProcessContainer>;
   #closing = false;
   #started = false;
   /** A text says why there are none. */
@@ -54,6 +54,7 @@ export class ProcessRuntime implements ContainerRuntime {
 
   constructor(options: ProcessRuntimeOptions) {
     this.#options = options;
+    this.#containers = new ContainerBook(options);
     this.#limits = options.limits ?? runtimeLimits;
     this.#podsDir = join(options.dataDir, 'pods');
   }
@@ -91,14 +92,13 @@ export class ProcessRuntime implements ContainerRuntime {
               message: 'The kubelet of the node ended while the container was running',
             };
       const container = this.#container(ended, folder, undefined);
-      this.#containers.set(record.id, container);
+      this.#containers.add(container);
       await container.store();
     }
   }
 
   onChange(listener: (podUid: string) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    return this.#containers.onChange(listener);
   }
 
   async resolveImage(request: ImageRequest): Promise<ResolvedImage> {
@@ -107,29 +107,11 @@ export class ProcessRuntime implements ContainerRuntime {
 
   async create(config: ContainerConfig): Promise<string> {
     if (this.#closing) throw new RuntimeError('Limit', 'the process runtime is closing');
-    const twin = this.list(config.podUid).find(
-      ({ name, attempt }) => name === config.name && attempt === config.attempt,
-    );
-    if (twin) {
-      throw new RuntimeError('Exists', `container ${config.name} attempt ${config.attempt} exists already`);
-    }
+    const record = this.#containers.newRecord(config);
     const folder = join(this.#podDir(config.podUid), 'containers', config.name);
-    const record: ContainerRecord = {
-      id: this.#options.random.hex(32),
-      podUid: config.podUid,
-      podNamespace: config.podNamespace,
-      podName: config.podName,
-      podIP: config.podIP,
-      name: config.name,
-      attempt: config.attempt,
-      image: config.image.image,
-      imageId: config.image.imageId,
-      state: 'created',
-      createdAtMs: this.#options.clock.nowMs(),
-    };
     const container = this.#container(record, folder, config);
     // Listed before the first wait, so that two calls cannot both make it.
-    this.#containers.set(record.id, container);
+    this.#containers.add(container);
     try {
       await rm(container.root, { recursive: true, force: true });
       await mkdir(container.root, { recursive: true, mode: 0o700 });
@@ -137,7 +119,7 @@ export class ProcessRuntime implements ContainerRuntime {
       await linkMounts(container.root, this.#volumesDir(config.podUid), config.mounts, links);
       await container.store();
     } catch (error) {
-      this.#containers.delete(record.id);
+      this.#containers.remove(record.id);
       await rm(container.root, { recursive: true, force: true });
       if (error instanceof RuntimeError) throw error;
       throw new RuntimeError('Io', `cannot prepare container ${config.name}: ${(error as Error).message}`, {
@@ -148,7 +130,7 @@ export class ProcessRuntime implements ContainerRuntime {
   }
 
   async startContainer(id: string): Promise<void> {
-    const container = this.#find(id);
+    const container = this.#containers.find(id);
     if (this.#closing) throw new RuntimeError('Limit', 'the process runtime is closing');
     await container.start();
     // What came to life while the others were being ended goes too.
@@ -157,25 +139,15 @@ export class ProcessRuntime implements ContainerRuntime {
   }
 
   async stop(id: string, graceMs: number): Promise<void> {
-    await this.#find(id).stop(graceMs);
+    await this.#containers.find(id).stop(graceMs);
   }
 
   async remove(id: string): Promise<void> {
-    const container = this.#containers.get(id);
-    if (container === undefined) return;
-    if (container.record.state === 'running') {
-      throw new RuntimeError(
-        'Running',
-        `container ${container.record.name} (${id}) is running: stop it first`,
-      );
-    }
-    this.#containers.delete(id);
-    await container.removeFiles();
+    await this.#containers.remove(id)?.removeFiles();
   }
 
   list(podUid?: string): readonly ContainerRecord[] {
-    const records = [...this.#containers.values()].map(({ record }) => record);
-    return podUid === undefined ? records : records.filter((record) => record.podUid === podUid);
+    return this.#containers.records(podUid);
   }
 
   get(id: string): ContainerRecord | undefined {
@@ -183,15 +155,15 @@ export class ProcessRuntime implements ContainerRuntime {
   }
 
   async exec(id: string, request: ExecRequest): Promise<ContainerStreams> {
-    return this.#find(id).exec(request);
+    return this.#containers.find(id).exec(request);
   }
 
   async attach(id: string): Promise<ContainerStreams> {
-    return this.#find(id).attach();
+    return this.#containers.find(id).attach();
   }
 
   logs(id: string, options: LogOptions): AsyncIterable<Uint8Array> {
-    return this.#find(id).log.read(options);
+    return this.#containers.find(id).log.read(options);
   }
 
   async writeVolume(podUid: string, volume: VolumeContent): Promise<void> {
@@ -209,7 +181,7 @@ export class ProcessRuntime implements ContainerRuntime {
 
   async close(): Promise<void> {
     this.#closing = true;
-    const running = [...this.#containers.values()].filter(({ record }) => record.state === 'running');
+    const running = this.#containers.all.filter(({ record }) => record.state === 'running');
     await Promise.all(running.map((container) => container.stop(this.#limits.closeGraceMs)));
   }
 
@@ -226,16 +198,8 @@ export class ProcessRuntime implements ContainerRuntime {
       volumesDir: this.#volumesDir(record.podUid),
       log: new ContainerLog(`${path}.log`, clock, this.#limits, record.state === 'exited'),
       store: (stored) => storeRecord(`${path}.json`, stored),
-      changed: () => {
-        for (const listener of this.#listeners) listener(record.podUid);
-      },
+      changed: () => this.#containers.changed({ record }),
     });
-  }
-
-  #find(id: string): ProcessContainer {
-    const container = this.#containers.get(id);
-    if (container === undefined) throw new RuntimeError('NotFound', `there is no container ${id}`);
-    return container;
   }
 
   #podDir(podUid: string): string {

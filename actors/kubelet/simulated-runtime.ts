@@ -5,6 +5,7 @@
  */
 import type { Clock, Random, Timer } from '../../transport/index.js';
 import { ChunkQueue } from './chunk-queue.js';
+import { ContainerBook } from './container-book.js';
 import {
   type ContainerConfig,
   type ContainerRecord,
@@ -59,23 +60,20 @@ export class SimulatedRuntime implements ContainerRuntime {
   readonly isolation = 'simulated';
   readonly mountPlacement = 'mountPath';
   readonly #clock: Clock;
-  readonly #random: Random;
   readonly #startDelayMs: number;
-  readonly #containers = new Map<string, SimulatedContainer>();
+  readonly #containers: ContainerBook<SimulatedContainer>;
   readonly #pods = new Set<string>();
-  readonly #listeners = new Set<(podUid: string) => void>();
 
   constructor(options: SimulatedRuntimeOptions) {
     this.#clock = options.clock;
-    this.#random = options.random;
+    this.#containers = new ContainerBook(options);
     this.#startDelayMs = options.startDelayMs ?? 100;
   }
 
   async start(): Promise<void> {}
 
   onChange(listener: (podUid: string) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    return this.#containers.onChange(listener);
   }
 
   /**
@@ -98,30 +96,14 @@ export class SimulatedRuntime implements ContainerRuntime {
   }
 
   async create(config: ContainerConfig): Promise<string> {
-    const { podUid, podNamespace, podName, podIP, name, attempt } = config;
-    if (this.list(podUid).some((record) => record.name === name && record.attempt === attempt)) {
-      throw new RuntimeError('Exists', `container ${name} attempt ${attempt} exists already`);
-    }
-    const id = this.#random.hex(32);
+    const record = this.#containers.newRecord(config);
     let end!: () => void;
     const ended = new Promise<void>((resolve) => {
       end = resolve;
     });
-    this.#pods.add(podUid);
-    this.#containers.set(id, {
-      record: {
-        id,
-        podUid,
-        podNamespace,
-        podName,
-        podIP,
-        name,
-        attempt,
-        image: config.image.image,
-        imageId: config.image.imageId,
-        state: 'created',
-        createdAtMs: this.#clock.nowMs(),
-      },
+    this.#pods.add(record.podUid);
+    this.#containers.add({
+      record,
       plan: planOf(config, this.#startDelayMs),
       lines: [],
       timer: undefined,
@@ -130,11 +112,11 @@ export class SimulatedRuntime implements ContainerRuntime {
       ended,
       end,
     });
-    return id;
+    return record.id;
   }
 
   async startContainer(id: string): Promise<void> {
-    const container = this.#find(id);
+    const container = this.#containers.find(id);
     if (container.record.state !== 'created') {
       throw new RuntimeError('Running', `container ${container.record.name} was started before`);
     }
@@ -148,11 +130,11 @@ export class SimulatedRuntime implements ContainerRuntime {
     if (plan.exitAfterMs !== undefined) {
       container.timer = this.#clock.setTimer(plan.exitAfterMs, () => this.#exit(container, plan.exitCode));
     }
-    this.#changed(container);
+    this.#containers.changed(container);
   }
 
   async stop(id: string, graceMs: number): Promise<void> {
-    const container = this.#find(id);
+    const container = this.#containers.find(id);
     if (container.record.state === 'exited') return;
     const killAtMs = this.#clock.monotonicMs() + graceMs;
     if (container.record.state === 'created') this.#exit(container, 137);
@@ -171,15 +153,11 @@ export class SimulatedRuntime implements ContainerRuntime {
   }
 
   async remove(id: string): Promise<void> {
-    if (this.#containers.get(id)?.record.state === 'running') {
-      throw new RuntimeError('Running', `container ${id} is running: stop it first`);
-    }
-    this.#containers.delete(id);
+    this.#containers.remove(id);
   }
 
   list(podUid?: string): readonly ContainerRecord[] {
-    const records = [...this.#containers.values()].map(({ record }) => record);
-    return podUid === undefined ? records : records.filter((record) => record.podUid === podUid);
+    return this.#containers.records(podUid);
   }
 
   get(id: string): ContainerRecord | undefined {
@@ -212,7 +190,7 @@ export class SimulatedRuntime implements ContainerRuntime {
   }
 
   async *logs(id: string, options: LogOptions): AsyncGenerator<Uint8Array, void, void> {
-    const container = this.#find(id);
+    const container = this.#containers.find(id);
     const printer = new LogPrinter(options, this.#clock.nowMs());
     const from = Math.max(0, container.lines.length - (options.tailLines ?? Number.POSITIVE_INFINITY));
     let at = from;
@@ -240,7 +218,7 @@ export class SimulatedRuntime implements ContainerRuntime {
   }
 
   async close(): Promise<void> {
-    for (const container of this.#containers.values()) {
+    for (const container of this.#containers.all) {
       if (container.record.state !== 'exited') this.#exit(container, 137);
     }
   }
@@ -258,28 +236,18 @@ export class SimulatedRuntime implements ContainerRuntime {
       ...(exitCode === 0 ? {} : { logTail: `simulated container ended with ${exitCode}\n` }),
     };
     container.end();
-    this.#changed(container);
+    this.#containers.changed(container);
   }
 
   #log(container: SimulatedContainer, text: string): void {
     container.lines.push(Buffer.from(`${rfc3339Nano(this.#clock.nowMs())} stdout F ${text}`));
   }
 
-  #changed(container: SimulatedContainer): void {
-    for (const listener of this.#listeners) listener(container.record.podUid);
-  }
-
   #running(id: string): SimulatedContainer {
-    const container = this.#find(id);
+    const container = this.#containers.find(id);
     if (container.record.state !== 'running') {
       throw new RuntimeError('NotRunning', `container ${container.record.name} is not running`);
     }
-    return container;
-  }
-
-  #find(id: string): SimulatedContainer {
-    const container = this.#containers.get(id);
-    if (container === undefined) throw new RuntimeError('NotFound', `there is no container ${id}`);
     return container;
   }
 }
