@@ -84,6 +84,7 @@ export {
   KvSnapshotDecoder,
   KvSnapshotEncoder,
   KvStore,
+  type RangeReading,
   ValueFiles,
   WatchHub,
   decodeCommand,

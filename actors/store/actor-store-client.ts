@@ -32,6 +32,7 @@ import { encodeCause } from './context.js';
 import { storeLimits } from './limits.js';
 import type { MemberAddress, MemberChange } from './member-address.js';
 import type { MemberMeasures } from './measures.js';
+import { restOf } from './long-ranges.js';
 import { refOf } from './membership.js';
 import type { StoreMessage, StoreReply, StoreRequest, StoreWatchReply } from './messages.js';
 import { ResumingWatch } from './resuming-watch.js';
@@ -115,9 +116,25 @@ class ActorStoreClient implements GuardedStoreClient, CallerStore {
   }
 
   async range(op: Parameters<StoreClient['range']>[0], options?: Parameters<StoreClient['range']>[1]) {
-    const request = { type: 'StoreRange' as const, op, serializable: options?.serializable ?? false };
-    const reply = await this.#toNearest(request, 'StoreRangeDone', options?.timeoutMs);
-    return { revision: reply.revision, result: reply.result };
+    const { clock } = this.#system.env;
+    const deadlineMs = clock.monotonicMs() + (options?.timeoutMs ?? storeLimits.requestTimeoutMs);
+    const leftMs = () => Math.max(1, deadlineMs - clock.monotonicMs());
+    const serializable = options?.serializable ?? false;
+    const request = { type: 'StoreRange' as const, op, serializable, inPieces: true };
+    for (;;) {
+      const { revision: at, result, rest } = await this.#toNearest(request, 'StoreRangeDone', leftMs());
+      if (rest === undefined) return { revision: at, result };
+      const member = this.#members.findIndex(({ name }) => name === rest.member);
+      const piece = (number: number) =>
+        this.#askMember(member, { type: 'StoreRangeRead', id: rest.id, number }, leftMs());
+      const pieces = await restOf(rest, piece);
+      if ('kvs' in pieces) {
+        return { revision: at, result: { ...result, kvs: [...result.kvs, ...pieces.kvs] } };
+      }
+      // The member has ended or let go of it: reading anew does no harm.
+      if (pieces.code === 'Refused' || leftMs() <= storeLimits.retryDelayMs) throw toError(pieces);
+      await sleep(this.#system, storeLimits.retryDelayMs);
+    }
   }
 
   async currentRevision(options?: { readonly timeoutMs?: number }): Promise<Revision> {

@@ -53,6 +53,11 @@ export const storeLimits = {
   valueCacheBytesMax: KV_LIMITS.valueCacheBytesMax,
   valueSlabBytesMin: KV_LIMITS.slabBytesMin,
   watchesMax: 10_000,
+  /** Long ranges that are being read in pieces; one that nobody asks of is given up. */
+  rangesOpenMax: 256,
+  rangeIdleMs: 5_000,
+  /** Pieces asked for at a time. */
+  rangePiecesAhead: 2,
   requestsInFlightMax: 4_096,
   /** Requests whose second arrival is noticed. */
   requestsRememberedMax: 16_384,

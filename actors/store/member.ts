@@ -31,6 +31,7 @@ import { GroupClock } from './group-clock.js';
 import { HashCheck } from './hash-check.js';
 import { LeaseWatch } from './lease-watch.js';
 import { type StoreLimits, storeLimits } from './limits.js';
+import { LongRanges } from './long-ranges.js';
 import type { StoreMemberOptions } from './member-options.js';
 import type {
   RaftLetter,
@@ -90,6 +91,7 @@ class StoreMember {
   readonly #requests: Requests;
   readonly #promotions: Promotions;
   readonly #backups: BackupSessions;
+  readonly #ranges: LongRanges;
 
   static async open(options: StoreMemberOptions, ctx: ActorContext<StoreMessage>): Promise<StoreMember> {
     const storage = await options.openStorage();
@@ -181,12 +183,14 @@ class StoreMember {
     this.#proposer = new Proposer(parts);
     this.#promotions = new Promotions(raft, limits.requestTimeoutMs);
     this.#backups = new BackupSessions(fsm.store, ctx.env);
+    this.#ranges = new LongRanges(options.name, ctx.env, limits);
     this.#requests = new Requests({
       ...parts,
       book,
       watchers,
       proposer: this.#proposer,
       backups: this.#backups,
+      ranges: this.#ranges,
     });
   }
 
@@ -311,6 +315,7 @@ class StoreMember {
     this.#ctx.setTimer('tick', this.#limits.leaseCheckIntervalMs, { type: 'StoreTick' });
     this.#watchers.progress();
     this.#backups.expire();
+    this.#ranges.expire();
     if (this.#raft.leader() === null) {
       for (const ref of this.#book.others) {
         this.#ctx.tell<StoreMessage>(ref, {

@@ -10,6 +10,7 @@ import type {
   Caller,
   Configuration,
   Alarm,
+  KeyValue,
   LeaseId,
   MembershipRefusal,
   RangeOp,
@@ -41,7 +42,14 @@ type Reply = { readonly replyTo: ActorRef<StoreReply>; readonly caller?: Caller 
 
 export type StoreRequest =
   | ({ readonly type: 'StoreTxn'; readonly txn: TxnOp; readonly context?: string } & Reply)
-  | ({ readonly type: 'StoreRange'; readonly op: RangeOp; readonly serializable: boolean } & Reply)
+  /** `inPieces`: of a long answer the first piece will do, the rest is asked for with StoreRangeRead. */
+  | ({
+      readonly type: 'StoreRange';
+      readonly op: RangeOp;
+      readonly serializable: boolean;
+      readonly inPieces?: boolean;
+    } & Reply)
+  | ({ readonly type: 'StoreRangeRead'; readonly id: string; readonly number: number } & Reply)
   | ({ readonly type: 'StoreCurrentRevision' } & Reply)
   | ({ readonly type: 'StoreCompact'; readonly revision: Revision } & Reply)
   | ({ readonly type: 'StoreLeaseGrant'; readonly ttlMs: number; readonly id: LeaseId } & Reply)
@@ -142,9 +150,24 @@ export type StoreMessage =
   | StoreBackupClose
   | StoreTick;
 
+/** To be read from the member that gave the first piece, and soon. */
+export interface RangeRest {
+  readonly id: string;
+  readonly member: string;
+  /** Of all, the first one included. */
+  readonly pieces: number;
+}
+
 export type StoreReply =
   | { readonly type: 'StoreTxnDone'; readonly revision: Revision; readonly result: TxnResult }
-  | { readonly type: 'StoreRangeDone'; readonly revision: Revision; readonly result: RangeResult }
+  | {
+      readonly type: 'StoreRangeDone';
+      readonly revision: Revision;
+      readonly result: RangeResult;
+      /** Of the answer, this is the first piece; this member has the others. */
+      readonly rest?: RangeRest;
+    }
+  | { readonly type: 'StoreRangePiece'; readonly kvs: readonly KeyValue[] }
   | { readonly type: 'StoreRevision'; readonly revision: Revision }
   | { readonly type: 'StoreLeaseGranted'; readonly id: LeaseId }
   | { readonly type: 'StoreLeaseKept'; readonly kept: LeaseKeptAlive }

@@ -18,6 +18,7 @@ import type { BackupSessions } from './backup/index.js';
 import type { LeaseTimeToLive, StoreErrorCode, StoreStatus } from './client.js';
 import type { GroupClock } from './group-clock.js';
 import type { StoreLimits } from './limits.js';
+import type { LongRanges } from './long-ranges.js';
 import { addressOf, infoOf, type MemberBook } from './membership.js';
 import { changeMembers, isAboutMembers, type MembershipRequest } from './membership-requests.js';
 import type { MemberMeasures, Measures } from './measures.js';
@@ -32,6 +33,7 @@ export interface RequestsParts extends ProposerParts {
   readonly proposer: Proposer;
   readonly watchers: Watchers;
   readonly backups: BackupSessions;
+  readonly ranges: LongRanges;
 }
 
 type BackupRequest = Extract<StoreRequest, { type: 'StoreBackupOpen' | 'StoreBackupRead' }>;
@@ -52,6 +54,7 @@ export class Requests {
   readonly #watchers: Watchers;
   readonly #measures: Measures;
   readonly #backups: BackupSessions;
+  readonly #ranges: LongRanges;
 
   constructor(parts: RequestsParts) {
     this.#name = parts.name;
@@ -65,13 +68,24 @@ export class Requests {
     this.#watchers = parts.watchers;
     this.#measures = parts.measures;
     this.#backups = parts.backups;
+    this.#ranges = parts.ranges;
   }
 
   async serve(request: StoreRequest): Promise<StoreReply> {
     const denied = deniesAtOnce(this.#store, request);
     if (denied !== undefined) throw denied;
     if (isAboutMembers(request)) return this.#serveMembership(request);
+    if (request.type === 'StoreRangeRead') {
+      return { type: 'StoreRangePiece', kvs: await this.#ranges.read(request) };
+    }
+    if (request.type === 'StoreRange' && request.inPieces) return this.#serveLongRange(request);
     return isAboutBackups(request) ? this.#serveBackup(request) : this.#serveData(request);
+  }
+
+  async #serveLongRange(request: Extract<StoreRequest, { type: 'StoreRange' }>): Promise<StoreReply> {
+    if (!request.serializable) await this.#catchUp();
+    this.#measures.ranges += 1;
+    return this.#ranges.open(unwrap(this.#store.openRange(request.op, request.caller)), request.caller);
   }
 
   async #serveMembership(request: MembershipRequest): Promise<StoreReply> {
@@ -99,7 +113,9 @@ export class Requests {
     return { type: 'StoreBackupIs', opened: this.#backups.open() };
   }
 
-  async #serveData(request: Exclude<StoreRequest, MembershipRequest | BackupRequest>): Promise<StoreReply> {
+  async #serveData(
+    request: Exclude<StoreRequest, MembershipRequest | BackupRequest | { type: 'StoreRangeRead' }>,
+  ): Promise<StoreReply> {
     const { caller } = request;
     const by = caller && { caller };
     switch (request.type) {
@@ -360,6 +376,7 @@ export class Requests {
 const requestTypes: Readonly<Record<StoreRequest['type'], true>> = {
   StoreTxn: true,
   StoreRange: true,
+  StoreRangeRead: true,
   StoreCurrentRevision: true,
   StoreCompact: true,
   StoreLeaseGrant: true,

@@ -14,6 +14,7 @@ export function deniesAtOnce(store: KvStore, request: StoreRequest): KvError | u
   switch (request.type) {
     case 'StoreTxn':
     case 'StoreRange':
+    case 'StoreRangeRead':
     case 'StoreCompact':
     case 'StoreLeaseGrant':
     case 'StoreLeaseRevoke':

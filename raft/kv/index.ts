@@ -3,6 +3,7 @@ export type { AuthErrorCode } from './auth-errors.js';
 export { decodeCommand, encodeCommand } from './command-codec.js';
 export { KvError, type KvErrorCode } from './errors.js';
 export { KvFsm, type KvFsmOptions } from './kv-fsm.js';
+export type { RangeReading } from './range-reading.js';
 export { KvStore, type Applied, type CommandResult, type KvListener, type StateHash } from './kv-store.js';
 export type { Change } from './versions.js';
 export { KV_LIMITS } from './limits.js';

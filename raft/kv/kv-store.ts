@@ -15,6 +15,7 @@ import { Leases } from './leases.js';
 import { KV_LIMITS } from './limits.js';
 import { readInTurns } from './range-in-turns.js';
 import { readRange } from './range.js';
+import { RangeReading } from './range-reading.js';
 import { KvSnapshot, type KvSnapshotOptions, hashSteps } from './snapshot.js';
 import { KvSnapshotReader } from './snapshot-reader.js';
 import { checkReadable, compacted, deleteKey, futureRevision, hasPut, isReadOnly, runTxn } from './txn.js';
@@ -179,6 +180,16 @@ export class KvStore {
   ): Promise<WithRevision<RangeResult> | KvError> {
     const problem = this.#rangeRefusal(op, caller);
     return problem ?? (await readInTurns(this.#versions, op, turn, bytesMax));
+  }
+
+  /** As `range`, of the state as it is now, for whoever takes it in pieces. To be closed. */
+  openRange(
+    op: RangeOp,
+    caller?: Caller,
+    bytesMax: number = KV_LIMITS.rangeBytesMax,
+  ): RangeReading | KvError {
+    const problem = this.#rangeRefusal(op, caller);
+    return problem ?? RangeReading.open(this.#versions, op, bytesMax);
   }
 
   #rangeRefusal(op: RangeOp, caller: Caller | undefined): KvError | undefined {

@@ -32,6 +32,9 @@ export const KV_LIMITS = {
   movedBytesMax: 256 * 1024,
   /** Values of one answer to a range. */
   rangeBytesMax: 256 * 1024 * 1024,
+  /** A longer answer is given in pieces of no more, or of one key and value. */
+  rangePieceKeys: 2048,
+  rangePieceBytes: 512 * 1024,
   /** Of a range, in one turn: keys, and values read from files. */
   rangeStepMax: 4096,
   rangeReadsMax: 64,

@@ -54,7 +54,8 @@ function valuesOf({ values }: Versions, some: readonly Version[]): Promise<Uint8
   return Promise.all(some.map((version, at) => atHand[at] ?? values.load(version)));
 }
 
-function checkSize(found: readonly Version[], bytesMax: number): KvError | undefined {
+/** Of their values. */
+export function checkSize(found: readonly Version[], bytesMax: number): KvError | undefined {
   let bytes = 0;
   for (const { valueBytes } of found) bytes += valueBytes;
   if (bytes <= bytesMax) return undefined;

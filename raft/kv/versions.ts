@@ -49,6 +49,8 @@ export class Versions {
   /** Before which key no version lies in a sparse slab any more; null: none is being emptied. */
   #moveCursor: Key | null = null;
   #holds = 0;
+  /** Of them, those that began before the newest compaction: they may still read what it took away. */
+  #holdsBefore = 0;
   #isReplaced = false;
 
   constructor(options: ValuesOptions = inMemory) {
@@ -110,6 +112,7 @@ export class Versions {
   compact(at: Revision): void {
     this.compactRevision = at;
     this.#compactCursor = this.log.head;
+    this.#holdsBefore = this.#holds;
   }
 
   get compactionPending(): boolean {
@@ -121,8 +124,8 @@ export class Versions {
    * is more that it could free now.
    */
   compactStep(recordsMax: number): boolean {
-    if (this.#holds > 0) return false;
-    if (this.#moveCursor !== null) return this.#moveStep(recordsMax, this.#moveCursor);
+    if (this.#holdsBefore > 0) return false;
+    if (this.#moveCursor !== null) return this.#holds === 0 && this.#moveStep(recordsMax, this.#moveCursor);
     if (this.#compactCursor < 0) return false;
     for (let left = recordsMax; left > 0; left--) {
       if (this.#compactCursor === this.log.tail) break;
@@ -138,12 +141,17 @@ export class Versions {
     return this.#moveCursor !== null;
   }
 
-  /** Nothing is freed until the function returned is called: whoever reads an old revision needs it all. */
+  /**
+   * What can be seen now is kept until the function returned is called, and no value moves. Compactions of before go on:
+   * readers who come one after another must not keep all history for ever.
+   */
   hold(): () => void {
     this.#holds++;
+    const { compactRevision } = this;
     let isHeld = true;
     return () => {
       if (isHeld) this.#holds--;
+      if (isHeld && compactRevision < this.compactRevision) this.#holdsBefore--;
       isHeld = false;
       if (this.#isReplaced && this.#holds === 0) this.values.dispose();
     };

@@ -3,9 +3,9 @@ import { CalmGroup } from './calm-group.js';
 import { longerThan } from './heartbeats-seen.js';
 import { playStorm, type StormReport } from './storm.js';
 
-/** `KEYS=100000 WATCHERS=10000 npx mocha dist/test/faults/calm/calm.test.js` for the whole of it. */
-const keys = Number(process.env['KEYS'] ?? 20_000);
-const watchers = Number(process.env['WATCHERS'] ?? 2_000);
+/** `KEYS=500000 npx mocha dist/test/faults/calm/calm.test.js` for more of it. */
+const keys = Number(process.env['KEYS'] ?? 100_000);
+const watchers = Number(process.env['WATCHERS'] ?? 10_000);
 const writes = Number(process.env['WRITES'] ?? 16);
 const electionTimeoutSeconds = 0.8;
 

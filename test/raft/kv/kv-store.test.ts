@@ -339,6 +339,34 @@ describe('key-value store, compaction', () => {
     assert.equal(kv.store.sizeBytes, 101 + 3);
   });
 
+  it('waits for readers who came before it, and not for those who came after', async () => {
+    for (let at = 0; at < 100; at++) kv.do(put('a', `${at}`), put('b', `${at}`));
+    const all = { type: 'range', key: 'a', rangeEnd: 'c' } as const;
+    const open = (at: number) => {
+      const reading = kv.store.openRange({ ...all, revision: revision(at) });
+      assert.ok(!(reading instanceof KvError));
+      return reading;
+    };
+    const early = open(50);
+    kv.compact(150);
+    assert.equal(kv.store.compactStep(1000), false);
+    assert.ok(kv.store.compactionPending, 'somebody reads what it takes');
+    const late = open(170);
+    early.close();
+    early.close();
+    const full = kv.store.sizeBytes;
+    kv.store.compactStep(1000);
+    assert.ok(!kv.store.compactionPending && kv.store.sizeBytes < full);
+    kv.compact(190);
+    kv.store.compactStep(1000);
+    assert.ok(kv.store.compactionPending);
+    const text = (await late.read(0)).map((each) => `${each.key}=${Buffer.from(each.value)}`).join(' ');
+    assert.equal(text, 'a=84 b=83');
+    late.close();
+    kv.store.compactStep(1000);
+    assert.ok(!kv.store.compactionPending);
+  });
+
   it('never lets the revision fall, even when the last change was a tombstone (etcd #17780)', () => {
     kv.do(put('a'), put('b'), del('a'), del('b'));
     kv.compactAll(5);
