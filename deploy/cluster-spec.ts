@@ -55,6 +55,8 @@ export interface ExternalStore {
   readonly prefix: string;
   /** Absent: plaintext. Paths of PEM files. */
   readonly tls?: { readonly caFile?: string; readonly certFile?: string; readonly keyFile?: string };
+  /** For an etcd with authentication. The file holds the password and nothing else; it is read when it is needed. */
+  readonly user?: { readonly name: string; readonly passwordFile: string };
 }
 
 export interface ClusterSpec {

@@ -5,7 +5,12 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { realClock } from '../actors/runtime/index.js';
-import { EtcdStore, etcdClientLimits, http2Connect } from '../actors/store/etcd-client/index.js';
+import {
+  type Credentials,
+  EtcdStore,
+  etcdClientLimits,
+  http2Connect,
+} from '../actors/store/etcd-client/index.js';
 import type { ClusterSpec, ExternalStore } from './cluster-spec.js';
 
 export interface StoreOptions {
@@ -17,10 +22,13 @@ export interface StoreOptions {
   readonly caFile?: string;
   readonly certFile?: string;
   readonly keyFile?: string;
+  /** Of an etcd with authentication; the file holds the password and nothing else. */
+  readonly user?: string;
+  readonly passwordFile?: string;
 }
 
 export class ExternalStoreError extends Error {
-  readonly code: 'InvalidStore' | 'Unreachable' | 'NotOurs';
+  readonly code: 'InvalidStore' | 'Unreachable' | 'NoRights' | 'NotOurs';
 
   constructor(code: ExternalStoreError['code'], message: string, options?: ErrorOptions) {
     super(message, options);
@@ -31,8 +39,11 @@ export class ExternalStoreError extends Error {
 
 const endpointsMax = 32;
 
-export function parseStore({ url, prefix = '', caFile, certFile, keyFile }: StoreOptions): ExternalStore {
-  const wrong = (what: string) => new ExternalStoreError('InvalidStore', what);
+export function parseStore(options: StoreOptions): ExternalStore {
+  const { url, prefix = '' } = options;
+  // Somebody's password may be in it: that is not said again.
+  if (url.includes('@'))
+    throw wrong('--store takes no user: --store-user and --store-password-file name him');
   const match = /^(etcds?):\/\/([^/]+)\/?$/.exec(url.trim());
   if (!match)
     throw wrong(`--store takes etcd://host:port,host:port (etcds:// for TLS), not ${JSON.stringify(url)}`);
@@ -43,19 +54,38 @@ export function parseStore({ url, prefix = '', caFile, certFile, keyFile }: Stor
   if (!/^(\/[A-Za-z0-9._-]+)*$/.test(prefix)) {
     throw wrong(`--store-prefix must be like /team-a, not ${JSON.stringify(prefix)}`);
   }
+  const tls = parseTls(options, match[1] === 'etcds');
+  const user = parseUser(options);
+  const store = { endpoints, prefix, ...(tls && { tls }), ...(user && { user }) };
+  // What cannot be read is told before anything begins.
+  tlsOf(store);
+  credentialsOf(store)?.password();
+  return store;
+}
+
+function parseTls({ caFile, certFile, keyFile }: StoreOptions, isAsked: boolean): ExternalStore['tls'] {
   if ((certFile === undefined) !== (keyFile === undefined)) {
     throw wrong('--store-cert and --store-key belong together');
   }
-  const hasFiles = caFile !== undefined || certFile !== undefined;
-  if (match[1] === 'etcd' && !hasFiles) return { endpoints, prefix };
-  const tls = {
+  if (!isAsked && caFile === undefined && certFile === undefined) return undefined;
+  return {
     ...(caFile !== undefined && { caFile: resolve(caFile) }),
     ...(certFile !== undefined &&
       keyFile !== undefined && { certFile: resolve(certFile), keyFile: resolve(keyFile) }),
   };
-  const store = { endpoints, prefix, tls };
-  tlsOf(store);
-  return store;
+}
+
+function parseUser({ user, passwordFile }: StoreOptions): ExternalStore['user'] {
+  if (user === undefined && passwordFile === undefined) return undefined;
+  if (user === undefined || user === '' || passwordFile === undefined) {
+    throw wrong('--store-user and --store-password-file belong together');
+  }
+  if (user.includes(':')) throw wrong('--store-user is a name; the password goes into --store-password-file');
+  return { name: user, passwordFile: resolve(passwordFile) };
+}
+
+function wrong(what: string): ExternalStoreError {
+  return new ExternalStoreError('InvalidStore', what);
 }
 
 /** `etcds://a:2379,b:2379/team-a`, for people. */
@@ -71,11 +101,13 @@ export function openExternalStore(
 ): EtcdStore {
   const start = first % store.endpoints.length;
   const tls = tlsOf(store);
+  const credentials = credentialsOf(store);
   return new EtcdStore({
     endpoints: [...store.endpoints.slice(start), ...store.endpoints.slice(0, start)].map(endpointOf),
     connect: http2Connect({ clock: realClock, limits: etcdClientLimits, ...(tls && { tls }) }),
     clock: realClock,
     prefix: store.prefix,
+    ...(credentials && { credentials }),
     ...(note && { note }),
   });
 }
@@ -112,20 +144,33 @@ function endpointOf(text: string): { address: string; host: string; port: number
   return { address: `${match[1] === undefined ? host : `[${host}]`}:${port}`, host, port };
 }
 
+/** Undefined: nobody is named. The file is read at each login: passwords change while a cluster runs. */
+function credentialsOf({ user }: ExternalStore): Credentials | undefined {
+  if (!user) return undefined;
+  const { name, passwordFile } = user;
+  const password = (): string => {
+    const text = read('--store-password-file', passwordFile).replace(/\r?\n$/, '');
+    if (text === '') throw wrong(`--store-password-file ${passwordFile} is empty`);
+    return text;
+  };
+  return { name, password };
+}
+
 /** Undefined: plaintext. */
 function tlsOf({ tls }: ExternalStore) {
   if (!tls) return undefined;
-  const read = (option: string, path: string): string => {
-    try {
-      return readFileSync(path, 'utf8');
-    } catch (cause) {
-      const what = `${option} ${path} cannot be read: ${(cause as Error).message}`;
-      throw new ExternalStoreError('InvalidStore', what, { cause });
-    }
-  };
   return {
     ...(tls.caFile !== undefined && { ca: read('--store-cacert', tls.caFile) }),
     ...(tls.certFile !== undefined && { certificate: read('--store-cert', tls.certFile) }),
     ...(tls.keyFile !== undefined && { key: read('--store-key', tls.keyFile) }),
   };
+}
+
+function read(option: string, path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (cause) {
+    const what = `${option} ${path} cannot be read: ${(cause as Error).message}`;
+    throw new ExternalStoreError('InvalidStore', what, { cause });
+  }
 }

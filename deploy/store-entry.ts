@@ -4,6 +4,7 @@
  */
 import type { RangeResult } from 'raft-consensus';
 import type { EtcdStore } from '../actors/store/etcd-client/index.js';
+import { StoreError } from '../actors/store/index.js';
 import type { ClusterSpec, ExternalStore } from './cluster-spec.js';
 import { checkShape, type ClusterShape } from './cluster-shape.js';
 import { createCluster } from './create-cluster.js';
@@ -172,6 +173,22 @@ async function examineEndpoints(store: ExternalStore, say: Say): Promise<void> {
     throw new ExternalStoreError('InvalidStore', `--store names members of different etcd clusters: ${each}`);
   }
   for (const { address, errors } of well) for (const error of errors) say(`store ${address}: ${error}`);
+  await examineRights(store);
+}
+
+async function examineRights(store: ExternalStore): Promise<void> {
+  try {
+    await withClient(store, (client) => client.checkRights({ timeoutMs: answerTimeoutMs }));
+  } catch (error) {
+    if (!(error instanceof StoreError) || error.code !== 'Refused') throw error;
+    const isNobody = /user name is empty/.test(error.message);
+    const what = isNobody
+      ? 'it asks who calls: --store-user and --store-password-file say so'
+      : store.user
+        ? `user ${JSON.stringify(store.user.name)}: ${error.message}`
+        : error.message;
+    throw new ExternalStoreError('NoRights', `${storeUrl(store)} cannot be used: ${what}`, { cause: error });
+  }
 }
 
 function whyLost(address: string, { message }: Error): string {

@@ -28,6 +28,8 @@ interface UpOptions {
   readonly storeCacert?: string;
   readonly storeCert?: string;
   readonly storeKey?: string;
+  readonly storeUser?: string;
+  readonly storePasswordFile?: string;
 }
 
 const readyTimeoutMs = 60_000;
@@ -54,6 +56,8 @@ export function upCommand(): Command {
     .option('--store-cacert <file>', 'PEM authority of its servers')
     .option('--store-cert <file>', 'PEM certificate to show to them')
     .option('--store-key <file>', 'PEM key of the certificate')
+    .option('--store-user <name>', 'who we are to an etcd with authentication')
+    .option('--store-password-file <file>', 'that holds the password of the user and nothing else')
     .option('--detach', 'return when the cluster is ready and leave it running')
     .addOption(dataDirOption())
     .action(async (options: UpOptions) => {
@@ -152,6 +156,8 @@ function storeOf(options: UpOptions): ExternalStore | undefined {
     storeCacert: caFile,
     storeCert: certFile,
     storeKey: keyFile,
+    storeUser: user,
+    storePasswordFile: passwordFile,
   } = options;
   if (url !== undefined) {
     return parseStore({
@@ -160,10 +166,12 @@ function storeOf(options: UpOptions): ExternalStore | undefined {
       ...(caFile !== undefined && { caFile }),
       ...(certFile !== undefined && { certFile }),
       ...(keyFile !== undefined && { keyFile }),
+      ...(user !== undefined && { user }),
+      ...(passwordFile !== undefined && { passwordFile }),
     });
   }
-  if ([prefix, caFile, certFile, keyFile].some((option) => option !== undefined)) {
-    throw new Error('--store-prefix, --store-cacert, --store-cert and --store-key belong to --store');
+  if ([prefix, caFile, certFile, keyFile, user, passwordFile].some((option) => option !== undefined)) {
+    throw new Error('the other options that begin with --store- belong to --store');
   }
   return undefined;
 }

@@ -11,6 +11,7 @@ import { WireError } from '../etcd/wire.js';
 import type { Endpoints } from './endpoints.js';
 import { type CallKind, failureOf } from './failures.js';
 import type { EtcdClientLimits } from './limits.js';
+import type { Login } from './login.js';
 
 export interface CallMethod<Q extends object, R extends object> {
   /** `/etcdserverpb.KV/Txn` */
@@ -23,6 +24,8 @@ export interface CallsOptions {
   readonly endpoints: Endpoints;
   readonly clock: Clock;
   readonly limits: EtcdClientLimits;
+  /** Absent: nobody is named. */
+  readonly login: Login | undefined;
 }
 
 export class Calls {
@@ -59,19 +62,27 @@ export class Calls {
   }
 
   async #untilAnswered(path: string, frame: Buffer, kind: CallKind, timeoutMs: number) {
-    const { endpoints, clock, limits } = this.#options;
+    const { endpoints, clock, limits, login } = this.#options;
     const deadlineMs = clock.monotonicMs() + timeoutMs;
     let last: StoreError | undefined;
-    for (;;) {
-      const { address, connection } = await endpoints.serving(deadlineMs);
+    for (let logins = 0; ;) {
+      const served = await endpoints.serving(deadlineMs);
+      const { address, connection } = served;
       const leftMs = Math.max(1, deadlineMs - clock.monotonicMs());
       // Of a write with so little time nobody would know the outcome; of the tries before it is known.
       if (last && leftMs < limits.tryMinMs) throw last;
       const waitMs = kind === 'read' ? Math.min(leftMs, limits.repeatAfterMs) : leftMs;
+      let token: string | undefined;
+      // What failed, if something does: until the request itself has left, nothing can have been done.
+      let failing: CallKind = 'read';
       try {
-        return { bytes: await connection.unary(path, frame, waitMs), address };
+        token = await login?.token(served, waitMs);
+        failing = kind;
+        return { bytes: await connection.unary(path, frame, waitMs, token), address };
       } catch (cause) {
-        const { error, again, leave } = failureOf(cause, kind, address);
+        if (cause instanceof StoreError) throw cause;
+        if (login?.isOver(cause, token) && ++logins <= limits.loginsPerRequestMax) continue;
+        const { error, again, leave } = failureOf(cause, failing, address);
         if (leave) endpoints.leave(address);
         if (!again || deadlineMs - clock.monotonicMs() <= limits.retryDelayMs) throw error;
         last = error;

@@ -24,7 +24,8 @@ const compact = {
   request: CompactionRequest,
   response: CompactionResponse,
 };
-const key = 'compact_rev_key';
+/** Of all apiservers, without a prefix. */
+export const compactionKey = 'compact_rev_key';
 const requests = new Requests('');
 
 export class Compactor {
@@ -83,8 +84,8 @@ export class Compactor {
 function roundOf(round: number, to: Revision): TxnOp {
   return {
     type: 'txn',
-    compare: [{ key, target: 'version', result: '=', operand: round }],
-    success: [{ type: 'put', key, value: Buffer.from(String(to)) }],
-    failure: [{ type: 'range', key }],
+    compare: [{ key: compactionKey, target: 'version', result: '=', operand: round }],
+    success: [{ type: 'put', key: compactionKey, value: Buffer.from(String(to)) }],
+    failure: [{ type: 'range', key: compactionKey }],
   };
 }

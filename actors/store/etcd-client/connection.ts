@@ -42,7 +42,7 @@ export interface Connection {
    * who calls, as Authenticate gave it.
    */
   unary(path: string, frame: Buffer, timeoutMs: number, token?: string): Promise<Buffer>;
-  stream(path: string, handler: StreamHandler): CallStream;
+  stream(path: string, handler: StreamHandler, token?: string): CallStream;
   /** Once, when it can take no more calls. */
   onClose(listener: (why: string) => void): void;
   close(): void;

@@ -22,7 +22,9 @@ import { Compactor } from './compactor.js';
 import type { Connect, Endpoint } from './connection.js';
 import { Endpoints } from './endpoints.js';
 import { type EtcdClientLimits, etcdClientLimits } from './limits.js';
+import { type Credentials, Login } from './login.js';
 import { Requests } from './requests.js';
+import { checkRights } from './rights.js';
 import { Watches } from './watches.js';
 
 export interface EtcdStoreOptions {
@@ -33,6 +35,8 @@ export interface EtcdStoreOptions {
   /** Before every key; byte string, empty for none. */
   readonly prefix?: string;
   readonly limits?: Partial<EtcdClientLimits>;
+  /** For an etcd with authentication; one without does not mind. */
+  readonly credentials?: Credentials;
   /** For the journal. */
   note?(what: string, fields: Readonly<Record<string, string | number | boolean>>): void;
 }
@@ -59,16 +63,18 @@ export class EtcdStore implements ApiStore {
   readonly #compactor: Compactor;
 
   constructor(options: EtcdStoreOptions) {
-    const { endpoints, connect, clock, prefix = '', note = () => {} } = options;
+    const { endpoints, connect, clock, prefix = '', credentials, note = () => {} } = options;
     const limits = { ...etcdClientLimits, ...options.limits };
+    const login = credentials && new Login({ credentials, clock, limits });
     this.#endpoints = new Endpoints({ endpoints, connect, clock, limits, note });
-    this.#calls = new Calls({ endpoints: this.#endpoints, clock, limits });
+    this.#calls = new Calls({ endpoints: this.#endpoints, clock, limits, login });
     this.#requests = new Requests(prefix);
     this.#watches = new Watches({
       endpoints: this.#endpoints,
       requests: this.#requests,
       clock,
       limits,
+      login,
       note,
     });
     this.#compactor = new Compactor({ calls: this.#calls, clock, limits, note });
@@ -99,7 +105,7 @@ export class EtcdStore implements ApiStore {
 
   async currentRevision(options?: Timeout): Promise<Revision> {
     // Any linearizable read says it; this one moves no data.
-    const request = this.#requests.range({ type: 'range', key: '\0', keysOnly: true });
+    const request = this.#requests.range({ type: 'range', key: '/', keysOnly: true });
     const { answer } = await this.#calls.make(range, request, 'read', options?.timeoutMs);
     const now = revision(answer.header?.revision ?? 0);
     this.#watches.reach(now);
@@ -114,6 +120,13 @@ export class EtcdStore implements ApiStore {
     const request = { ttl: Math.max(1, Math.ceil(ttlMs / 1000)) };
     const { answer } = await this.#calls.make(grant, request, 'write', options?.timeoutMs);
     return leaseId(answer.id);
+  }
+
+  /** Rejects with a StoreError Refused that says what the user may not do. */
+  async checkRights(options?: Timeout): Promise<void> {
+    const { timeoutMs = etcdClientLimits.requestTimeoutMs } = options ?? {};
+    const { version } = await this.status({ timeoutMs });
+    await checkRights({ calls: this.#calls, requests: this.#requests, version, timeoutMs });
   }
 
   /** Of the endpoint that serves. */

@@ -167,8 +167,8 @@ class Http2Connection implements Connection {
     });
   }
 
-  stream(path: string, handler: StreamHandler): CallStream {
-    const call = this.#start(path, {}, handler);
+  stream(path: string, handler: StreamHandler, token?: string): CallStream {
+    const call = this.#start(path, { token }, handler);
     return call ?? { send: () => {}, cancel: () => {} };
   }
 

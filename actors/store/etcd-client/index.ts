@@ -2,4 +2,5 @@ export type { Connect, Endpoint } from './connection.js';
 export { EtcdStore, type EtcdStoreOptions } from './etcd-store.js';
 export { type ClientTls, http2Connect } from './http2-connection.js';
 export { joinStore, type JoinOptions } from './join.js';
+export type { Credentials } from './login.js';
 export { type EtcdClientLimits, etcdClientLimits } from './limits.js';

@@ -1,11 +1,11 @@
 /** The call by which a member that was added to a store says that it runs, to any of the store's members. */
 import type { Clock } from '../../../transport/index.js';
 import { JoinRequest, JoinResponse } from '../etcd/cluster-messages.js';
-import { AuthenticateRequest, AuthenticateResponse } from '../etcd/auth-messages.js';
 import { framePrefixBytes, sealFrame } from '../etcd/frames.js';
 import type { MessageOf } from '../etcd/message.js';
-import { code, errors, GrpcError } from '../etcd/status.js';
-import { type Connect, type Connection, ConnectionError, type Endpoint } from './connection.js';
+import { code, GrpcError } from '../etcd/status.js';
+import { authenticate, type NameAndPassword } from './authenticate.js';
+import { type Connect, ConnectionError, type Endpoint } from './connection.js';
 
 export interface JoinOptions {
   readonly connect: Connect;
@@ -15,7 +15,7 @@ export interface JoinOptions {
   readonly timeoutMs: number;
   readonly request: MessageOf<typeof JoinRequest>;
   /** On whose behalf; a store that asks nobody for rights does not look at it. */
-  readonly user?: { readonly name: string; readonly password: string };
+  readonly user?: NameAndPassword;
 }
 
 const retryMs = 500;
@@ -43,27 +43,11 @@ const passes: ReadonlySet<number> = new Set([code.unavailable, code.deadlineExce
 
 async function callAt(endpoint: Endpoint, { connect, request, user }: JoinOptions) {
   const frame = sealFrame(JoinRequest.encode(request, framePrefixBytes));
-  const connection: Connection = await connect(endpoint);
+  const connection = await connect(endpoint);
   try {
-    const token = user && (await login(connection, user));
+    const token = user && (await authenticate(connection, user, callTimeoutMs));
     return JoinResponse.decode(await connection.unary('/kabuki.Store/Join', frame, callTimeoutMs, token));
   } finally {
     connection.close();
-  }
-}
-
-/** Undefined where nobody needs a token. */
-async function login(
-  connection: Connection,
-  user: NonNullable<JoinOptions['user']>,
-): Promise<string | undefined> {
-  const frame = sealFrame(AuthenticateRequest.encode(user, framePrefixBytes));
-  try {
-    const answer = await connection.unary('/etcdserverpb.Auth/Authenticate', frame, callTimeoutMs);
-    return AuthenticateResponse.decode(answer).token;
-  } catch (error) {
-    const isNeedless = error instanceof GrpcError && error.message === errors.authNotEnabled().message;
-    if (!isNeedless) throw error;
-    return undefined;
   }
 }

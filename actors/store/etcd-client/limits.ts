@@ -7,6 +7,10 @@ export const etcdClientLimits = {
   retryDelayMs: 50,
   /** With less time left nothing is tried again. */
   tryMinMs: 150,
+  /** After name or password were refused. */
+  loginRestMs: 1_000,
+  /** New tokens for one request. */
+  loginsPerRequestMax: 3,
   connectTimeoutMs: 2_000,
   /** An endpoint that could not be reached rests for so long, twice as long each time. */
   reconnectDelayMinMs: 100,

@@ -15,9 +15,10 @@ import {
   WatchResponse,
 } from '../etcd/rpc-messages.js';
 import { WireError } from '../etcd/wire.js';
-import type { CallStream } from './connection.js';
+import type { CallStream, StreamHandler } from './connection.js';
 import type { Endpoints, Served } from './endpoints.js';
 import type { EtcdClientLimits } from './limits.js';
+import type { Login } from './login.js';
 import type { Requests } from './requests.js';
 import { saysProgressInOrder } from './version.js';
 
@@ -26,6 +27,8 @@ export interface WatchesOptions {
   readonly requests: Requests;
   readonly clock: Clock;
   readonly limits: EtcdClientLimits;
+  /** Absent: nobody is named. */
+  readonly login: Login | undefined;
   note(what: string, fields: Readonly<Record<string, string | number | boolean>>): void;
 }
 
@@ -45,6 +48,7 @@ interface Watch {
 interface Stream {
   readonly address: string;
   readonly call: CallStream;
+  readonly token: string | undefined;
   readonly isExact: boolean;
   /** Created and not yet answered, in order. */
   readonly pending: Watch[];
@@ -143,12 +147,13 @@ export class Watches {
   }
 
   async #connect(): Promise<undefined> {
-    const { clock, endpoints, limits } = this.#options;
+    const { clock, endpoints, limits, login } = this.#options;
     if (this.#isClosed || this.#watches.size === 0) return;
     const served = await endpoints.serving(clock.monotonicMs() + limits.requestTimeoutMs);
-    const isExact = !saysProgressInOrder(await this.#versionOf(served));
+    const token = await login?.token(served, limits.repeatAfterMs);
+    const isExact = !saysProgressInOrder(await this.#versionOf(served, token));
     if (this.#isClosed) return;
-    const call = served.connection.stream(watchPath, {
+    const handler: StreamHandler = {
       message: (bytes) => {
         if (this.#stream !== stream) return;
         const answer = readable(bytes);
@@ -157,13 +162,16 @@ export class Watches {
       },
       ended: (error) => {
         isEnded = true;
+        login?.isOver(error, token);
         if (this.#stream === stream) this.#lost(served.address, error);
       },
-    });
+    };
+    const call = served.connection.stream(watchPath, handler, token);
     let isEnded = false as boolean;
     const stream: Stream = {
       address: served.address,
       call,
+      token,
       isExact,
       pending: [],
       byId: new Map(),
@@ -176,12 +184,13 @@ export class Watches {
     this.reach(this.#wanted);
   }
 
-  async #versionOf({ address, connection }: Served): Promise<string> {
+  async #versionOf({ address, connection }: Served, token: string | undefined): Promise<string> {
     const frame = sealFrame(Empty.encode({}, framePrefixBytes));
     try {
-      const answer = await connection.unary(statusPath, frame, this.#options.limits.repeatAfterMs);
+      const answer = await connection.unary(statusPath, frame, this.#options.limits.repeatAfterMs, token);
       return StatusResponse.decode(answer).version;
     } catch (error) {
+      this.#options.login?.isOver(error, token);
       this.#options.endpoints.leave(address);
       throw error;
     }
@@ -226,6 +235,8 @@ export class Watches {
     if (!watch) return this.#lost(stream.address, new Error('it answered a watch that nobody asked for'));
     if (answer.canceled) {
       if (watch.isClosed) return;
+      // etcd 3.4 says of a token that is over that the permission is denied.
+      this.#options.login?.forget(stream.token);
       return this.#lost(stream.address, new Error(`it refused a watch: ${answer.cancelReason}`));
     }
     if (watch.isClosed) return this.#send({ cancel: { watchId: answer.watchId } }, stream);

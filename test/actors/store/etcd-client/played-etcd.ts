@@ -5,11 +5,12 @@ import {
   ConnectionError,
   type StreamHandler,
 } from '../../../../actors/store/etcd-client/connection.js';
-import { EtcdStore } from '../../../../actors/store/etcd-client/index.js';
+import { type Credentials, EtcdStore } from '../../../../actors/store/etcd-client/index.js';
+import { AuthenticateRequest, AuthenticateResponse } from '../../../../actors/store/etcd/auth-messages.js';
 import type { EtcdClientLimits } from '../../../../actors/store/etcd-client/limits.js';
 import { RangeResponse, TxnResponse } from '../../../../actors/store/etcd/kv-messages.js';
 import { StatusResponse, WatchRequest, WatchResponse } from '../../../../actors/store/etcd/rpc-messages.js';
-import { code, GrpcError } from '../../../../actors/store/etcd/status.js';
+import { code, errors, GrpcError } from '../../../../actors/store/etcd/status.js';
 import { ManualClock, settle } from '../../client/manual-env.js';
 
 export class PlayedEtcd {
@@ -19,7 +20,7 @@ export class PlayedEtcd {
   /** What went into the journal. */
   readonly notes: string[] = [];
 
-  constructor(count: number, limits: Partial<EtcdClientLimits> = {}) {
+  constructor(count: number, limits: Partial<EtcdClientLimits> = {}, credentials?: Credentials) {
     this.endpoints = Array.from(
       { length: count },
       (_, i) => new PlayedEndpoint(`etcd-${i}:2379`, this.clock),
@@ -33,6 +34,7 @@ export class PlayedEtcd {
       connect,
       clock: this.clock,
       limits,
+      ...(credentials && { credentials }),
       note: (what) => this.notes.push(what),
     });
   }
@@ -56,12 +58,21 @@ export class PlayedEtcd {
 
 type Reply = 'answer' | 'silent' | 'break' | GrpcError;
 
+/** Of an etcd with authentication. */
+export interface PlayedAuth {
+  password: string;
+  /** Those that count. */
+  readonly tokens: Set<string>;
+  logins: number;
+}
+
 export class PlayedEndpoint {
   readonly address: string;
   readonly #clock: ManualClock;
   /** Whether connections can be made. */
   isUp = true;
   reply: Reply = 'answer';
+  auth: PlayedAuth | undefined;
   version = '3.5.13';
   revision = 1;
   connects = 0;
@@ -108,8 +119,9 @@ class PlayedConnection implements Connection {
     this.#clock = clock;
   }
 
-  unary(path: string, _frame: Buffer, timeoutMs: number): Promise<Buffer> {
-    const { reply, calls } = this.#endpoint;
+  unary(path: string, frame: Buffer, timeoutMs: number, token?: string): Promise<Buffer> {
+    const { calls } = this.#endpoint;
+    const reply = this.#refusal(path, frame, token) ?? this.#endpoint.reply;
     calls.push(path);
     return new Promise((resolve, reject) => {
       const timer = this.#clock.setTimer(timeoutMs, () =>
@@ -125,8 +137,8 @@ class PlayedConnection implements Connection {
     });
   }
 
-  stream(_path: string, handler: StreamHandler): PlayedStream {
-    const stream = new PlayedStream(handler);
+  stream(_path: string, handler: StreamHandler, token?: string): PlayedStream {
+    const stream = new PlayedStream(handler, token);
     this.#endpoint.streams.push(stream);
     this.#open.add((error) => stream.end(error));
     return stream;
@@ -143,8 +155,26 @@ class PlayedConnection implements Connection {
     for (const listener of this.#listeners) listener('ECONNRESET');
   }
 
+  #refusal(path: string, frame: Buffer, token: string | undefined): GrpcError | undefined {
+    const { auth } = this.#endpoint;
+    if (path.endsWith('/Authenticate')) {
+      if (!auth) return errors.authNotEnabled();
+      auth.logins += 1;
+      const { password } = AuthenticateRequest.decode(frame.subarray(5));
+      return password === auth.password ? undefined : errors.authFailed();
+    }
+    if (!auth || path.endsWith('/Status')) return undefined;
+    if (token === undefined) return new GrpcError(code.invalidArgument, 'etcdserver: user name is empty');
+    return auth.tokens.has(token) ? undefined : errors.invalidAuthToken();
+  }
+
   #answer(path: string): Buffer {
-    const { version, revision } = this.#endpoint;
+    const { version, revision, auth } = this.#endpoint;
+    if (path.endsWith('/Authenticate')) {
+      const token = `token-${auth!.logins}`;
+      auth!.tokens.add(token);
+      return AuthenticateResponse.encode({ token });
+    }
     const header = { revision };
     if (path.endsWith('/Status')) return StatusResponse.encode({ header, version, leader: 1 });
     if (path.endsWith('/Txn')) return TxnResponse.encode({ header, succeeded: true, responses: [] });
@@ -156,10 +186,12 @@ export class PlayedStream {
   readonly #handler: StreamHandler;
   /** What the client said. */
   readonly said: WatchRequest[] = [];
+  readonly token: string | undefined;
   isCancelled = false;
 
-  constructor(handler: StreamHandler) {
+  constructor(handler: StreamHandler, token: string | undefined) {
     this.#handler = handler;
+    this.token = token;
   }
 
   send(frame: Buffer): void {
