@@ -3,6 +3,7 @@ import { CompactionRequest, PutRequest, PutResponse } from '../../actors/store/e
 import { WatchRequest, WatchResponse } from '../../actors/store/etcd/rpc-messages.js';
 import { waitFor } from '../../deploy/wait.js';
 import { GrpcClient } from '../harness/grpc-client.js';
+import { scrape } from '../harness/metrics.js';
 import { EtcdClient } from './etcd-client.js';
 import { type GrpcGroup, leaderOf } from './grpc-groups.js';
 import { loadGets, loadPuts, type PutRound, type PutTarget, valueBytes } from './put-load.js';
@@ -10,9 +11,30 @@ import { loadGets, loadPuts, type PutRound, type PutTarget, valueBytes } from '.
 const value = Buffer.alloc(valueBytes, 0x61);
 const someKey = Buffer.from('some-key', 'latin1');
 
+export interface SyncedRound extends PutRound {
+  /** Of all members together, for one put. */
+  readonly fsyncs: number;
+}
+
 /** Puts of so many clients at the leader, over one connection. */
-export async function puts(group: GrpcGroup, clients: number, durationMs: number): Promise<PutRound> {
-  return withLeader(group, (client) => loadPuts(targetOf(group, client), clients, durationMs));
+export async function puts(group: GrpcGroup, clients: number, durationMs: number): Promise<SyncedRound> {
+  return withLeader(group, async (client) => {
+    const before = await fsyncsOf(group);
+    const round = await loadPuts(targetOf(group, client), clients, durationMs);
+    return { ...round, fsyncs: ((await fsyncsOf(group)) - before) / round.count };
+  });
+}
+
+/** Since they started, as the members count them: of the log and, where there is one, of etcd's database. */
+async function fsyncsOf({ endpoints }: GrpcGroup): Promise<number> {
+  const all = await Promise.all(endpoints.map(scrape));
+  const count = (of: ReadonlyMap<string, number>, what: string) =>
+    of.get(`etcd_disk_${what}_duration_seconds_count`);
+  return all.reduce((sum, metrics) => {
+    const ofLog = count(metrics, 'wal_fsync');
+    if (ofLog === undefined) throw new Error('a member does not count the fsyncs of its log');
+    return sum + ofLog + (count(metrics, 'backend_commit') ?? 0);
+  }, 0);
 }
 
 /** Linearizable reads of single keys at the leader. */

@@ -2,7 +2,7 @@
  * Our store against Debian's etcd behind the same API, etcd's own: `kabuki store run` and `etcd`, three members each, on this
  * machine's loopback and disk, loaded by the same client in alternating rounds.
  */
-import { syncLatencyMs } from './figures.js';
+import { memoryOf, syncLatencyMs } from './figures.js';
 import { type GrpcGroup, startEtcd, startOurs } from './grpc-groups.js';
 import { failover, puts, putsWhileCompacting, reads, watchDelivery } from './grpc-load.js';
 import type { PutRound } from './put-load.js';
@@ -29,6 +29,7 @@ export const grpcBench: Bench = async (options) => {
       { name: 'disk: fdatasync after a small append, median', ours: syncLatencyMs(folder), unit: 'ms' },
     ];
     for (const clients of [1, 64, 256]) rows.push(...(await putRows(sides, clients, options)));
+    rows.push(memoryRow(sides, options));
     rows.push(...(await readRows(sides, 64, options)));
     rows.push(await compactionRow(sides, options));
     rows.push(await watchRow(sides, options));
@@ -76,7 +77,16 @@ async function putRows(sides: Sides, clients: number, options: BenchOptions): Pr
     rowOf(`${name}, p99`, found, (round) => round.p99Ms, 'ms'),
     rowOf(`${name}, CPU of the servers`, found, (round) => round.serverCpuMs, 'ms/1000 puts'),
     rowOf(`${name}, written to disk`, found, (round) => round.bytesWritten, 'bytes/put'),
+    rowOf(`${name}, fsyncs of the servers`, found, (round) => round.fsyncs, 'fsyncs/put'),
   ];
+}
+
+function memoryRow({ ours, etcd }: Sides, { say }: BenchOptions): BenchRow {
+  const name = 'resident memory of the servers after the puts';
+  const rss = (group: GrpcGroup) => memoryOf(group.pids()).rssMiB;
+  const row = etcd ? compared(name, rss(ours), rss(etcd), 'MiB') : { name, ours: rss(ours), unit: 'MiB' };
+  say(`${name}: ${row.ours.toFixed(0)} MiB`);
+  return row;
 }
 
 async function readRows(sides: Sides, clients: number, options: BenchOptions): Promise<BenchRow[]> {

@@ -10,6 +10,8 @@ export interface PutTarget {
 }
 
 export interface PutRound {
+  /** Calls answered. */
+  readonly count: number;
   readonly perSecond: number;
   /** Medians and tails of the time from call to answer, ms. */
   readonly p50Ms: number;
@@ -66,6 +68,7 @@ export async function loadCalls(
   const count = latencies.length;
   latencies.sort((a, b) => a - b);
   return {
+    count,
     perSecond: count / seconds,
     p50Ms: latencies[Math.floor(count / 2)] ?? Number.NaN,
     p99Ms: latencies[Math.floor(count * 0.99)] ?? Number.NaN,

@@ -1,6 +1,7 @@
 import { strict as assert } from 'node:assert';
+import { waitFor } from '../../../deploy/wait.js';
 import { CalmGroup } from './calm-group.js';
-import { longerThan } from './heartbeats-seen.js';
+import { heartbeatsSeen, longerThan } from './heartbeats-seen.js';
 import { playStorm, type StormReport } from './storm.js';
 
 /** `KEYS=500000 npx mocha dist/test/faults/calm/calm.test.js` for more of it. */
@@ -42,5 +43,28 @@ describe(`a list of ${keys} keys, a snapshot transfer, a compaction and ${watche
     assert.equal(report.events, watchers * writes);
     assert.ok(report.snapshotsReceived >= 1);
     assert.ok(report.lists >= 3);
+  });
+});
+
+describe('a list that stops the event loop of a leader', function () {
+  this.timeout(60_000);
+  let group: CalmGroup;
+  before(async () => {
+    group = await CalmGroup.start(new URL('./blocking-list.js', import.meta.url).href);
+  });
+  after(() => group?.stop());
+
+  it('shows in the silences that its followers measure, or takes its place', async () => {
+    const leader = await group.leader();
+    const followers = group.names.filter((name) => name !== leader);
+    const seen = () => Promise.all(followers.map((name) => heartbeatsSeen(group, name)));
+    const before = await seen();
+    await group.client(leader).range({ type: 'range', key: 'blocking/', rangeEnd: 'blocking0' });
+    await waitFor('the silence to be seen', 20_000, async () => {
+      const after = await seen();
+      return after.some(
+        (each, i) => each.term > before[i]!.term || longerThan(electionTimeoutSeconds, before[i], each) > 0,
+      );
+    });
   });
 });
