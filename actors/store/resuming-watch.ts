@@ -80,7 +80,8 @@ export class ResumingWatch implements StoreWatch {
           if (item.seq !== expected) return lost();
           // What it was told may have got lost.
           if (item.wantsCredit) acknowledge();
-          if (item.reached > 0) this.#deliver(item.reached, []);
+          // A letter from before the last one comes late or twice, and no batch between them tells it from a new one.
+          if (item.reached > 0 && item.reached + 1 >= this.#next) this.#deliver(item.reached, []);
           return;
         case 'batch':
           // A gap means that the link lost a batch: what was missed is asked for again.

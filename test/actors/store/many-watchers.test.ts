@@ -47,6 +47,33 @@ describe('very many watches of one client', () => {
     for (const { keys } of watches.slice(1)) assert.deepEqual(keys, ['/k0', '/bad', '/k1']);
   });
 
+  it('hear of no progress that is behind what they heard before, when signs of life overtake each other', async () => {
+    const group = new SmallGroup('overtaken', { members: ['m1'] });
+    const heard: number[] = [];
+    const client = createStoreClient({ system: group.world.system(nodeId('front')), members: group.refs });
+    client.watch(
+      { key: 'quiet' },
+      { onBatch: ({ revision }) => heard.push(revision), onEnd: () => assert.fail() },
+    );
+    await group.world.run(() => heard.length > 0);
+    group.world.network.faults.add({
+      id: 'overtaken',
+      from: ['m1'],
+      to: ['front'],
+      kinds: ['StoreWatchAlive'],
+      action: { type: 'reorder', probability: 0.5, windowMs: 3_000 },
+    });
+    for (let at = 0; at < 100; at++) {
+      await group.put(`/k${at}`);
+      await group.wait(300);
+    }
+    assert.ok(heard.length > 10);
+    assert.deepEqual(
+      heard,
+      heard.toSorted((a, b) => a - b),
+    );
+  });
+
   it('end with their client, and then take nothing of the member', async () => {
     const group = new SmallGroup('client-ends', { members: ['m1'] });
     const watches = crowd(group, 'front', 50);
