@@ -4,7 +4,7 @@
  */
 import { strict as assert } from 'node:assert';
 import type { Entry, HardState, LogIndex, SnapshotMeta } from './core/types.js';
-import { BlockCutter, ContentSum, blockSum } from './disk/content-sum.js';
+import { BlockCutter } from './disk/content-sum.js';
 import type {
   LogStorage,
   SaveBatch,
@@ -70,7 +70,6 @@ class MemorySink implements SnapshotSink {
   readonly #keep: (source: MemorySource) => void;
   readonly #chunks: Uint8Array[] = [];
   readonly #cutter = new BlockCutter();
-  readonly #sum = new ContentSum();
   #bytes = 0;
 
   constructor(meta: SnapshotMeta, keep: (source: MemorySource) => void) {
@@ -83,14 +82,13 @@ class MemorySink implements SnapshotSink {
   }
 
   get checksum(): number {
-    const rest = this.#cutter.rest();
-    return rest.length === 0 ? this.#sum.value : this.#sum.with(blockSum(rest, this.#sum.blocks));
+    return this.#cutter.checksum;
   }
 
   async write(chunk: Uint8Array): Promise<void> {
     this.#chunks.push(new Uint8Array(chunk));
     this.#bytes += chunk.length;
-    for (const block of this.#cutter.add(chunk)) this.#sum.add(blockSum(block, this.#sum.blocks));
+    this.#cutter.sumUp(chunk);
   }
 
   async commit(): Promise<SnapshotInfo> {

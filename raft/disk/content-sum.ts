@@ -40,13 +40,26 @@ export class ContentSum {
   }
 }
 
-/** Cuts a stream of chunks into blocks. */
+export interface SummedBlock {
+  readonly block: Uint8Array;
+  readonly sum: number;
+}
+
+/** Cuts a stream of chunks into blocks, and sums them up. */
 export class BlockCutter {
+  /** Of the blocks that were handed out. */
+  readonly sum = new ContentSum();
   #block = new Uint8Array(0);
   #filled = 0;
 
+  /** Of all so far, with what is not a full block yet. */
+  get checksum(): number {
+    const { sum } = this;
+    return this.#filled === 0 ? sum.value : sum.with(blockSum(this.#rest(), sum.blocks));
+  }
+
   /** Full blocks, each to be used up before the next is asked for. */
-  *add(chunk: Uint8Array): Generator<Uint8Array> {
+  *add(chunk: Uint8Array): Generator<SummedBlock> {
     let at = 0;
     while (at < chunk.length) {
       const part = chunk.subarray(at, at + CONTENT_BLOCK_BYTES - this.#filled);
@@ -55,9 +68,29 @@ export class BlockCutter {
       this.#filled += part.length;
       at += part.length;
       if (this.#filled < CONTENT_BLOCK_BYTES) return;
-      yield this.#block;
       this.#filled = 0;
+      yield this.#summed(this.#block);
     }
+  }
+
+  /** As `add`, where nobody wants the blocks. */
+  sumUp(chunk: Uint8Array): void {
+    const blocks = this.add(chunk);
+    while (!blocks.next().done) continue;
+  }
+
+  /** The last block, if it is not empty. */
+  *end(): Generator<SummedBlock> {
+    if (this.#filled === 0) return;
+    const last = this.#summed(this.#rest());
+    this.#filled = 0;
+    yield last;
+  }
+
+  #summed(block: Uint8Array): SummedBlock {
+    const sum = blockSum(block, this.sum.blocks);
+    this.sum.add(sum);
+    return { block, sum };
   }
 
   /** Most snapshots of a simulation are small. */
@@ -68,8 +101,7 @@ export class BlockCutter {
     this.#block = grown;
   }
 
-  /** The last block, if it is not empty. */
-  rest(): Uint8Array {
+  #rest(): Uint8Array {
     return this.#block.subarray(0, this.#filled);
   }
 }

@@ -7,7 +7,8 @@ import type { SavedLog } from '../storage.js';
 import { CONTENT_BLOCK_BYTES, ContentSum } from './content-sum.js';
 import type { Disk, DiskFile } from './disk.js';
 import { StorageError } from './errors.js';
-import { readBlock, readSnapshotLayout, type SnapshotLayout, type SnapshotOwner } from './snapshot-file.js';
+import type { FileOwner } from './file-head.js';
+import { readBlock, readSnapshotLayout, type SnapshotLayout } from './snapshot-file.js';
 import { isSnapshotName, snapshotName } from './snapshots.js';
 import { ReplayedLog } from './wal-replay.js';
 import { type ScannedSegment, scanSegment } from './wal-segment.js';
@@ -49,7 +50,7 @@ const blocksNamedMax = 8;
 /** `onBytes` is told of what was read. */
 export async function checkFolder(
   disk: Disk,
-  owner: SnapshotOwner,
+  owner: FileOwner,
   onBytes: (bytes: number) => void = () => {},
 ): Promise<CheckedFolder> {
   const findings: Finding[] = [];
@@ -68,7 +69,7 @@ export async function checkFolder(
 
 class LogCheck {
   readonly #disk: Disk;
-  readonly #owner: SnapshotOwner;
+  readonly #owner: FileOwner;
   readonly #findings: Finding[];
   readonly #onBytes: (bytes: number) => void;
   /** Undefined before the first segment, null when one does not fit. */
@@ -77,7 +78,7 @@ class LogCheck {
   #records = 0;
   #bytes = 0;
 
-  constructor(disk: Disk, owner: SnapshotOwner, findings: Finding[], onBytes: (bytes: number) => void) {
+  constructor(disk: Disk, owner: FileOwner, findings: Finding[], onBytes: (bytes: number) => void) {
     this.#disk = disk;
     this.#owner = owner;
     this.#findings = findings;
@@ -153,7 +154,7 @@ const EMPTY: SavedLog = { hardState: null, entries: [], snapshotMeta: null };
 
 async function checkSnapshot(
   disk: Disk,
-  owner: SnapshotOwner,
+  owner: FileOwner,
   name: string,
   findings: Finding[],
   onBytes: (bytes: number) => void,

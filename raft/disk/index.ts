@@ -3,6 +3,7 @@ export { ByteWriter } from './byte-writer.js';
 export { crc32c } from './crc32c.js';
 export type { Disk, DiskFile } from './disk.js';
 export { StorageError, type StorageErrorCode } from './errors.js';
+export { encodeFileHead, type FileKind, type FileOwner, readFileHead, readingFile } from './file-head.js';
 export { checkFolder, type CheckedFolder, type CheckedSnapshot, type Finding } from './folder-check.js';
 export { DISK_LIMITS } from './limits.js';
 export { ReadOnlyDisk } from './read-only-disk.js';

@@ -9,7 +9,8 @@ export const DISK_LIMITS = {
   snapshotsKept: 2,
   /** A snapshot that is being written is synced each time that so much of it is not. */
   snapshotSyncBytes: 4 * 1024 * 1024,
-  snapshotHeaderBytesMax: 1024 * 1024,
+  /** What a file says of itself before its content; of a snapshot, the members of the group too. */
+  fileHeadBytesMax: 1024 * 1024,
   /** What a disk may lose or keep on its own: the unit of torn writes. */
   sectorBytes: 512,
 } as const;

@@ -2,7 +2,7 @@
  * The layout of a snapshot's file: what it is of, then the content in blocks of fixed size, each behind its
  * checksum, then a trailer. The trailer is written last and names the count and the checksum of all before it,
  * so a file without a right one is torn. All numbers little-endian:
- *   magic u32 | header length u32 | CRC-32C of the header u32 | header
+ *   head (file-head.ts), with the snapshot's meta
  *   (block length u32 | block checksum u32 | block)*
  *   trailer magic u32 | blocks u32 | content bytes f64 | content checksum u32 | header's CRC u32 | CRC u32
  */
@@ -14,19 +14,18 @@ import { CONTENT_BLOCK_BYTES, ContentSum, blockSum } from './content-sum.js';
 import { crc32c } from './crc32c.js';
 import type { DiskFile } from './disk.js';
 import { StorageError } from './errors.js';
-import { DISK_LIMITS } from './limits.js';
+import {
+  encodeFileHead,
+  type FileKind,
+  type FileOwner,
+  headSum,
+  readFileHead,
+  readingFile,
+} from './file-head.js';
 import { readSnapshotMeta, writeSnapshotMeta } from './wal-record.js';
 
-/** A snapshot of another cluster or member is refused. */
-export interface SnapshotOwner {
-  readonly cluster: string;
-  readonly member: string;
-}
-
-const MAGIC = 0x4b53_4e50;
+const SNAPSHOT: FileKind = { magic: 0x4b53_4e50, version: 2, what: 'a snapshot' };
 const TRAILER_MAGIC = 0x4b53_4e45;
-const FORMAT_VERSION = 2;
-const PREFIX_BYTES = 12;
 export const BLOCK_HEADER_BYTES = 8;
 const TRAILER_BYTES = 28;
 
@@ -35,18 +34,8 @@ export interface SnapshotLayout extends SnapshotInfo {
   readonly contentAt: number;
 }
 
-export function encodeSnapshotHeader({ cluster, member }: SnapshotOwner, meta: SnapshotMeta): Uint8Array {
-  const header = new ByteWriter();
-  header.varint(FORMAT_VERSION);
-  header.utf8(cluster);
-  header.utf8(member);
-  writeSnapshotMeta(header, meta);
-  const out = new ByteWriter(PREFIX_BYTES + header.length);
-  out.u32(MAGIC);
-  out.u32(header.length);
-  out.u32(crc32c(header.view()));
-  out.raw(header.view());
-  return out.toBytes();
+export function encodeSnapshotHeader(owner: FileOwner, meta: SnapshotMeta): Uint8Array {
+  return encodeFileHead(SNAPSHOT, owner, (out) => writeSnapshotMeta(out, meta));
 }
 
 export function encodeBlockHeader(length: number, sum: number): Uint8Array {
@@ -62,26 +51,18 @@ export function encodeSnapshotTrailer(header: Uint8Array, bytes: number, sum: Co
   out.u32(sum.blocks);
   out.f64(bytes);
   out.u32(sum.value);
-  out.u32(new ByteReader(header, 8).u32());
+  out.u32(headSum(header));
   out.u32(crc32c(out.view()));
   return out.toBytes();
 }
 
 /** Header and trailer; throws StorageError `SnapshotCorrupt` or `ForeignDirectory`. */
-export async function readSnapshotLayout(file: DiskFile, owner: SnapshotOwner): Promise<SnapshotLayout> {
-  return await checked(file.name, async () => {
+export async function readSnapshotLayout(file: DiskFile, owner: FileOwner): Promise<SnapshotLayout> {
+  return await readingFile(file.name, 'SnapshotCorrupt', async () => {
     const size = await file.size();
-    const prefix = new ByteReader(await file.read(0, PREFIX_BYTES));
-    if (prefix.u32() !== MAGIC) prefix.fail('not a snapshot');
-    const length = prefix.u32();
-    if (length > DISK_LIMITS.snapshotHeaderBytesMax) prefix.fail('the header is too long');
-    const headerSum = prefix.u32();
-    const header = await file.read(PREFIX_BYTES, length);
-    if (header.length < length || crc32c(header) !== headerSum) {
-      prefix.fail('the header does not match its checksum');
-    }
-    const meta = readHeader(file.name, new ByteReader(header), owner);
-    const contentAt = PREFIX_BYTES + length;
+    const { rest: header, sum: headerSum, end: contentAt } = await readFileHead(file, SNAPSHOT, owner);
+    const meta = readSnapshotMeta(header);
+    header.expectEnd();
     const trailerAt = size - TRAILER_BYTES;
     if (trailerAt < contentAt) throw new MalformedBytes('the file ends too early', size);
     const trailer = new ByteReader(await file.read(trailerAt, TRAILER_BYTES));
@@ -111,7 +92,7 @@ export async function readBlock(
 ): Promise<{ readonly block: Uint8Array; readonly sum: number }> {
   const at = contentAt + number * (CONTENT_BLOCK_BYTES + BLOCK_HEADER_BYTES);
   const length = Math.min(CONTENT_BLOCK_BYTES, bytes - number * CONTENT_BLOCK_BYTES);
-  return await checked(file.name, async () => {
+  return await readingFile(file.name, 'SnapshotCorrupt', async () => {
     const framed = await file.read(at, BLOCK_HEADER_BYTES + length);
     const reader = new ByteReader(framed);
     if (reader.u32() !== length) throw new MalformedBytes(`block ${number} has a wrong length`, at);
@@ -133,34 +114,4 @@ export async function verifyContent(file: DiskFile, layout: SnapshotLayout): Pro
     file: file.name,
     offset: layout.contentAt,
   });
-}
-
-function readHeader(file: string, header: ByteReader, owner: SnapshotOwner): SnapshotMeta {
-  const refuse = (reason: string): never => {
-    throw new StorageError('ForeignDirectory', reason, { file });
-  };
-  const version = header.varint();
-  if (version !== FORMAT_VERSION) {
-    refuse(`it has format version ${version}, this program reads ${FORMAT_VERSION}`);
-  }
-  const cluster = header.utf8();
-  if (cluster !== owner.cluster) {
-    refuse(`it belongs to cluster "${cluster}", this member to "${owner.cluster}"`);
-  }
-  const member = header.utf8();
-  if (member !== owner.member) {
-    refuse(`it belongs to member "${member}", this member is "${owner.member}"`);
-  }
-  const meta = readSnapshotMeta(header);
-  header.expectEnd();
-  return meta;
-}
-
-async function checked<T>(file: string, read: () => Promise<T>): Promise<T> {
-  try {
-    return await read();
-  } catch (cause) {
-    if (!(cause instanceof MalformedBytes)) throw cause;
-    throw new StorageError('SnapshotCorrupt', cause.message, { file, offset: cause.offset }, { cause });
-  }
 }

@@ -6,14 +6,14 @@
  */
 import type { SnapshotMeta } from '../core/types.js';
 import type { SnapshotInfo, SnapshotSink, SnapshotSource, SnapshotStore } from '../storage.js';
-import { CONTENT_BLOCK_BYTES, BlockCutter, ContentSum, blockSum } from './content-sum.js';
+import { CONTENT_BLOCK_BYTES, BlockCutter, type SummedBlock } from './content-sum.js';
 import type { Disk, DiskFile } from './disk.js';
 import { StorageError } from './errors.js';
+import type { FileOwner } from './file-head.js';
 import { DISK_LIMITS } from './limits.js';
 import {
   BLOCK_HEADER_BYTES,
   type SnapshotLayout,
-  type SnapshotOwner,
   encodeBlockHeader,
   encodeSnapshotHeader,
   encodeSnapshotTrailer,
@@ -22,7 +22,7 @@ import {
   verifyContent,
 } from './snapshot-file.js';
 
-export interface SnapshotStoreOptions extends SnapshotOwner {
+export interface SnapshotStoreOptions extends FileOwner {
   readonly disk: Disk;
 }
 
@@ -163,7 +163,6 @@ class DiskSink implements SnapshotSink {
   readonly #header: Uint8Array;
   readonly #ending: Ending;
   readonly #cutter = new BlockCutter();
-  readonly #sum = new ContentSum();
   #offset: number;
   #bytes = 0;
   #unsynced = 0;
@@ -181,8 +180,7 @@ class DiskSink implements SnapshotSink {
   }
 
   get checksum(): number {
-    const rest = this.#cutter.rest();
-    return rest.length === 0 ? this.#sum.value : this.#sum.with(blockSum(rest, this.#sum.blocks));
+    return this.#cutter.checksum;
   }
 
   async write(chunk: Uint8Array): Promise<void> {
@@ -196,7 +194,7 @@ class DiskSink implements SnapshotSink {
     await file.sync();
     await file.close();
     await this.#ending.keep();
-    return { meta: this.#meta, bytes: this.#bytes, checksum: this.#sum.value };
+    return { meta: this.#meta, bytes: this.#bytes, checksum: this.#cutter.checksum };
   }
 
   async abort(): Promise<void> {
@@ -210,14 +208,12 @@ class DiskSink implements SnapshotSink {
   }
 
   async #finish(): Promise<void> {
-    const rest = this.#cutter.rest();
-    if (rest.length > 0) await this.#put(rest);
-    await this.#file.write(this.#offset, [encodeSnapshotTrailer(this.#header, this.#bytes, this.#sum)]);
+    for (const block of this.#cutter.end()) await this.#put(block);
+    const trailer = encodeSnapshotTrailer(this.#header, this.#bytes, this.#cutter.sum);
+    await this.#file.write(this.#offset, [trailer]);
   }
 
-  async #put(block: Uint8Array): Promise<void> {
-    const sum = blockSum(block, this.#sum.blocks);
-    this.#sum.add(sum);
+  async #put({ block, sum }: SummedBlock): Promise<void> {
     await this.#file.write(this.#offset, [encodeBlockHeader(block.length, sum), block]);
     this.#offset += BLOCK_HEADER_BYTES + block.length;
     this.#unsynced += block.length;

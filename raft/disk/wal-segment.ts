@@ -7,6 +7,7 @@
  */
 import { ByteReader, MalformedBytes } from './byte-reader.js';
 import { StorageError } from './errors.js';
+import { checkOwner, type FileOwner } from './file-head.js';
 import { DISK_LIMITS } from './limits.js';
 import type { LogChange, SegmentHeader } from './wal-record.js';
 import {
@@ -18,11 +19,6 @@ import {
   readSegmentHeader,
   recordEnd,
 } from './wal-record.js';
-
-export interface SegmentIdentity {
-  readonly cluster: string;
-  readonly member: string;
-}
 
 export interface ScannedSegment {
   readonly header: SegmentHeader;
@@ -39,7 +35,7 @@ export function scanSegment(
   file: string,
   bytes: Uint8Array,
   sequence: number,
-  expected: SegmentIdentity,
+  expected: FileOwner,
   isLast: boolean,
 ): ScannedSegment {
   const batches: (readonly LogChange[])[] = [];
@@ -92,7 +88,7 @@ function checkIdentity(
   file: string,
   header: SegmentHeader | { readonly version: number },
   sequence: number,
-  expected: SegmentIdentity,
+  expected: FileOwner,
 ): SegmentHeader {
   const refuse = (reason: string): never => {
     throw new StorageError('ForeignDirectory', reason, { file });
@@ -100,12 +96,7 @@ function checkIdentity(
   if (!('cluster' in header)) {
     return refuse(`the log has format version ${header.version}, this program reads another`);
   }
-  if (header.cluster !== expected.cluster) {
-    refuse(`the log belongs to cluster "${header.cluster}", this member to "${expected.cluster}"`);
-  }
-  if (header.member !== expected.member) {
-    refuse(`the log belongs to member "${header.member}", this member is "${expected.member}"`);
-  }
+  checkOwner(file, 'the log', header, expected);
   if (header.sequence !== sequence) refuse(`the file holds segment ${header.sequence}: it was renamed`);
   return header;
 }

@@ -3,17 +3,18 @@
  * Snapshots of the member refer to these files instead of repeating what is in them, so one stays until neither the state nor
  * any snapshot that is kept needs it: two snapshots must have been taken after the state let go of it. Files that no snapshot
  * refers to when the member starts are what a crash left behind, and go the same way.
- *   magic u32 | header length u32 | CRC-32C of the header u32 | header: format, cluster, member, number | values
+ *   head (disk/file-head.ts), with the file's number | values
  */
 import {
-  ByteReader,
-  ByteWriter,
   type Disk,
   type DiskFile,
   DISK_LIMITS,
-  MalformedBytes,
+  encodeFileHead,
+  type FileKind,
+  type FileOwner,
+  readFileHead,
+  readingFile,
   StorageError,
-  crc32c,
 } from '../../disk/index.js';
 
 export interface ValueFilesOptions {
@@ -26,10 +27,7 @@ export interface ValueFilesOptions {
   onFatal(error: unknown): void;
 }
 
-const MAGIC = 0x4b56_414c;
-const FORMAT_VERSION = 1;
-const PREFIX_BYTES = 12;
-const HEADER_BYTES_MAX = 4096;
+const VALUES: FileKind = { magic: 0x4b56_414c, version: 1, what: 'a file of values' };
 const NAME = /^values-(\d{16})\.slab$/;
 
 export class ValueFiles {
@@ -106,7 +104,7 @@ export class ValueFiles {
       const { disk, cluster, member } = this.#options;
       const file = await disk.open(nameOf(number), 'create');
       await file.truncate(0);
-      const header = encodeHeader(cluster, member, number);
+      const header = encodeFileHead(VALUES, { cluster, member }, (out) => out.varint(number));
       await file.write(0, [header]);
       // A little at a time, so that the log's next fsync does not wait for the whole of it.
       for (let at = 0; at < bytes.length; at += DISK_LIMITS.snapshotSyncBytes) {
@@ -172,7 +170,7 @@ export class ValueFiles {
     this.#next = Math.max(this.#next, number + 1);
     const file = await disk.open(name, 'existing');
     try {
-      const headerBytes = await checkHeader(file, { cluster, member, number });
+      const headerBytes = await checkHeader(file, { cluster, member }, number);
       const slab = new SlabFile(number, file, headerBytes, (await file.size()) - headerBytes);
       this.#open.set(number, slab);
       this.#found.set(number, slab);
@@ -251,54 +249,14 @@ function valueCorrupt(file: string, offset: number, key: string): StorageError {
   return new StorageError('ValueCorrupt', what, { file, offset });
 }
 
-function encodeHeader(cluster: string, member: string, number: number): Uint8Array {
-  const header = new ByteWriter();
-  header.varint(FORMAT_VERSION);
-  header.utf8(cluster);
-  header.utf8(member);
-  header.varint(number);
-  const out = new ByteWriter(PREFIX_BYTES + header.length);
-  out.u32(MAGIC);
-  out.u32(header.length);
-  out.u32(crc32c(header.view()));
-  out.raw(header.view());
-  return out.toBytes();
-}
-
 /** Returns its length. */
-async function checkHeader(
-  file: DiskFile,
-  own: { readonly cluster: string; readonly member: string; readonly number: number },
-): Promise<number> {
-  const { name } = file;
-  try {
-    const prefix = new ByteReader(await file.read(0, PREFIX_BYTES));
-    if (prefix.u32() !== MAGIC) prefix.fail('not a file of values');
-    const length = prefix.u32();
-    const sum = prefix.u32();
-    const bytes = length > HEADER_BYTES_MAX ? prefix.fail('too long') : await file.read(PREFIX_BYTES, length);
-    if (bytes.length < length || crc32c(bytes) !== sum) prefix.fail('the header does not match its checksum');
-    const header = new ByteReader(bytes);
-    const version = header.varint();
-    if (version !== FORMAT_VERSION) {
-      throw foreign(name, `it has format version ${version}, this program reads ${FORMAT_VERSION}`);
-    }
-    const cluster = header.utf8();
-    const member = header.utf8();
-    if (cluster !== own.cluster || member !== own.member) {
-      const whose = `member "${member}" of cluster "${cluster}"`;
-      throw foreign(name, `it belongs to ${whose}, this is "${own.member}" of "${own.cluster}"`);
-    }
-    if (header.varint() !== own.number) header.fail('the number is not that of the name');
-    return PREFIX_BYTES + length;
-  } catch (cause) {
-    if (!(cause instanceof MalformedBytes)) throw cause;
-    throw new StorageError('ValueCorrupt', cause.message, { file: name, offset: cause.offset }, { cause });
-  }
+function checkHeader(file: DiskFile, owner: FileOwner, number: number): Promise<number> {
+  return readingFile(file.name, 'ValueCorrupt', async () => {
+    const { rest, end } = await readFileHead(file, VALUES, owner);
+    if (rest.varint() !== number) rest.fail('the number is not that of the name');
+    return end;
+  });
 }
-
-const foreign = (file: string, why: string): StorageError =>
-  new StorageError('ForeignDirectory', why, { file });
 
 const missing = (number: number): StorageError =>
   new StorageError('ValueCorrupt', 'a snapshot refers to it, and it is missing', { file: nameOf(number) });
