@@ -43,6 +43,8 @@ export interface StoreAlone {
     readonly clientCertAuth?: boolean;
   };
   readonly progressNotifyIntervalMs?: number;
+  /** How long a token of a user counts. */
+  readonly tokenTtlMs?: number;
   /** Whom a member that joined a running store met then; who belongs now stands in the group's configuration. */
   readonly joined?: readonly JoinedMember[];
 }

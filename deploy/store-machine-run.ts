@@ -41,7 +41,7 @@ export async function runStoreMachine({
   const local = createStoreClient({ system, members: members.slice(0, 1) });
   const backups = new BackupDesk({ system, member: members[0]!.ref, folder: 'backup' });
   const tls = readTls(spec);
-  const { progressNotifyIntervalMs } = spec.store ?? {};
+  const { progressNotifyIntervalMs, tokenTtlMs } = spec.store ?? {};
   const front = await openEtcdFront({
     system,
     client,
@@ -51,7 +51,10 @@ export async function runStoreMachine({
     clusterId: spec.id,
     ...parseListen(machine.etcdListen as string),
     ...(tls && { tls }),
-    ...(progressNotifyIntervalMs !== undefined && { limits: { progressNotifyIntervalMs } }),
+    limits: {
+      ...(progressNotifyIntervalMs !== undefined && { progressNotifyIntervalMs }),
+      ...(tokenTtlMs !== undefined && { tokenTtlMs }),
+    },
   });
   const control = new ControlServer(dir.socketPath(machine.name), {
     ...machineControl(system, store),

@@ -22,6 +22,7 @@ interface RunOptions {
   readonly clientCertAuth?: boolean;
   readonly trace?: boolean;
   readonly watchProgressNotifyInterval?: number;
+  readonly authTokenTtl?: number;
   readonly peerListen?: readonly string[];
   readonly join?: readonly string[];
   readonly member?: string;
@@ -71,6 +72,12 @@ export function storeRunCommand(): Command {
         '--watch-progress-notify-interval <duration>',
         'how often quiet watchers hear of progress, as 10m, 30s, 100ms',
       ).argParser(duration),
+    )
+    .addOption(
+      new Option(
+        '--auth-token-ttl <seconds>',
+        'how long the token of a user counts, who gives name and password again then (default 300)',
+      ).argParser(wholeSeconds),
     )
     .option('--trace', 'write journals, for "kabuki trace"')
     .action((options: RunOptions) => runForeground(options));
@@ -152,7 +159,8 @@ function folderOf([only = '', ...more]: readonly string[]): DataDir | undefined 
 }
 
 function aloneOf(options: RunOptions): StoreAlone {
-  const { certFile, keyFile, trustedCaFile, clientCertAuth, watchProgressNotifyInterval } = options;
+  const { certFile, keyFile, trustedCaFile, clientCertAuth } = options;
+  const { watchProgressNotifyInterval, authTokenTtl } = options;
   if ((certFile === undefined) !== (keyFile === undefined)) {
     throw new Error('--cert-file and --key-file belong together');
   }
@@ -167,6 +175,7 @@ function aloneOf(options: RunOptions): StoreAlone {
     ...(watchProgressNotifyInterval !== undefined && {
       progressNotifyIntervalMs: watchProgressNotifyInterval,
     }),
+    ...(authTokenTtl !== undefined && { tokenTtlMs: authTokenTtl * 1_000 }),
     ...(certFile !== undefined &&
       keyFile !== undefined && {
         tls: {
@@ -206,6 +215,13 @@ function accepts(address: string): Promise<boolean> {
 }
 
 const unitsMs: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 };
+
+/** As etcd takes it. */
+function wholeSeconds(text: string): number {
+  const seconds = /^\d{1,9}$/.test(text) ? Number(text) : 0;
+  if (seconds < 1) throw new InvalidArgumentError('it must be a number of whole seconds, 1 or more');
+  return seconds;
+}
 
 function duration(text: string): number {
   const match = /^(\d+)(ms|s|m|h)$/.exec(text);

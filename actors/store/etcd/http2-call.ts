@@ -10,6 +10,7 @@ import { etcdLimits } from './limits.js';
 import type { Method, StreamCall, StreamHandler, StreamMethod, UnaryMethod } from './method.js';
 import type { RpcCounts } from './rpc-counts.js';
 import { code, errors, type GrpcCode, GrpcError, toGrpcError } from './status.js';
+import { unserved } from './unserved.js';
 import { WireError } from './wire.js';
 
 /** What calls have in common. */
@@ -106,9 +107,7 @@ class Http2Call implements StreamCall<object> {
 
   begin(headers: IncomingHttpHeaders): void {
     const method = this.#method;
-    if (!method) {
-      return this.end(new GrpcError(code.unimplemented, `unknown method ${this.#path} of this server`));
-    }
+    if (!method) return this.end(unserved(this.#path));
     this.#host.counts.started(this.#path, method.type);
     const encoding = headers['grpc-encoding'];
     if (encoding !== undefined && encoding !== 'identity') {

@@ -60,12 +60,16 @@ export function maintenanceService(view: ClusterView, backups: BackupDesk) {
       return { header: view.header() };
     }),
     Snapshot: streaming(Empty, SnapshotResponse, (call) => new SnapshotStream(call, backups, view)),
-    Downgrade: unary(Empty, Empty, () => unsupported('a downgrade')),
+    // Not one of those that there are not: in etcd, too, it is nobody's but root's to ask.
+    Downgrade: unary(Empty, Empty, async () => {
+      throw noDowngrade();
+    }),
   });
 }
 
-function unsupported(what: string): Promise<never> {
-  return Promise.reject(new GrpcError(code.unimplemented, `etcdserver: ${what} is not supported`));
+function noDowngrade(): GrpcError {
+  const why = 'the format of this store is not that of a version of etcd';
+  return new GrpcError(code.unimplemented, `etcdserver: a downgrade is not supported: ${why}`);
 }
 
 async function statusOf(view: ClusterView) {

@@ -133,9 +133,22 @@ describe("etcd's API", function () {
   });
 
   describe('speaks gRPC', () => {
-    it('an unknown method is UNIMPLEMENTED', async () => {
-      assert.equal((await client.raw('/etcdserverpb.KV/Nothing', Buffer.alloc(5))).code, code.unimplemented);
-    });
+    for (const [path, text] of [
+      ['/etcdserverpb.KV/Nothing', 'unknown method Nothing for service etcdserverpb.KV'],
+      ['/etcdserverpb.Cluster/Nothing', 'unknown method Nothing for service etcdserverpb.Cluster'],
+      ['/no.Service/Nothing', 'unknown method Nothing for service no.Service'],
+      ['/nothing', 'malformed method name: "/nothing"'],
+      ['/etcdserverpb.KV/RangeStream', 'etcdserver: RangeStream is not supported: use Range with a limit'],
+      [
+        '/etcdserverpb.Maintenance/Downgrade',
+        'etcdserver: a downgrade is not supported: the format of this store is not that of a version of etcd',
+      ],
+    ] as const) {
+      it(`${path} is UNIMPLEMENTED, and the text says what`, async () => {
+        const status = await client.raw(path, Buffer.alloc(5));
+        assert.deepEqual(status, { code: code.unimplemented, message: text });
+      });
+    }
     it('compressed messages are UNIMPLEMENTED, announced or not', async () => {
       const gzip = { 'grpc-encoding': 'gzip' };
       assert.equal((await client.raw(kv('Put'), Buffer.alloc(5), gzip)).code, code.unimplemented);
