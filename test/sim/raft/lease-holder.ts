@@ -2,7 +2,7 @@
  * A client that lives by leases. One loop grants a lease, puts a key under it, waits or revokes it; the other keeps one alive for
  * a while. The key must not go early, and must go in the end; a renewal of what was revoked must not be answered as done.
  */
-import type { LeaseId, Op } from 'raft-consensus';
+import { type LeaseId, leaseId, type Op } from 'raft-consensus';
 import { seededRandom } from '../../../actors/runtime/index.js';
 import { type StoreClient, StoreError } from '../../../actors/store/index.js';
 import type { Clock, Random } from '../../../transport/index.js';
@@ -66,7 +66,7 @@ export class LeaseHolder {
       const key = `/lease/${name}/${kind}/${at}`;
       const leased: Leased = { key, ttlMs, notBeforeMs: this.#options.nowMs() + ttlMs, revoked: false };
       try {
-        const lease = await this.#client.leaseGrant(ttlMs);
+        const lease = await this.#client.leaseGrant(ttlMs, { id: kind === 'kept' ? wideId(at) : leaseId(0) });
         this.leased.push(leased);
         const put: Op = { type: 'put', key, value: Buffer.from(key), lease };
         await this.#client.txn({ type: 'txn', compare: [], success: [put], failure: [] }, { timeoutMs });
@@ -119,4 +119,9 @@ export class LeaseHolder {
   #sleep(ms: number): Promise<void> {
     return new Promise((resolve) => void this.#options.clock.setTimer(ms, resolve));
   }
+}
+
+/** Neighbours are one as numbers. Of clients that choose their ids, as those of etcd may. */
+function wideId(at: number): LeaseId {
+  return leaseId((2n ** 62n + BigInt(at >> 1)) * (at % 2 === 0 ? 1n : -1n));
 }

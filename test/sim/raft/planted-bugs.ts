@@ -55,7 +55,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     name: 'member-strays',
     what: 'the state of one member changes without a command: a bit that flips in memory',
     after: 'etcd #13766, #14039, #18667',
-    seed: 1,
+    seed: 3,
     seedsMax: 40,
     finds: /data of store member m2 differs|actor of m2 crashed.*snapshot/,
     member: ({ raft, store }) => {

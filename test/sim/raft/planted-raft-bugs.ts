@@ -79,7 +79,7 @@ export const raftBugs: readonly PlantedBug[] = [
     faults: ['isolate-leader', 'one-way', 'split'],
     what: 'a leader answers reads without asking whether it still leads',
     after: 'etcd #20418, #741; dissertation §6.4',
-    seed: 2,
+    seed: 4,
     seedsMax: 40,
     finds: /^stale/,
     member: ({ raft }) => {
@@ -105,7 +105,7 @@ export const raftBugs: readonly PlantedBug[] = [
     faults: ['fading-leader'],
     what: 'any answer to a heartbeat, however old, confirms the round of reads that is under way',
     after: 'etcd #20418',
-    seed: 13,
+    seed: 19,
     seedsMax: 40,
     finds: /^stale/,
     step: ({ raft }) => {
