@@ -55,6 +55,12 @@ export function storeControl({ clusterId, client, local, uuid }: StoreControlOpt
       await client.compact(revision(at));
       return { revision: at };
     },
+    'store.alarms': async () => ({ alarms: await client.alarms() }),
+    'store.disarm': async () => {
+      const alarms = await client.alarms();
+      for (const alarm of alarms) await client.alarmDisarm(alarm);
+      return { alarms };
+    },
     'store.hash': async (params) => local.hashKv(revision(whole(params, 'revision') ?? 0)),
     'store.revision': async () => ({ revision: await client.currentRevision() }),
     'store.join': async (params) => {

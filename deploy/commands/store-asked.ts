@@ -10,7 +10,7 @@ export interface StoreOptions {
 }
 
 /** `kabuki store NAME`, with the options that `storeDir` and `print` take. */
-export function storeCommand(name: string, description: string): Command {
+export function storeSubcommand(name: string, description: string): Command {
   const dir = new Option('--data-dir <dir>', 'folder of the store or the cluster');
   return new Command(name)
     .description(description)

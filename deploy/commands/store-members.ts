@@ -6,7 +6,14 @@ import type { MachineStatusReport } from '../machine-control.js';
 import { calledBy } from '../member-name.js';
 import { table } from './lifecycle.js';
 import { control } from './options.js';
-import { askStore, print, runningMembers, storeCommand, storeDir, type StoreOptions } from './store-asked.js';
+import {
+  askStore,
+  print,
+  runningMembers,
+  storeSubcommand,
+  storeDir,
+  type StoreOptions,
+} from './store-asked.js';
 
 interface Members {
   readonly members: readonly StoreMemberInfo[];
@@ -17,13 +24,15 @@ export function storeMemberCommands(): Command[] {
 }
 
 function statusCommand(): Command {
-  return storeCommand('status', 'how each member of this folder is').action(async (options: StoreOptions) => {
-    const dir = storeDir(options);
-    const names = await runningMembers(dir);
-    const statuses = await Promise.all(names.map((name) => statusOf(dir, name)));
-    const known = statuses.flatMap((status) => (status ? [status] : []));
-    print(options, known, () => statusTable(known));
-  });
+  return storeSubcommand('status', 'how each member of this folder is').action(
+    async (options: StoreOptions) => {
+      const dir = storeDir(options);
+      const names = await runningMembers(dir);
+      const statuses = await Promise.all(names.map((name) => statusOf(dir, name)));
+      const known = statuses.flatMap((status) => (status ? [status] : []));
+      print(options, known, () => statusTable(known));
+    },
+  );
 }
 
 async function statusOf(dir: DataDir, name: string): Promise<StoreStatus | undefined> {
@@ -60,7 +69,7 @@ function statusTable(statuses: readonly StoreStatus[]): string {
 }
 
 function membersCommand(): Command {
-  return storeCommand('members', 'who belongs to the store, wherever they are').action(
+  return storeSubcommand('members', 'who belongs to the store, wherever they are').action(
     async (options: StoreOptions) => {
       const answer = await askStore<Members>(storeDir(options), 'store.members');
       print(options, answer.members, () => membersTable(answer));
@@ -85,7 +94,7 @@ function hasStarted({ url, publicKey }: StoreMemberInfo): boolean {
 }
 
 function addCommand(): Command {
-  return storeCommand('add', 'a member that is about to run: it votes as soon as it has caught up')
+  return storeSubcommand('add', 'a member that is about to run: it votes as soon as it has caught up')
     .argument('<member>', 'what it is called')
     .requiredOption('--peer-url <url>', 'tcp://host:port at which it will hear the others')
     .option('--learner', 'it stays without a vote until it is promoted')
@@ -109,7 +118,7 @@ function addCommand(): Command {
 }
 
 function removeCommand(): Command {
-  return storeCommand('remove', 'a member for good: its data counts for nothing any more')
+  return storeSubcommand('remove', 'a member for good: its data counts for nothing any more')
     .argument('<member>')
     .action(async (member: string, options: StoreOptions) => {
       const answer = await askStore<Members>(storeDir(options), 'store.remove', { member });
@@ -122,7 +131,7 @@ function countOf({ members }: Members): string {
 }
 
 function promoteCommand(): Command {
-  return storeCommand('promote', 'a learner that has caught up votes from now on')
+  return storeSubcommand('promote', 'a learner that has caught up votes from now on')
     .argument('<member>')
     .action(async (member: string, options: StoreOptions) => {
       const answer = await askStore<Members>(storeDir(options), 'store.promote', { member });
@@ -131,7 +140,7 @@ function promoteCommand(): Command {
 }
 
 function moveCommand(): Command {
-  return storeCommand('move-leader', 'hand leadership over')
+  return storeSubcommand('move-leader', 'hand leadership over')
     .argument('<member>')
     .action(async (member: string, options: StoreOptions) => {
       const answer = await askStore<object>(storeDir(options), 'store.move-leader', { member });

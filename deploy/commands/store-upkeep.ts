@@ -1,17 +1,25 @@
-/** `kabuki store compact|hash|recover`: what the data need now and then, and what is left when most members are lost. */
+/** `kabuki store compact|alarms|hash|recover`: what the data need now and then, and what is left when most members are lost. */
 import type { Command } from 'commander';
+import type { Alarm } from 'raft-consensus';
 import type { HashOfMember } from '../../actors/store/index.js';
 import { control, wholeNumber } from './options.js';
 import { table } from './lifecycle.js';
-import { askStore, print, runningMembers, storeCommand, storeDir, type StoreOptions } from './store-asked.js';
+import {
+  askStore,
+  print,
+  runningMembers,
+  storeSubcommand,
+  storeDir,
+  type StoreOptions,
+} from './store-asked.js';
 import { refuseSecondLauncher } from './up.js';
 
 export function storeUpkeepCommands(): Command[] {
-  return [compactCommand(), hashCommand(), recoverCommand()];
+  return [compactCommand(), alarmsCommand(), hashCommand(), recoverCommand()];
 }
 
 function compactCommand(): Command {
-  return storeCommand(
+  return storeSubcommand(
     'compact',
     'forget how things were before a revision; watches and reads from before it are refused',
   )
@@ -23,8 +31,25 @@ function compactCommand(): Command {
     });
 }
 
+function alarmsCommand(): Command {
+  return storeSubcommand(
+    'alarms',
+    'why the store refuses what it refuses: it is full, or a member differs from the others',
+  )
+    .option('--disarm', 'what they were raised for is mended: they come again if it is not')
+    .action(async (options: StoreOptions & { readonly disarm?: true }) => {
+      const method = options.disarm === true ? 'store.disarm' : 'store.alarms';
+      const { alarms } = await askStore<{ readonly alarms: readonly Alarm[] }>(storeDir(options), method);
+      print(options, alarms, () => {
+        if (alarms.length === 0) return 'no alarm';
+        const done = options.disarm === true ? ' was disarmed' : '';
+        return alarms.map(({ type, member }) => `${type} of ${member || 'the group'}${done}`).join('\n');
+      });
+    });
+}
+
 function hashCommand(): Command {
-  return storeCommand('hash', 'whether the members of this folder hold the same data at a revision')
+  return storeSubcommand('hash', 'whether the members of this folder hold the same data at a revision')
     .argument('[revision]', 'default: the newest', wholeNumber)
     .action(async (asked: number | undefined, options: StoreOptions) => {
       const dir = storeDir(options);
@@ -57,7 +82,7 @@ function hashCommand(): Command {
 }
 
 function recoverCommand(): Command {
-  return storeCommand(
+  return storeSubcommand(
     'recover',
     'after most members are lost for good: make the store of one survivor, as it is, a store of its own',
   )

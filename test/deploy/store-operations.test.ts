@@ -9,6 +9,7 @@ import { GrpcClient } from '../harness/grpc-client.js';
 import { kabukiPath } from '../harness/process-cluster.js';
 import { type Outcome, type Program, run, start } from '../harness/program.js';
 import { startStoreAlone, type StoreAlone } from '../harness/store-alone.js';
+import { AlarmRequest, AlarmResponse } from '../../actors/store/etcd/rpc-messages.js';
 import { PutRequest, PutResponse, RangeRequest, RangeResponse } from '../../actors/store/etcd/kv-messages.js';
 
 describe('kabuki store: its operators', function () {
@@ -107,6 +108,19 @@ describe('kabuki store: its operators', function () {
       });
       const hashes = await json<{ hash: number }[]>('hash');
       assert.equal(new Set(hashes.map(({ hash }) => hash)).size, 1);
+    });
+
+    it('shows alarms and disarms them, also where no client of etcd can', async () => {
+      assert.equal(await well('alarms'), 'no alarm\n');
+      const client = new GrpcClient(`http://127.0.0.1:${store.ports[0]}`);
+      const raised = { action: 1, memberId: 0, alarm: 1 };
+      await client.unary('/etcdserverpb.Maintenance/Alarm', [AlarmRequest, AlarmResponse] as const, raised);
+      client.close();
+      await assert.rejects(put(store.ports[0] as number, 'full'), /database space exceeded/);
+      assert.equal(await well('alarms'), 'NoSpace of the group\n');
+      assert.equal(await well('alarms', '--disarm'), 'NoSpace of the group was disarmed\n');
+      assert.deepEqual(await json('alarms'), []);
+      await put(store.ports[0] as number, 'room');
     });
 
     it('refuses what must not be, and says why', async () => {
