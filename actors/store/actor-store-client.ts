@@ -117,7 +117,8 @@ class ActorStoreClient implements GuardedStoreClient, CallerStore {
 
   async range(op: Parameters<StoreClient['range']>[0], options?: Parameters<StoreClient['range']>[1]) {
     const { clock } = this.#system.env;
-    const deadlineMs = clock.monotonicMs() + (options?.timeoutMs ?? storeLimits.requestTimeoutMs);
+    const timeoutMs = options?.timeoutMs ?? storeLimits.requestTimeoutMs;
+    const deadlineMs = clock.monotonicMs() + timeoutMs;
     const leftMs = () => Math.max(1, deadlineMs - clock.monotonicMs());
     const serializable = options?.serializable ?? false;
     const request = { type: 'StoreRange' as const, op, serializable, inPieces: true };
@@ -125,8 +126,9 @@ class ActorStoreClient implements GuardedStoreClient, CallerStore {
       const { revision: at, result, rest } = await this.#toNearest(request, 'StoreRangeDone', leftMs());
       if (rest === undefined) return { revision: at, result };
       const member = this.#members.findIndex(({ name }) => name === rest.member);
+      // However long it all takes: it goes on.
       const piece = (number: number) =>
-        this.#askMember(member, { type: 'StoreRangeRead', id: rest.id, number }, leftMs());
+        this.#askMember(member, { type: 'StoreRangeRead', id: rest.id, number }, timeoutMs);
       const pieces = await restOf(rest, piece);
       if ('kvs' in pieces) {
         return { revision: at, result: { ...result, kvs: [...result.kvs, ...pieces.kvs] } };

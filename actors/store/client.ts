@@ -135,7 +135,10 @@ export interface ApiStore {
     /** `context` comes back on the watch events of this write; default: the current cause. */
     options?: { readonly timeoutMs?: number; readonly context?: string },
   ): Promise<WithRevision<TxnResult>>;
-  /** Linearizable unless `serializable`, which answers from the nearest member and may be behind. */
+  /**
+   * Linearizable unless `serializable`, which answers from the nearest member and may be behind. A long answer comes in pieces:
+   * `timeoutMs` is for the first, and then for each.
+   */
   range(
     op: RangeOp,
     options?: { readonly timeoutMs?: number; readonly serializable?: boolean },

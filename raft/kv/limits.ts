@@ -38,6 +38,9 @@ export const KV_LIMITS = {
   /** Of a range, in one turn: keys, and values read from files. */
   rangeStepMax: 4096,
   rangeReadsMax: 64,
+  /** Values of a file that lie no further apart are read at once, so many bytes at most (one value may be longer). */
+  spanGapBytesMax: 4 * 1024,
+  spanBytesMax: 1024 * 1024,
   leaseTtlMaxMs: 9_000_000_000 * 1000,
   /** What a watcher may leave unread before it is switched to reading from history. */
   watchQueueEventsMax: 1024,

@@ -29,7 +29,7 @@ export async function readInTurns(
       // In a run of those that are in memory nothing is waited for.
       const some = nextFew(versions, found, at);
       if (at > 0) await turn();
-      for (const value of await valuesOf(versions, some)) kvs.push(withValue(found[at++]!, value));
+      for (const value of await versions.values.loadMany(some)) kvs.push(withValue(found[at++]!, value));
     }
   } finally {
     release();
@@ -46,12 +46,6 @@ function nextFew({ values }: Versions, found: readonly Version[], from: number):
     if (values.peek(found[to]!) === undefined) reads++;
   }
   return found.slice(from, to);
-}
-
-function valuesOf({ values }: Versions, some: readonly Version[]): Promise<Uint8Array[]> | Uint8Array[] {
-  const atHand = some.map((version) => values.peek(version));
-  if (atHand.every((value) => value !== undefined)) return atHand;
-  return Promise.all(some.map((version, at) => atHand[at] ?? values.load(version)));
 }
 
 /** Of their values. */

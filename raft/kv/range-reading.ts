@@ -49,17 +49,8 @@ export class RangeReading {
   async read(number: number): Promise<KeyValue[]> {
     const some = this.#found.slice(this.#bounds[number], this.#bounds[number + 1]);
     if (this.#keysOnly) return some.map((version) => withValue(version, NO_VALUE));
-    const { values } = this.#versions;
-    const kvs: KeyValue[] = [];
-    for (let at = 0; at < some.length; at += KV_LIMITS.rangeReadsMax) {
-      const few = some.slice(at, at + KV_LIMITS.rangeReadsMax);
-      const inMemory = few.map((version) => values.peek(version));
-      const read = inMemory.every((value) => value !== undefined)
-        ? inMemory
-        : await Promise.all(few.map((version, i) => inMemory[i] ?? values.load(version)));
-      for (const [i, version] of few.entries()) kvs.push(withValue(version, read[i]!));
-    }
-    return kvs;
+    const values = await this.#versions.values.loadMany(some);
+    return some.map((version, at) => withValue(version, values[at]!));
   }
 
   close(): void {

@@ -9,7 +9,7 @@ import {
   REFERRING_VERSION,
 } from './snapshot-format.js';
 import type { KeyValue } from './types.js';
-import type { ValueFiles } from './values/index.js';
+import { readSpans, type ValueFiles } from './values/index.js';
 
 type Item = KeyValue | ReferredVersion | { readonly changes: number };
 
@@ -36,9 +36,10 @@ export async function* withAllValues(
     });
     for await (const chunk of chunks) {
       decoder.add(chunk);
-      for (let at = 0; at < items.length; at += KV_LIMITS.rangeReadsMax) {
-        const some = items.slice(at, at + KV_LIMITS.rangeReadsMax);
-        for (const item of await Promise.all(some.map((one) => withValue(one, files)))) {
+      for (let at = 0; at < items.length;) {
+        const some = nextFew(items, at);
+        at += some.length;
+        for (const item of await withValues(some, files)) {
           if ('changes' in item) encoder!.endBase(item.changes);
           else encoder!.add(item);
           if (encoder!.isFull) yield encoder!.seal();
@@ -53,13 +54,34 @@ export async function* withAllValues(
   }
 }
 
-async function withValue(item: Item, files: ValueFiles): Promise<Exclude<Item, ReferredVersion>> {
-  if (!('file' in item)) return item;
-  const { file: number, offset, valueBytes, sum, ...facts } = item;
-  const file = files.existing(number);
-  const value = await file.read(offset, valueBytes);
-  if (value.length !== valueBytes || (sumOf(facts, value) | 0) !== sum) {
-    throw files.corrupt(file, offset, facts.key);
+/** As many as a piece of a range. */
+function nextFew(items: readonly Item[], from: number): readonly Item[] {
+  const { rangePieceKeys, rangePieceBytes } = KV_LIMITS;
+  let bytes = 0;
+  let to = from;
+  for (; to < items.length && to - from < rangePieceKeys && bytes < rangePieceBytes; to++) {
+    const item = items[to]!;
+    if ('file' in item) bytes += item.valueBytes;
   }
-  return { ...facts, value };
+  return items.slice(from, to);
+}
+
+async function withValues(
+  items: readonly Item[],
+  files: ValueFiles,
+): Promise<readonly Exclude<Item, ReferredVersion>[]> {
+  const stretches = items.flatMap((item) =>
+    'file' in item ? [{ file: files.existing(item.file), offset: item.offset, length: item.valueBytes }] : [],
+  );
+  const values = await readSpans(stretches);
+  let next = 0;
+  return items.map((item) => {
+    if (!('file' in item)) return item;
+    const { file: number, offset, valueBytes, sum, ...facts } = item;
+    const value = values[next++]!;
+    if (value.length !== valueBytes || (sumOf(facts, value) | 0) !== sum) {
+      throw files.corrupt(files.existing(number), offset, facts.key);
+    }
+    return { ...facts, value };
+  });
 }

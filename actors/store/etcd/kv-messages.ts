@@ -53,12 +53,13 @@ export const RangeRequest = message('RangeRequest', {
 });
 export type RangeRequest = MessageOf<typeof RangeRequest>;
 
-export const RangeResponse = message('RangeResponse', {
+export const rangeResponseFields = {
   header: header(),
   kvs: repeated(embedded(2, () => KeyValue)),
   more: bool(3),
   count: int64(4),
-});
+};
+export const RangeResponse = message('RangeResponse', rangeResponseFields);
 export type RangeResponse = MessageOf<typeof RangeResponse>;
 
 export const PutRequest = message('PutRequest', {

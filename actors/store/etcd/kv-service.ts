@@ -9,10 +9,10 @@ import {
   PutRequest,
   PutResponse,
   RangeRequest,
-  RangeResponse,
   TxnRequest,
   TxnResponse,
 } from './kv-messages.js';
+import { encodedInTurns, LongRangeResponse } from './long-range.js';
 import { type Call, service, unary } from './method.js';
 import { errors } from './status.js';
 import { deleteOp, putOp, rangeOp, rangeResponse, txnOp, txnResponse } from './txn-request.js';
@@ -20,6 +20,7 @@ import { deleteOp, putOp, rangeOp, rangeResponse, txnOp, txnResponse } from './t
 const nothing: readonly never[] = [];
 
 export function kvService(view: ClusterView) {
+  const turn = () => new Promise<void>((resolve) => view.options.clock.defer(resolve));
   const write = async (op: Op, call: Call) => {
     const txn = { type: 'txn' as const, compare: nothing, success: [op], failure: nothing };
     const { client } = await call.stores();
@@ -27,12 +28,13 @@ export function kvService(view: ClusterView) {
     return { header: view.header(done.revision), result: done.result.results[0] };
   };
   return service('etcdserverpb.KV', {
-    Range: unary(RangeRequest, RangeResponse, async (request, call) => {
+    Range: unary(RangeRequest, LongRangeResponse, async (request, call) => {
       const { client, local } = await call.stores();
       const near = request.serializable ? local : client;
       const read = { timeoutMs: call.timeoutMs(), serializable: request.serializable };
       const done = await near.range(rangeOp(request), read);
-      return { header: view.header(done.revision), ...rangeResponse(done.result) };
+      const answer = { header: view.header(done.revision), ...rangeResponse(done.result) };
+      return encodedInTurns(answer, done.result.kvs, turn);
     }),
     Put: unary(PutRequest, PutResponse, async (request, call) => {
       const { header, result } = await write(putOp(request), call);

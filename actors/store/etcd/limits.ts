@@ -12,6 +12,9 @@ export const etcdLimits = {
   /** Compares, success operations and failure operations of one transaction (etcd's --max-txn-ops). */
   txnOpsMax: 128,
   messageDepthMax: 40,
+  /** Of the answer to a range, encoded in one turn: some milliseconds. */
+  rangeKeysPerTurn: 4096,
+  rangeBytesPerTurn: 1024 * 1024,
   /** etcd's --auth-token-ttl. */
   tokenTtlMs: 300_000,
   /** Tokens, and names of certificates, that a front need not verify again. */

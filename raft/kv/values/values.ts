@@ -7,6 +7,7 @@
 import { sumOf } from '../digest.js';
 import { KV_LIMITS } from '../limits.js';
 import { Slab } from './slab.js';
+import { readSpans } from './spans.js';
 import { ValueCache } from './value-cache.js';
 import type { ValueFiles } from './value-files.js';
 import type { Version } from './version.js';
@@ -109,6 +110,28 @@ export class Values {
     const { slab, offset, valueBytes } = version;
     // Where it lies may change meanwhile.
     return this.#checked(version, slab, offset, await slab.file!.read(offset, valueBytes));
+  }
+
+  /** As `load`, of many: what lies together is read at once, and nothing of it is kept at hand. */
+  async loadMany(versions: readonly Version[]): Promise<Uint8Array[]> {
+    const atHand = versions.map((version) => this.peek(version));
+    const missing = versions.flatMap((version, place) =>
+      atHand[place] === undefined ? [{ version, place, slab: version.slab, offset: version.offset }] : [],
+    );
+    if (missing.length > 0) {
+      const read = await readSpans(
+        missing.map(({ version, slab, offset }) => ({
+          file: slab.file!,
+          offset,
+          length: version.valueBytes,
+        })),
+      );
+      for (const [i, { version, place, slab, offset }] of missing.entries()) {
+        this.#check(version, slab, offset, read[i]!);
+        atHand[place] = read[i];
+      }
+    }
+    return atHand as Uint8Array[];
   }
 
   /** Undefined: it would have to be read from a file. */
@@ -214,10 +237,14 @@ export class Values {
   }
 
   #checked(version: Version, slab: Slab, offset: number, value: Uint8Array): Uint8Array {
+    this.#check(version, slab, offset, value);
+    this.#cache.add(slab, offset, value);
+    return value;
+  }
+
+  #check(version: Version, slab: Slab, offset: number, value: Uint8Array): void {
     if (value.length !== version.valueBytes || (sumOf(version, value) | 0) !== version.sum) {
       throw this.#options.files!.corrupt(slab.file!, offset, version.key);
     }
-    this.#cache.add(slab, offset, value);
-    return value;
   }
 }

@@ -3,6 +3,7 @@
  * of watchers with writes that each of them sees. Returns what the members say of their heartbeats meanwhile: nobody may have
  * missed his leader for an election timeout, and the leader must be the same.
  */
+import { fail } from 'node:assert/strict';
 import type { Op } from 'raft-consensus';
 import { revision } from 'raft-consensus';
 import type { StoreClient } from '../../../actors/store/index.js';
@@ -62,12 +63,12 @@ export async function playStorm(
     const up = [leader, other];
     const before = await Promise.all(up.map((name) => heartbeatsSeen(group, name)));
     const lists = new Lists(size.keys);
-    const listing = [
+    const listing = Promise.all([
       lists.overGrpc(group.endpointOf(leader)),
       lists.overGrpc(group.endpointOf(other)),
       lists.overActors(client),
-    ];
-    await timed(say, 'the storm', async () => {
+    ]);
+    const storm = async () => {
       const compactAt = await client.currentRevision();
       await Promise.all([
         timed(say, `${late} caught up`, () => rejoin(group, late, leader)),
@@ -79,9 +80,11 @@ export async function playStorm(
         waitFor('every watcher to have every event', 120_000, async () => crowd.haveAll(size.writes)),
       );
       await lists.atLeastOneEach();
-    });
+    };
+    // A list that fails ends it early.
+    await Promise.race([timed(say, 'the storm', storm), listing.then(() => fail('the lists ended'))]);
     lists.end();
-    await Promise.all(listing);
+    await listing;
     const after = await Promise.all(group.names.map((name) => heartbeatsSeen(group, name)));
     const snapshots = (await group.metrics(late)).get('etcd_network_snapshot_receive_success') ?? 0;
     for (const line of silencesSince(before, after)) say(line);

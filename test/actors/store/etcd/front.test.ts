@@ -286,6 +286,32 @@ describe("etcd's API", function () {
     assert.deepEqual(status.errors, []);
   });
 
+  it('a list of more keys than are encoded in one turn is whole and in order', async () => {
+    const count = 10_000;
+    for (let from = 0; from < count; from += 100) {
+      const success = Array.from({ length: 100 }, (_, n) => ({
+        put: {
+          key: `long/${String(from + n).padStart(5, '0')}`,
+          value: value(`v${from + n}`),
+          lease: 0,
+          prevKv: false,
+          ignoreValue: false,
+          ignoreLease: false,
+        },
+      }));
+      await client.unary(kv('Txn'), [TxnRequest, TxnResponse], { success });
+    }
+    const all = { key: 'long/', rangeEnd: 'long0' };
+    const list = await client.unary(kv('Range'), range, { ...all, limit: count - 1 });
+    assert.deepEqual([list.count, list.more, list.kvs.length], [count, true, count - 1]);
+    assert.ok((list.header?.revision ?? 0) > 1 && list.header?.memberId !== 0);
+    for (const [n, { key, value: of }] of list.kvs.entries()) {
+      assert.equal(key, `long/${String(n).padStart(5, '0')}`);
+      assert.equal(Buffer.from(of ?? []).toString(), `v${n}`);
+    }
+    await client.unary(kv('DeleteRange'), [DeleteRangeRequest, DeleteRangeResponse], all);
+  });
+
   it('each answer in a transaction says the revision of its moment', async () => {
     const before = await lastRevision();
     const read = { ...RangeRequest.decode(Buffer.alloc(0)), key: 'tx' };
