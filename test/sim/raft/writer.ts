@@ -37,7 +37,7 @@ export class Writer {
   readonly #known = new Map<string, number>();
   #lastRevision = 1;
   #stopped = false;
-  isIdle = false;
+  #isAsking = false;
 
   constructor(options: WriterOptions) {
     this.name = options.name;
@@ -52,15 +52,21 @@ export class Writer {
     this.#stopped = true;
   }
 
+  /** Stopped, and with its last answer; it may still be pausing, now and then for long. */
+  get isIdle(): boolean {
+    return this.#stopped && !this.#isAsking;
+  }
+
   async run(): Promise<void> {
     const { thinkMs } = this.#options;
     for (;;) {
       const meanMs = typeof thinkMs === 'number' ? thinkMs : thinkMs();
       await this.#sleep(-Math.log(1 - this.#random.next()) * meanMs);
       if (this.#stopped) break;
+      this.#isAsking = true;
       await this.#request(this.#nextIntent());
+      this.#isAsking = false;
     }
-    this.isIdle = true;
   }
 
   /** True when it was acknowledged. */
