@@ -1,6 +1,8 @@
 /** The bounds of a member, all in one place; `Raft` and the core take others through their options. */
 
 export const tickMs = 100;
+/** How long a follower is left without news of a commit that the next append may bring. */
+export const commitNoticeDelayMs = 2;
 /** A leader's heartbeat every 200 ms. */
 export const heartbeatTicks = 2;
 /**
@@ -24,7 +26,7 @@ export const uncommittedBytesMax = 64 * 1024 * 1024;
 export const pendingReadsMax = 65_536;
 /** Committed entries in one batch for the state machine, so that a long log does not hold up heartbeats. */
 export const applyEntriesMax = 1024;
-export const applyBytesMax = 4 * 1024 * 1024;
+export const applyBytesMax = 512 * 1024;
 
 /** A snapshot is taken after so many applied entries, or so many bytes of them, whichever comes first. */
 export const snapshotEveryEntries = 10_000;

@@ -8,6 +8,7 @@ import type { Clock, Transport } from './transport.js';
 
 export interface RaftLimits extends CoreLimits {
   readonly tickMs: number;
+  readonly commitNoticeDelayMs: number;
   readonly snapshotEveryEntries: number;
   readonly snapshotEveryBytes: number;
   readonly trailingEntriesMax: number;
@@ -47,6 +48,7 @@ export const noMembers: Configuration = { voters: [], learners: [] };
 export const defaultRaftLimits: RaftLimits = {
   ...defaultCoreLimits,
   tickMs: limits.tickMs,
+  commitNoticeDelayMs: limits.commitNoticeDelayMs,
   snapshotEveryEntries: limits.snapshotEveryEntries,
   snapshotEveryBytes: limits.snapshotEveryBytes,
   trailingEntriesMax: limits.trailingEntriesMax,

@@ -19,6 +19,7 @@ import {
   refused,
   refusalOf,
 } from './membership.js';
+import { CommitNotices } from './commit-notices.js';
 import { checkMessage } from './message-check.js';
 import { defaultRaftLimits, type RaftLimits, type RaftOptions } from './options.js';
 import { ProposalQueue, type Proposal } from './proposals.js';
@@ -62,6 +63,7 @@ export class Raft<Result> {
   /** As it was last told. */
   #configuration: Configuration;
   readonly #jointWaiters = new JointWaiters();
+  readonly #notices: CommitNotices;
   #state: 'running' | 'stopping' | 'ended' = 'running';
   #pumpScheduled = false;
   #timer: { cancel(): void } | null = null;
@@ -93,6 +95,9 @@ export class Raft<Result> {
     this.#clock = options.clock;
     this.#forgotten = new ForgottenEntries(options.id);
     this.#peers = new PeerWatch(this.#electionTimeoutMs);
+    this.#notices = new CommitNotices(options.clock, raftLimits.commitNoticeDelayMs, (notice) => {
+      options.transport.send(notice.to, notice);
+    });
     const heartbeatMs = raftLimits.heartbeatTicks * raftLimits.tickMs;
     this.#heartbeats = new HeartbeatWatch(heartbeatMs, this.#electionTimeoutMs);
     this.#diskWatch = new DiskWatch(this.#electionTimeoutMs);
@@ -455,8 +460,8 @@ export class Raft<Result> {
   #send(messages: readonly Message[]): void {
     for (const message of messages) {
       if (message.type === 'heartbeat') this.#heartbeats.sent(message.to, this.#clock.monotonicMs());
-      if (message.type !== 'snapshot') this.#options.transport.send(message.to, message);
-      else this.#snapshotter.send(message);
+      if (message.type === 'snapshot') this.#snapshotter.send(message);
+      else if (!this.#notices.holds(message)) this.#options.transport.send(message.to, message);
     }
   }
 
@@ -652,6 +657,7 @@ export class Raft<Result> {
   #end(cause?: unknown): void {
     this.#state = 'ended';
     this.#timer?.cancel();
+    this.#notices.close();
     this.#snapshotter.stop();
     this.#transfer.end(this.#stoppedError(cause));
     this.#draining?.resolve();

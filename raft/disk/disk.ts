@@ -7,6 +7,8 @@ export interface DiskFile {
   readonly name: string;
   /** Writes all chunks one after another at `offset` (one writev). Not durable until `sync` resolves. */
   write(offset: number, chunks: readonly Uint8Array[]): Promise<void>;
+  /** As `write` and `sync` of that. A rejection means what one of `sync` does. */
+  writeSynced(offset: number, chunks: readonly Uint8Array[]): Promise<void>;
   read(offset: number, length: number): Promise<Uint8Array>;
   /** As `read`; nothing else runs meanwhile. For what a step of the state machine needs in its middle. */
   readNow(offset: number, length: number): Uint8Array;

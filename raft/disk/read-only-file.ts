@@ -5,10 +5,14 @@ import { RealFile } from './real-disk.js';
 export class ReadOnlyFile extends RealFile {
   /** `name`: what it is called in messages. Rejects as node:fs does when there is no such file. */
   static async open(path: string, name = path): Promise<ReadOnlyFile> {
-    return new ReadOnlyFile(name, await open(path, 'r'));
+    return new ReadOnlyFile(name, path, await open(path, 'r'));
   }
 
   override write(): Promise<void> {
+    return this.#refuse();
+  }
+
+  override writeSynced(): Promise<void> {
     return this.#refuse();
   }
 

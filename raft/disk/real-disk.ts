@@ -1,7 +1,7 @@
 /**
  * The disk of a real machine: node:fs on one folder. An edge (DESIGN rule 2): with read-only-file.ts the only file of
- * raft/ that touches the outside. Writes are pwritev, durability is fdatasync for a file and fsync for the folder
- * (fsync(2), NOTES).
+ * raft/ that touches the outside. Writes are pwritev, durability is fdatasync or O_DSYNC for a file and fsync for the
+ * folder (fsync(2), NOTES; open(2)).
  */
 import { constants, readSync } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
@@ -26,8 +26,9 @@ export class RealDisk implements Disk {
   async open(name: string, mode: 'existing' | 'create'): Promise<DiskFile> {
     checkFileName(name);
     const flags = constants.O_RDWR | (mode === 'create' ? constants.O_CREAT : 0);
-    const handle = await attempt('open', name, () => open(join(this.#folder, name), flags, 0o600));
-    return new RealFile(name, handle);
+    const path = join(this.#folder, name);
+    const handle = await attempt('open', name, () => open(path, flags, 0o600));
+    return new RealFile(name, path, handle);
   }
 
   async list(): Promise<readonly string[]> {
@@ -59,23 +60,26 @@ export class RealDisk implements Disk {
 
 export class RealFile implements DiskFile {
   readonly name: string;
+  readonly #path: string;
   readonly #handle: FileHandle;
+  /** The same file once more, of which every write is durable when it returns (open(2), O_DSYNC). */
+  #synced: FileHandle | undefined;
 
-  constructor(name: string, handle: FileHandle) {
+  constructor(name: string, path: string, handle: FileHandle) {
     this.name = name;
+    this.#path = path;
     this.#handle = handle;
   }
 
   async write(offset: number, chunks: readonly Uint8Array[]): Promise<void> {
+    await attempt('write', this.name, () => writeAll(this.#handle, offset, chunks));
+  }
+
+  /** One call of the system where `write` and `sync` are two, each with a way to a thread and back. */
+  async writeSynced(offset: number, chunks: readonly Uint8Array[]): Promise<void> {
     await attempt('write', this.name, async () => {
-      let at = offset;
-      let rest = chunks.filter((chunk) => chunk.length > 0);
-      while (rest.length > 0) {
-        const { bytesWritten } = await this.#handle.writev(rest, at);
-        if (bytesWritten === 0) throw new Error('pwritev wrote nothing');
-        at += bytesWritten;
-        rest = after(rest, bytesWritten);
-      }
+      this.#synced ??= await open(this.#path, constants.O_WRONLY | constants.O_DSYNC);
+      await writeAll(this.#synced, offset, chunks);
     });
   }
 
@@ -120,7 +124,21 @@ export class RealFile implements DiskFile {
   }
 
   async close(): Promise<void> {
-    await attempt('close', this.name, () => this.#handle.close());
+    await attempt('close', this.name, async () => {
+      await this.#synced?.close();
+      await this.#handle.close();
+    });
+  }
+}
+
+async function writeAll(handle: FileHandle, offset: number, chunks: readonly Uint8Array[]): Promise<void> {
+  let at = offset;
+  let rest = chunks.filter((chunk) => chunk.length > 0);
+  while (rest.length > 0) {
+    const { bytesWritten } = await handle.writev(rest, at);
+    if (bytesWritten === 0) throw new Error('pwritev wrote nothing');
+    at += bytesWritten;
+    rest = after(rest, bytesWritten);
   }
 }
 

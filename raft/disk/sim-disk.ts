@@ -184,6 +184,11 @@ class SimFile implements DiskFile {
     this.#disk.done('write', this.name);
   }
 
+  async writeSynced(offset: number, chunks: readonly Uint8Array[]): Promise<void> {
+    await this.write(offset, chunks);
+    await this.sync();
+  }
+
   async read(offset: number, length: number): Promise<Uint8Array> {
     await this.#pass('read');
     return this.#inode.read(offset, length);

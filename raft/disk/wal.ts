@@ -178,8 +178,7 @@ export class Wal implements LogStorage {
 
   async #writeBatches(batches: readonly Waiting[]): Promise<void> {
     assert(batches.length > 0 && this.#file !== undefined);
-    await this.#file.write(this.#offset, [this.#out.view()]);
-    await this.#file.sync();
+    await this.#file.writeSynced(this.#offset, [this.#out.view()]);
     this.#offset += this.#out.length;
     this.#records++;
     if (this.#offset >= this.#segmentBytes) {

@@ -22,6 +22,8 @@ describe('lease time', () => {
     const lease = await group.do(group.client.leaseGrant(10_000));
     const grantedMs = group.nowMs;
     await group.put('/leased', 'x', lease);
+    // The others have applied it: what time it was then they know from the log.
+    await group.wait(50);
     for (const offsetMs of [86_400_000, -86_400_000]) {
       const leader = await group.leader();
       for (const name of group.names) group.world.simulation.setWallOffset(nodeId(name), offsetMs);

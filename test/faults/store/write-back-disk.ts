@@ -204,6 +204,11 @@ class WriteBackFile implements DiskFile {
     this.#inode.write(offset, bytes);
   }
 
+  async writeSynced(offset: number, chunks: readonly Uint8Array[]): Promise<void> {
+    await this.write(offset, chunks);
+    await this.sync();
+  }
+
   async read(offset: number, length: number): Promise<Uint8Array> {
     return this.readNow(offset, length);
   }

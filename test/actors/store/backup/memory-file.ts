@@ -9,6 +9,7 @@ export function memoryFile(bytes: Uint8Array): DiskFile {
     readNow: (offset, length) => new Uint8Array(bytes.subarray(offset, offset + length)),
     size: async () => bytes.length,
     write: refuse,
+    writeSynced: refuse,
     truncate: refuse,
     sync: refuse,
     close: async () => {},
