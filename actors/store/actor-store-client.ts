@@ -36,6 +36,7 @@ import { restOf } from './long-ranges.js';
 import { refOf } from './membership.js';
 import type { StoreMessage, StoreReply, StoreRequest, StoreWatchReply } from './messages.js';
 import { ResumingWatch } from './resuming-watch.js';
+import { type ManyRequests, SharedLetters } from './shared-letters.js';
 import { WatchNews } from './watch-news.js';
 
 export interface StoreClientOptions {
@@ -50,7 +51,13 @@ type WatchLost = Extract<StoreWatchReply, { type: 'StoreWatchLost' }>;
 type Failure = Extract<StoreReply, { type: 'StoreFailed' }>;
 
 export function createStoreClient({ system, members }: StoreClientOptions): GuardedStoreClient {
-  return new ActorStoreClient({ system, members: [...members], leader: 0, watches: new WatchNews(system) });
+  const known = [...members];
+  const letters = new SharedLetters({
+    limits: storeLimits,
+    clock: system.env.clock,
+    ask: (member, request, timeoutMs) => ask(system, known[member], request, timeoutMs),
+  });
+  return new ActorStoreClient({ system, members: known, letters, leader: 0, watches: new WatchNews(system) });
 }
 
 /** What a client knows of its group, shared by those that act for others. */
@@ -58,6 +65,7 @@ interface Group {
   readonly system: ActorSystem;
   /** Those it was told of, and whom it heard of since. */
   readonly members: StoreClientOptions['members'][number][];
+  readonly letters: SharedLetters;
   /** Index of the member believed to lead. */
   leader: number;
   readonly watches: WatchNews;
@@ -301,23 +309,33 @@ class ActorStoreClient implements GuardedStoreClient, CallerStore {
     this.#members.push({ name, ref: refOf(node) });
   }
 
-  async #askMember(index: number, request: Omitted<StoreRequest>, timeoutMs: number): Promise<StoreReply> {
-    const member = this.#members[index];
-    if (!member) throw new TypeError('the store has no members');
-    const by = this.#caller && { caller: this.#caller };
-    try {
-      return await this.#system.ask<StoreMessage, StoreReply>(
-        member.ref,
-        (replyTo) => ({ ...request, ...by, replyTo }) as StoreRequest,
-        { timeoutMs },
-      );
-    } catch (error) {
-      if (!(error instanceof AskError)) throw error;
-      // A letter that certainly was not handled is the same as no leader: another member may be asked.
-      const code: StoreErrorCode = error.definite ? 'NoLeader' : 'Timeout';
-      const message = `store member ${member.name}: ${error.message}`;
-      return { type: 'StoreFailed', code, message, definite: error.definite };
-    }
+  #askMember(index: number, request: Omitted<StoreRequest>, timeoutMs: number): Promise<StoreReply> {
+    const full = this.#caller ? { ...request, caller: this.#caller } : request;
+    const { letters } = this.#group;
+    if (this.#system.cause() === undefined && letters.takes(full)) return letters.ask(index, full, timeoutMs);
+    return ask(this.#system, this.#members[index], full, timeoutMs);
+  }
+}
+
+async function ask(
+  system: ActorSystem,
+  member: StoreClientOptions['members'][number] | undefined,
+  request: Omitted<StoreRequest> | ManyRequests,
+  timeoutMs: number,
+): Promise<StoreReply> {
+  if (!member) throw new TypeError('the store has no members');
+  try {
+    return await system.ask<StoreMessage, StoreReply>(
+      member.ref,
+      (replyTo) => ({ ...request, replyTo }) as StoreMessage,
+      { timeoutMs },
+    );
+  } catch (error) {
+    if (!(error instanceof AskError)) throw error;
+    // A letter that certainly was not handled is the same as no leader: another member may be asked.
+    const code: StoreErrorCode = error.definite ? 'NoLeader' : 'Timeout';
+    const message = `store member ${member.name}: ${error.message}`;
+    return { type: 'StoreFailed', code, message, definite: error.definite };
   }
 }
 

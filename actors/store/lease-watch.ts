@@ -3,15 +3,15 @@
  * is. Only the log decides: a proposal to end a lease does nothing where a renewal came before it (etcd #12528, #15247). After
  * an election, and after a pause of its own, it waits a little: the renewals that could not be served come first.
  */
-import type { Command, KvStore, LeaseId } from 'raft-consensus';
+import type { SingleCommand, KvStore, LeaseId } from 'raft-consensus';
 import type { Clock } from '../../transport/index.js';
 import type { GroupClock } from './group-clock.js';
 import type { StoreLimits } from './limits.js';
 
 /** A command as its proposer makes it, before it gets its time. */
-export type Unstamped<C = Command> = C extends Command ? Omit<C, 'atMs'> : never;
+export type Unstamped<C = SingleCommand> = C extends SingleCommand ? Omit<C, 'atMs'> : never;
 
-type LeaseCommand = Unstamped<Extract<Command, { type: 'lease-revoke' | 'clock' }>>;
+type LeaseCommand = Unstamped<Extract<SingleCommand, { type: 'lease-revoke' | 'clock' }>>;
 
 export class LeaseWatch {
   readonly #store: KvStore;

@@ -59,6 +59,16 @@ export const storeLimits = {
   /** Pieces asked for at a time. */
   rangePiecesAhead: 2,
   requestsInFlightMax: 4_096,
+  /** Requests that leave a client in one turn for the same member share a letter; their keys and values, about. */
+  sharedLetterRequestsMax: 128,
+  sharedLetterBytesMax: 256 * 1024,
+  /** Larger ones have a letter of their own. */
+  sharedRequestBytesMax: 16 * 1024,
+  /** Of the answers in one letter; what reads find beyond it is asked for once more, alone. */
+  sharedReplyBytesMax: 1024 * 1024,
+  /** Transactions that come in one turn share an entry of the log, but for larger ones. */
+  sharedCommandBytesMax: 16 * 1024,
+  sharedEntryBytesMax: 256 * 1024,
   /** Requests whose second arrival is noticed. */
   requestsRememberedMax: 16_384,
   /** Members that a client, or another member, remembers. */

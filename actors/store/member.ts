@@ -36,6 +36,7 @@ import type { StoreMemberOptions } from './member-options.js';
 import type {
   RaftLetter,
   StoreDigestLetter,
+  StoreMany,
   StoreMessage,
   StoreReply,
   StoreRequest,
@@ -197,6 +198,9 @@ class StoreMember {
   receive(message: StoreMessage): void {
     if (isRequest(message)) return void this.#answer(message);
     switch (message.type) {
+      case 'StoreMany':
+        void this.#answerMany(message);
+        return;
       case 'StoreDigestAsk': {
         const { name } = this.#options;
         this.#tellMember(message.from, { type: 'StoreDigests', from: name, points: this.#hashes.points() });
@@ -287,23 +291,31 @@ class StoreMember {
     }
   }
 
-  async #answer(request: StoreRequest): Promise<void> {
+  #answer(request: StoreRequest): Promise<void> {
+    return this.#serve(request.replyTo, 1, () => this.#requests.serve(request));
+  }
+
+  #answerMany({ requests, replyTo }: StoreMany): Promise<void> {
+    return this.#serve(replyTo, requests.length, () => this.#requests.serveMany(requests));
+  }
+
+  async #serve(to: ActorRef<StoreReply>, count: number, work: () => Promise<StoreReply>): Promise<void> {
     // A letter that the network doubles is one request: carried out twice, a write would undo what came between.
-    if (this.#seen.again(addressOf(request.replyTo))) return;
+    if (this.#seen.again(addressOf(to))) return;
     if (this.#inFlight >= this.#limits.requestsInFlightMax) {
       const message = `store member ${this.#options.name} has ${this.#inFlight} requests in flight`;
-      this.#reply(request.replyTo, { type: 'StoreFailed', code: 'Overloaded', message, definite: true });
+      this.#reply(to, { type: 'StoreFailed', code: 'Overloaded', message, definite: true });
       return;
     }
-    this.#inFlight += 1;
+    this.#inFlight += count;
     try {
-      this.#reply(request.replyTo, await this.#requests.serve(request));
+      this.#reply(to, await work());
     } catch (error) {
       // `onFatal` was told of it: this member says nothing more.
       if (error instanceof StorageError) return;
-      this.#reply(request.replyTo, this.#requests.failure(error));
+      this.#reply(to, this.#requests.failure(error));
     } finally {
-      this.#inFlight -= 1;
+      this.#inFlight -= count;
     }
   }
 

@@ -85,6 +85,17 @@ export type StoreRequest =
   /** Answered to machines of the group only. */
   | ({ readonly type: 'StoreAuthSecrets'; readonly user?: string } & Reply);
 
+/** What can share a letter with others of its kind: its answer is short, or it may be asked for again. */
+export type SharedRequest = Unaddressed<Extract<StoreRequest, { type: 'StoreTxn' | 'StoreRange' }>>;
+export type Unaddressed<R> = R extends StoreRequest ? Omit<R, 'replyTo'> : never;
+
+/** Requests that left a client together. Each is served as if it had come alone; their answers come together. */
+export interface StoreMany {
+  readonly type: 'StoreMany';
+  readonly requests: readonly SharedRequest[];
+  readonly replyTo: ActorRef<StoreReply>;
+}
+
 export type StoreWatchMessage =
   | {
       readonly type: 'StoreWatch';
@@ -142,6 +153,7 @@ export type StoreTick =
 
 export type StoreMessage =
   | StoreRequest
+  | StoreMany
   | StoreWatchMessage
   | RaftLetter
   | StoreDigestLetter
@@ -183,6 +195,10 @@ export type StoreReply =
   | { readonly type: 'StoreMeasuresAre'; readonly measures: MemberMeasures }
   | { readonly type: 'StoreAuthAnswer'; readonly revision: Revision; readonly answer: AuthAnswer }
   | { readonly type: 'StoreAuthSecretsAre'; readonly secrets: AuthSecrets }
+  /** One for each request of a StoreMany, in their order. */
+  | { readonly type: 'StoreManyAre'; readonly replies: readonly StoreReply[] }
+  /** Among those: a read whose answer is too long for a letter of many. */
+  | { readonly type: 'StoreAskAlone' }
   | {
       readonly type: 'StoreFailed';
       readonly code: StoreErrorCode;

@@ -1,15 +1,19 @@
-/** How a member's commands get into the log: stamped with the group's time, and within the quota. */
+/**
+ * How a member's commands get into the log: stamped with the group's time, and within the quota. Transactions that come in
+ * one turn share an entry, which costs every member less than one each.
+ */
 import {
   type Alarm,
   type Applied,
-  type Command,
   type CommandResult,
+  encodeBatch,
   encodeCommand,
   hasPut,
   type KvStore,
   noSpace,
   type Raft,
   RaftError,
+  type SingleCommand,
   type WithRevision,
 } from 'raft-consensus';
 import type { ActorContext } from '../runtime/index.js';
@@ -30,6 +34,12 @@ export interface ProposerParts {
   readonly measures: Measures;
 }
 
+interface Gathered {
+  readonly bytes: Uint8Array;
+  resolve(outcome: Applied | null): void;
+  reject(error: unknown): void;
+}
+
 export class Proposer {
   readonly #name: string;
   readonly #raft: Raft<Applied | null>;
@@ -38,6 +48,8 @@ export class Proposer {
   readonly #limits: StoreLimits;
   readonly #ctx: ActorContext<StoreMessage>;
   readonly #measures: Measures;
+  #gathered: Gathered[] = [];
+  #gatheredBytes = 0;
 
   constructor({ name, raft, store, groupClock, limits, ctx, measures }: ProposerParts) {
     this.#measures = measures;
@@ -51,12 +63,42 @@ export class Proposer {
 
   /** Resolves when the command is applied here; rejects with what the store or Raft says against it. */
   async propose(command: Unstamped): Promise<WithRevision<CommandResult>> {
-    const stamped = { ...command, atMs: this.#groupClock.nowMs() } as Command;
+    const stamped = { ...command, atMs: this.#groupClock.nowMs() } as SingleCommand;
     const bytes = encodeCommand(stamped);
-    if (isGrowing(command)) await this.#checkRoom(bytes.length);
-    const outcome = await this.#apply(bytes);
+    if (isGrowing(command) && !this.#hasRoom(bytes.length)) {
+      await this.#refuseForWantOfRoom(bytes.length);
+    }
+    const isShared = command.type === 'txn' && bytes.length <= this.#limits.sharedCommandBytesMax;
+    const outcome = await (isShared ? this.#gather(bytes) : this.#apply(bytes));
     if (outcome === null) throw new TypeError(`the command ${command.type} gave no outcome`);
     return unwrap(outcome);
+  }
+
+  /** Rests until all that is at hand has come together. */
+  #gather(bytes: Uint8Array): Promise<Applied | null> {
+    return new Promise((resolve, reject) => {
+      if (this.#gathered.length === 0) void Promise.resolve().then(() => this.#flush());
+      this.#gathered.push({ bytes, resolve, reject });
+      this.#gatheredBytes += bytes.length;
+      if (this.#gatheredBytes >= this.#limits.sharedEntryBytesMax) void this.#flush();
+    });
+  }
+
+  async #flush(): Promise<void> {
+    const gathered = this.#gathered;
+    this.#gathered = [];
+    this.#gatheredBytes = 0;
+    const [first] = gathered;
+    if (first === undefined) return;
+    try {
+      if (gathered.length === 1) return first.resolve(await this.#apply(first.bytes));
+      const outcome = await this.#apply(encodeBatch(gathered.map(({ bytes }) => bytes)));
+      const { result } = unwrap(outcome ?? noOutcome());
+      if (result.type !== 'batch') throw new TypeError(`a batch gave a result of type ${result.type}`);
+      for (const [i, one] of gathered.entries()) one.resolve(result.outcomes[i] ?? null);
+    } catch (error) {
+      for (const { reject } of gathered) reject(error);
+    }
   }
 
   async #apply(bytes: Uint8Array): Promise<Applied | null> {
@@ -77,13 +119,20 @@ export class Proposer {
     }
   }
 
-  async #checkRoom(bytes: number): Promise<void> {
+  #hasRoom(bytes: number): boolean {
+    return !this.#store.isBehindItsDisk && this.#isWithinQuota(bytes);
+  }
+
+  #isWithinQuota(bytes: number): boolean {
     const store = this.#store;
     const { quotaBytes, memoryQuotaBytes } = this.#limits;
-    const hasRoom =
-      store.footprintBytes + bytes <= quotaBytes && store.memoryBytes + bytes <= memoryQuotaBytes;
-    if (store.isOutOfSpace || !hasRoom) await this.#refuseAsFull();
-    if (!store.isBehindItsDisk) return;
+    if (store.isOutOfSpace) return false;
+    return store.footprintBytes + bytes <= quotaBytes && store.memoryBytes + bytes <= memoryQuotaBytes;
+  }
+
+  async #refuseForWantOfRoom(bytes: number): Promise<void> {
+    if (!this.#isWithinQuota(bytes)) await this.#refuseAsFull();
+    if (!this.#store.isBehindItsDisk) return;
     const why = 'the disk does not take values as fast as they are written';
     throw new RaftError('Dropped', why, { definite: true, leader: this.#raft.leader() });
   }
@@ -101,6 +150,10 @@ export class Proposer {
       .some(({ type, member }) => type === alarm.type && member === alarm.member);
     if (!isRaised) await this.inBackground({ type: 'alarm', action: 'raise', alarm });
   }
+}
+
+function noOutcome(): never {
+  throw new TypeError('a batch gave no outcome');
 }
 
 function isGrowing(command: Unstamped): boolean {

@@ -22,7 +22,7 @@ import type { LongRanges } from './long-ranges.js';
 import { addressOf, infoOf, type MemberBook } from './membership.js';
 import { changeMembers, isAboutMembers, type MembershipRequest } from './membership-requests.js';
 import type { MemberMeasures, Measures } from './measures.js';
-import type { StoreMessage, StoreReply, StoreRequest } from './messages.js';
+import type { SharedRequest, Unaddressed, StoreMessage, StoreReply, StoreRequest } from './messages.js';
 import { unwrap } from './outcome.js';
 import { deniesAtOnce, deniesNeed, isAhead } from './rights.js';
 import type { Proposer, ProposerParts } from './proposer.js';
@@ -71,6 +71,27 @@ export class Requests {
     this.#ranges = parts.ranges;
   }
 
+  /** Each as if it had come alone; rejects only where `failure` would. */
+  async serveMany(requests: readonly SharedRequest[]): Promise<StoreReply> {
+    let bytes = 0;
+    const replies = await Promise.all(
+      requests.map(async (request): Promise<StoreReply> => {
+        let reply: StoreReply;
+        try {
+          const denied = deniesAtOnce(this.#store, request);
+          if (denied !== undefined) throw denied;
+          reply = await this.#serveData(request);
+        } catch (error) {
+          return this.failure(error);
+        }
+        if (reply.type !== 'StoreRangeDone') return reply;
+        for (const { key, value } of reply.result.kvs) bytes += key.length + value.length;
+        return bytes > this.#limits.sharedReplyBytesMax ? { type: 'StoreAskAlone' } : reply;
+      }),
+    );
+    return { type: 'StoreManyAre', replies };
+  }
+
   async serve(request: StoreRequest): Promise<StoreReply> {
     const denied = deniesAtOnce(this.#store, request);
     if (denied !== undefined) throw denied;
@@ -83,7 +104,7 @@ export class Requests {
   }
 
   async #serveLongRange(request: Extract<StoreRequest, { type: 'StoreRange' }>): Promise<StoreReply> {
-    if (!request.serializable) await this.#catchUp();
+    await this.#mayRead(request);
     this.#measures.ranges += 1;
     return this.#ranges.open(unwrap(this.#store.openRange(request.op, request.caller)), request.caller);
   }
@@ -114,7 +135,8 @@ export class Requests {
   }
 
   async #serveData(
-    request: Exclude<StoreRequest, MembershipRequest | BackupRequest | { type: 'StoreRangeRead' }>,
+    request:
+      Exclude<StoreRequest, MembershipRequest | BackupRequest | { type: 'StoreRangeRead' }> | SharedRequest,
   ): Promise<StoreReply> {
     const { caller } = request;
     const by = caller && { caller };
@@ -137,7 +159,7 @@ export class Requests {
         return { type: 'StoreTxnDone', revision, result: asTxn(result) };
       }
       case 'StoreRange': {
-        if (!request.serializable) await this.#catchUp();
+        await this.#mayRead(request);
         this.#measures.ranges += 1;
         const { revision, result } = unwrap(await this.#store.rangeInTurns(request.op, this.#turn, caller));
         return { type: 'StoreRangeDone', revision, result };
@@ -251,6 +273,11 @@ export class Requests {
       default:
         return request satisfies never;
     }
+  }
+
+  /** Nobody is judged by rights of before those that he was proven by, whatever else of the past will do. */
+  async #mayRead({ serializable, caller }: Unaddressed<Extract<StoreRequest, { type: 'StoreRange' }>>) {
+    if (!serializable || isAhead(this.#store, caller)) await this.#catchUp();
   }
 
   /** All that was applied anywhere before is applied here. */

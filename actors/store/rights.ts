@@ -5,10 +5,10 @@
  */
 import { type Caller, KvError, type KvStore } from 'raft-consensus';
 import type { Need } from './caller-store.js';
-import type { StoreRequest } from './messages.js';
+import type { SharedRequest, StoreRequest } from './messages.js';
 
 /** Undefined: go on. */
-export function deniesAtOnce(store: KvStore, request: StoreRequest): KvError | undefined {
+export function deniesAtOnce(store: KvStore, request: StoreRequest | SharedRequest): KvError | undefined {
   const { caller } = request;
   if (caller === undefined) return undefined;
   switch (request.type) {

@@ -7,10 +7,10 @@ import type { Auth } from './auth.js';
 import type { Caller } from './auth-types.js';
 import type { KvError } from './errors.js';
 import type { Leases } from './leases.js';
-import type { Command, LeaseId, Op, PutOp, TxnOp } from './types.js';
+import type { LeaseId, Op, PutOp, SingleCommand, TxnOp } from './types.js';
 
 /** Undefined: the caller may, or nobody is asked for rights. */
-export function deniesCommand(auth: Auth, leases: Leases, command: Command): KvError | undefined {
+export function deniesCommand(auth: Auth, leases: Leases, command: SingleCommand): KvError | undefined {
   const { caller } = command;
   if (caller === undefined || !auth.enabled) return undefined;
   switch (command.type) {

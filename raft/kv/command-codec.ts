@@ -10,12 +10,24 @@ import { readAuthChange, readCaller, writeAuthChange, writeCaller } from './auth
 import { KvError } from './errors.js';
 import { isLeaseId } from './lease-id.js';
 import { KV_LIMITS } from './limits.js';
-import type { Command, Compare, Key, KeyRange, Op, RangeOp, TxnOp } from './types.js';
+import type {
+  Command,
+  CommandBatch,
+  Compare,
+  Key,
+  KeyRange,
+  Op,
+  RangeOp,
+  SingleCommand,
+  TxnOp,
+} from './types.js';
 import { leaseId, revision } from './types.js';
 
 const FORMAT_VERSION = 1;
 /** With a caller behind the context. */
 const FORMAT_OF_CALLERS = 2;
+/** A number of commands in the formats above, each behind its length. */
+const FORMAT_OF_BATCHES = 3;
 const COMMANDS = [
   'txn',
   'compact',
@@ -45,6 +57,7 @@ const shared = new ByteWriter(4096);
 
 /** Throws `KvError`: InvalidArgument for what cannot be encoded, RequestTooLarge beyond `commandBytesMax`. */
 export function encodeCommand(command: Command): Uint8Array {
+  if (command.type === 'batch') return encodeBatch(command.commands.map((one) => encodeCommand(one)));
   const out = shared;
   out.clear();
   out.u8(command.caller === undefined ? FORMAT_VERSION : FORMAT_OF_CALLERS);
@@ -83,6 +96,20 @@ export function encodeCommand(command: Command): Uint8Array {
     default:
       command satisfies never;
   }
+  return encoded(out);
+}
+
+/** Of transactions that are encoded already. Throws as `encodeCommand`. */
+export function encodeBatch(commands: readonly Uint8Array[]): Uint8Array {
+  const out = shared;
+  out.clear();
+  out.u8(FORMAT_OF_BATCHES);
+  out.varint(commands.length);
+  for (const command of commands) out.bytes(command);
+  return encoded(out);
+}
+
+function encoded(out: ByteWriter): Uint8Array {
   if (out.length > KV_LIMITS.commandBytesMax) {
     throw new KvError('RequestTooLarge', 'etcdserver: request is too large');
   }
@@ -97,7 +124,8 @@ export function decodeCommand(bytes: Uint8Array): Command {
   try {
     const isOwn = bytes.buffer.byteLength <= bytes.length * 2;
     const reader = new ByteReader(isOwn ? bytes : new Uint8Array(bytes));
-    const command = readCommand(reader);
+    const version = reader.u8();
+    const command = version === FORMAT_OF_BATCHES ? readBatch(reader) : readCommand(reader, version);
     reader.expectEnd();
     return command;
   } catch (cause) {
@@ -106,8 +134,19 @@ export function decodeCommand(bytes: Uint8Array): Command {
   }
 }
 
-function readCommand(reader: ByteReader): Command {
-  const version = reader.u8();
+function readBatch(reader: ByteReader): CommandBatch {
+  const commands: CommandBatch['commands'][number][] = [];
+  for (let left = reader.varint(); left > 0; left--) {
+    const end = reader.varint() + reader.offset;
+    const command = readCommand(reader, reader.u8());
+    if (command.type !== 'txn') reader.fail(`a ${command.type} among the transactions of a batch`);
+    if (reader.offset !== end) reader.fail(`a transaction that should end at ${end}`);
+    commands.push(command);
+  }
+  return { type: 'batch', commands };
+}
+
+function readCommand(reader: ByteReader, version: number): SingleCommand {
   if (version !== FORMAT_VERSION && version !== FORMAT_OF_CALLERS)
     reader.fail(`command format ${version}, this program reads ${FORMAT_VERSION} and ${FORMAT_OF_CALLERS}`);
   const type = readCode(reader, COMMANDS, 'command');

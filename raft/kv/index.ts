@@ -1,6 +1,6 @@
 export { noSpace } from './alarms.js';
 export type { AuthErrorCode } from './auth-errors.js';
-export { decodeCommand, encodeCommand } from './command-codec.js';
+export { decodeCommand, encodeBatch, encodeCommand } from './command-codec.js';
 export { KvError, type KvErrorCode } from './errors.js';
 export { KvFsm, type KvFsmOptions } from './kv-fsm.js';
 export type { RangeReading } from './range-reading.js';

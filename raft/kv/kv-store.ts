@@ -23,12 +23,14 @@ import { checkRange, checkTxn } from './txn-check.js';
 import type {
   Alarm,
   Command,
+  CommandBatch,
   LeaseId,
   LeaseStatus,
   RangeOp,
   RangeResult,
   Revision,
   KeyValue,
+  SingleCommand,
   TxnOp,
   TxnResult,
   WithRevision,
@@ -45,7 +47,9 @@ export type CommandResult =
   | { readonly type: 'lease-revoke'; readonly revoked: boolean; readonly deleted: number }
   /** `changed`: the alarm, if the command raised or disarmed it. */
   | { readonly type: 'alarm'; readonly changed: readonly Alarm[] }
-  | { readonly type: 'clock' | 'auth' };
+  | { readonly type: 'clock' | 'auth' }
+  /** One for each command of the batch. */
+  | { readonly type: 'batch'; readonly outcomes: readonly Applied[] };
 
 export type Applied = WithRevision<CommandResult> | KvError;
 
@@ -72,6 +76,8 @@ export class KvStore {
   #alarms = new Alarms();
   #auth = new Auth();
   #appliedIndex = 0;
+  /** Of the batch that is being applied; 0: none is. */
+  #batchIndex = 0;
   readonly #listeners: KvListener[] = [];
 
   /** `values`: where the values are kept; absent: in memory. */
@@ -138,7 +144,12 @@ export class KvStore {
 
   /** `index` is the command's place in the Raft log: higher than any before. Values are kept, not copied. */
   apply(command: Command, index: number): Applied {
-    assert(index > this.#appliedIndex, `entry ${index} was applied already (up to ${this.#appliedIndex})`);
+    if (command.type === 'batch') return this.#applyBatch(command, index);
+    const isOfBatch = this.#batchIndex === index;
+    assert(
+      isOfBatch || index > this.#appliedIndex,
+      `entry ${index} was applied already (up to ${this.#appliedIndex})`,
+    );
     this.#appliedIndex = index;
     if (command.atMs > this.#leases.clockMs) {
       this.#leases.advanceClock(command.atMs);
@@ -150,15 +161,29 @@ export class KvStore {
       this.#versions.revision = revision(this.#versions.revision + 1);
       for (const listener of this.#listeners) listener.changed?.(this.revision, changes, command.context);
     }
-    for (const listener of this.#listeners) listener.applied?.(index);
+    if (!isOfBatch) this.#toldApplied(index);
     return result instanceof KvError ? result : { revision: this.revision, result };
+  }
+
+  #applyBatch({ commands }: CommandBatch, index: number): Applied {
+    assert(index > this.#appliedIndex, `entry ${index} was applied already (up to ${this.#appliedIndex})`);
+    this.#appliedIndex = index;
+    this.#batchIndex = index;
+    const outcomes = commands.map((command) => this.apply(command, index));
+    this.#batchIndex = 0;
+    this.#toldApplied(index);
+    return { revision: this.revision, result: { type: 'batch', outcomes } };
+  }
+
+  #toldApplied(index: number): void {
+    for (const listener of this.#listeners) listener.applied?.(index);
   }
 
   /** Skips entries that carry no command (a leader's no-op, a configuration). */
   skip(index: number): void {
     assert(index > this.#appliedIndex);
     this.#appliedIndex = index;
-    for (const listener of this.#listeners) listener.applied?.(index);
+    this.#toldApplied(index);
   }
 
   /** Users and roles; to be read only. */
@@ -357,7 +382,7 @@ export class KvStore {
     for (const listener of this.#listeners) listener.restored?.();
   }
 
-  #run(command: Command, index: number, changes: Change[]): CommandResult | KvError {
+  #run(command: SingleCommand, index: number, changes: Change[]): CommandResult | KvError {
     const problem = this.#refusal(command) ?? deniesCommand(this.#auth, this.#leases, command);
     if (problem !== undefined) return problem;
     switch (command.type) {
@@ -386,7 +411,7 @@ export class KvStore {
   }
 
   /** By an alarm: out of space, deletes, compaction and the end of leases go on; corrupt, only alarms do. */
-  #refusal(command: Command): KvError | undefined {
+  #refusal(command: SingleCommand): KvError | undefined {
     if (command.type === 'alarm' || command.type === 'clock') return undefined;
     const { corrupt } = this.#alarms;
     if (corrupt !== undefined) return corrupt;

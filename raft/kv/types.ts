@@ -118,7 +118,7 @@ export interface WithRevision<T> {
  * state, never from a member's own clock. Of a `caller` rights are asked where the command takes effect; without one
  * it comes from the group itself.
  */
-export type Command = { readonly context?: string; readonly atMs: number; readonly caller?: Caller } & (
+export type SingleCommand = { readonly context?: string; readonly atMs: number; readonly caller?: Caller } & (
   | { readonly type: 'txn'; readonly txn: TxnOp }
   | { readonly type: 'compact'; readonly revision: Revision }
   | { readonly type: 'lease-grant'; readonly id: LeaseId; readonly ttlMs: number }
@@ -134,6 +134,14 @@ export type Command = { readonly context?: string; readonly atMs: number; readon
   /** Changes nothing but the clock of the group: how far it is must not be forgotten while nothing else happens. */
   | { readonly type: 'clock' }
 );
+
+/** Transactions that share an entry of the log. Each has its own revision and its own outcome, as if it had an entry. */
+export interface CommandBatch {
+  readonly type: 'batch';
+  readonly commands: readonly Extract<SingleCommand, { type: 'txn' }>[];
+}
+
+export type Command = SingleCommand | CommandBatch;
 
 export type AlarmType = 'NoSpace' | 'Corrupt';
 

@@ -15,6 +15,7 @@ import type { ShortWay } from './short-way.js';
 export const sendHighWaterMark = 64;
 const batchBytesMax = 128 * 1024;
 const batchLettersMax = 512;
+const eagerBytesMin = 8 * 1024;
 const retryMs = 4;
 const controlFramesMax = 64;
 
@@ -75,7 +76,12 @@ export class Outbox {
     }
     this.#letters.push({ envelope, bytes });
     this.#bytes += bytes.length;
-    if (this.#open) this.#wake();
+    if (!this.#open || this.#writing) return;
+    // Much for the thread beside this one: it can begin while this one goes on.
+    if (this.#shortWay?.isOpen && this.#bytes >= eagerBytesMin) {
+      this.#writing = true;
+      void this.#write();
+    } else this.#wake();
   }
 
   /** Handshake and heartbeat frames overtake letters; one that finds no room is lost and comes again. */

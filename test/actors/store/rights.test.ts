@@ -1,5 +1,6 @@
 import { strict as assert } from 'node:assert';
 import type { AuthChange, Caller } from 'raft-consensus';
+import { StoreError } from '../../../actors/store/index.js';
 import { put, SmallGroup } from './small-group.js';
 
 const tokenKey = new Uint8Array(32).fill(1);
@@ -61,6 +62,29 @@ describe('rights at a store of three', () => {
     await group.do(group.client.authChange({ type: 'disable' }));
     const asked = group.client.as(anonymous) as unknown as typeof group.client;
     assert.equal(await group.refusal(asked.authSecrets('root')), 'PermissionDenied');
+  });
+
+  it('a member that has not heard of the rights yet tells nothing to who was proven by them', async () => {
+    const group = new SmallGroup('rights-behind');
+    const leader = await group.leader();
+    await group.put('b', 'secret');
+    const away = group.names.find((name) => name !== leader)!;
+    await group.world.run(() => group.parts.get(away)!.store.keyCount === 1);
+    const others = group.names.filter((name) => name !== away);
+    const cut = (id: string, from: readonly string[], to: readonly string[]) =>
+      group.world.network.faults.add({ id, from, to, action: { type: 'cut' } });
+    cut('there', [away], others);
+    cut('back', others, [away]);
+    for (const change of users) await group.do(group.client.authChange(change));
+    const proven = group.clientOf(away).as({ type: 'token', user: 'alice', authRevision: 7 });
+    const read = () => proven.range({ type: 'range', key: 'b' }, { serializable: true, timeoutMs: 1_000 });
+    await assert.rejects(
+      group.do(read()),
+      (error) => error instanceof StoreError && error.code !== 'Refused',
+    );
+    group.world.network.faults.clear();
+    await group.world.run(() => group.parts.get(away)!.store.auth.enabled);
+    assert.equal(await group.refusal(read()), 'PermissionDenied');
   });
 
   it('a member that was down while users and roles changed judges by the new ones when it is back', async () => {

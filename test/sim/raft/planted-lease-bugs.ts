@@ -28,7 +28,7 @@ export const leaseBugs: readonly PlantedBug[] = [
     member: ({ raft, store }, clock) => {
       const apply = raft.apply.bind(raft);
       raft.apply = (bytes, timeoutMs) =>
-        apply(encodeCommand({ ...decodeCommand(bytes), atMs: clock.nowMs() }), timeoutMs);
+        apply(encodeCommand(stamped(decodeCommand(bytes), clock.nowMs())), timeoutMs);
       const expired = store.leaseExpired.bind(store);
       store.leaseExpired = () => expired(clock.nowMs());
     },
@@ -51,6 +51,11 @@ export const leaseBugs: readonly PlantedBug[] = [
     },
   },
 ];
+
+function stamped(command: Command, atMs: number): Command {
+  if (command.type !== 'batch') return { ...command, atMs };
+  return { ...command, commands: command.commands.map((one) => ({ ...one, atMs })) };
+}
 
 function withoutReason(command: Command): Command {
   if (command.type !== 'lease-revoke') return command;

@@ -13,7 +13,7 @@ import { memoryFile } from './memory-file.js';
 describe('a backup of a store member', () => {
   it('holds the state of one moment, while writes, deletions and compactions go on', async () => {
     const group = new SmallGroup('backup while busy');
-    await fill(group, 3_000, 'x'.repeat(400));
+    await fill(group, 3_000, 'x'.repeat(1_500));
     const desk = deskOf(group, await group.leader());
     // Or it would wait for its link.
     await group.do((await group.do(desk.take())).remove());
@@ -74,7 +74,7 @@ describe('a backup of a store member', () => {
   it('is taken without a quorum too, and says that it may be behind', async () => {
     const group = new SmallGroup('backup without a quorum');
     await fill(group, 20);
-    await group.leader();
+    await group.world.run(() => group.parts.get('m3')!.store.keyCount === 20);
     for (const name of ['m1', 'm2']) group.kill(name);
     const spool = await group.do(deskOf(group, 'm3').take());
     assert.equal(spool.isCurrent, false);

@@ -89,7 +89,8 @@ describe('lease regressions of etcd', () => {
     },
     (member) => {
       const apply = member.store.apply.bind(member.store);
-      member.store.apply = (command, index) => apply({ ...command, atMs: command.atMs - 1 }, index);
+      member.store.apply = (command, index) =>
+        apply(command.type === 'batch' ? command : { ...command, atMs: command.atMs - 1 }, index);
     },
   );
 
