@@ -6,52 +6,38 @@ import { createAuthority } from '../../../deploy/certificates.js';
 import { freePorts } from '../../../deploy/create-cluster.js';
 import { waitFor } from '../../../deploy/wait.js';
 import { kabukiPath } from '../../harness/process-cluster.js';
-import { type Program, start as startProgram } from '../../harness/program.js';
+import { start as startProgram } from '../../harness/program.js';
 import { hasEtcdctl, startStoreAlone, type StoreAlone } from '../../harness/store-alone.js';
+import { testedStore } from './tested-store.js';
 
 const deniedText = /etcdserver: permission denied/;
 
 describe('etcdctl against the store alone: users, roles, rights', function () {
   this.timeout(120_000);
-  let store: StoreAlone;
-  const running: Program[] = [];
+  const tested = testedStore();
+  const { start, printed } = tested;
   const folders: string[] = [];
   const newFolder = () => {
     folders.push(mkdtempSync(join(tmpdir(), 'kabuki-joins-')));
     return join(folders.at(-1)!, 'data');
   };
-  before(async function () {
-    if (!hasEtcdctl()) return this.skip();
-    store = await startStoreAlone();
-  });
-  afterEach(() => {
-    for (const program of running.splice(0)) program.process.kill('SIGINT');
-  });
-  after(async () => {
-    await store?.remove();
+  after(() => {
     for (const folder of folders) rmSync(folder, { recursive: true, force: true });
   });
 
-  const root = (...args: string[]) => store.etcdctl('--user=root:rootpw', ...args);
-  const alice = (...args: string[]) => store.etcdctl('--user=alice:alicepw', ...args);
+  const root = (...args: string[]) => tested.store.etcdctl('--user=root:rootpw', ...args);
+  const alice = (...args: string[]) => tested.store.etcdctl('--user=alice:alicepw', ...args);
   const refused = async (reason: RegExp, ...args: string[]) => {
-    const outcome = await store.tryEtcdctl(args);
+    const outcome = await tested.store.tryEtcdctl(args);
     assert.notEqual(outcome.code, 0, args.join(' '));
     assert.match(outcome.stderr, reason, args.join(' '));
   };
-  const start = (...args: string[]) => {
-    const program = store.startEtcdctl(...args);
-    running.push(program);
-    return program;
-  };
-  const printed = (program: Program, pattern: RegExp) =>
-    waitFor(`${program.line} to print ${pattern}`, 15_000, async () => pattern.test(program.stdout));
 
   it('auth enable wants a user root, and gives it the role root', async () => {
     await refused(/root user does not exist/, 'auth', 'enable');
-    assert.equal(await store.etcdctl('user', 'add', 'root:rootpw'), 'User root created\n');
+    assert.equal(await tested.store.etcdctl('user', 'add', 'root:rootpw'), 'User root created\n');
     await refused(/user name already exists/, 'user', 'add', 'root:again');
-    assert.equal(await store.etcdctl('auth', 'enable'), 'Authentication Enabled\n');
+    assert.equal(await tested.store.etcdctl('auth', 'enable'), 'Authentication Enabled\n');
     await refused(/user name is empty/, 'put', 'a', '1');
     await refused(/user name is empty/, 'user', 'list');
     await refused(/invalid user ID or password/, '--user=root:wrong', 'put', 'a', '1');
@@ -120,7 +106,7 @@ describe('etcdctl against the store alone: users, roles, rights', function () {
   it('put, get, del and txn of a user are those of his keys', async () => {
     assert.equal(await alice('put', 'own/1', 'x'), 'OK\n');
     assert.equal(await alice('get', 'own/', '--prefix'), 'own/1\nx\n');
-    const txn = (input: string) => store.tryEtcdctl(['--user=alice:alicepw', 'txn'], input);
+    const txn = (input: string) => tested.store.tryEtcdctl(['--user=alice:alicepw', 'txn'], input);
     assert.match(
       (await txn('value("own/1") = "x"\n\nput own/2 y\n\nget own/1\n\n')).stdout,
       /^SUCCESS\n\nOK\n/,
@@ -155,7 +141,7 @@ describe('etcdctl against the store alone: users, roles, rights', function () {
     await alice('put', 'own/3', 'later');
     await printed(allowed, /PUT\nown\/3\nlater\n/);
     for (const more of [[], ['--prefix']]) {
-      const denied = await store.tryEtcdctl(['--user=alice:alicepw', 'watch', 'a', ...more]);
+      const denied = await tested.store.tryEtcdctl(['--user=alice:alicepw', 'watch', 'a', ...more]);
       assert.match(denied.stderr, /code = PermissionDenied desc = etcdserver: permission denied/);
     }
   });
@@ -192,12 +178,17 @@ describe('etcdctl against the store alone: users, roles, rights', function () {
     assert.match(await root('member', 'add', 'm4', '--learner', `--peer-urls=${url}`), /added to cluster/);
     const joining = (dataDir: string, ...user: string[]) => {
       const where = ['--peer-listen', `127.0.0.1:${peer}`, '--etcd-listen', `127.0.0.1:${client}`];
-      const args = ['store', 'run', '--join', `127.0.0.1:${store.ports[1]}`, '--member', 'm4', ...where];
-      const program = startProgram(process.execPath, [kabukiPath, ...args, '--data-dir', dataDir, ...user], {
-        timeoutMs: 100_000,
-      });
-      running.push(program);
-      return program;
+      const args = [
+        'store',
+        'run',
+        '--join',
+        `127.0.0.1:${tested.store.ports[1]}`,
+        '--member',
+        'm4',
+        ...where,
+      ];
+      const all = [kabukiPath, ...args, '--data-dir', dataDir, ...user];
+      return tested.endAfterTest(startProgram(process.execPath, all, { timeoutMs: 100_000 }));
     };
     const stranger = await joining(newFolder()).outcome;
     assert.match(stranger.stderr, /etcdserver: user name is empty/);
@@ -207,7 +198,7 @@ describe('etcdctl against the store alone: users, roles, rights', function () {
       assert.equal(program.process.exitCode, null, program.stderr);
       return program.stdout.includes('member list');
     });
-    const asked = await store.tryEtcdctl([
+    const asked = await tested.store.tryEtcdctl([
       `--endpoints=127.0.0.1:${client}`,
       '--user=alice:alicepw',
       'get',
@@ -220,17 +211,17 @@ describe('etcdctl against the store alone: users, roles, rights', function () {
   });
 
   it('user passwd and auth disable', async () => {
-    const changed = await store.tryEtcdctl(
+    const changed = await tested.store.tryEtcdctl(
       ['--user=root:rootpw', 'user', 'passwd', 'alice', '--interactive=false'],
       'newpw\n',
     );
     assert.equal(changed.stdout, 'Password updated\n');
     await refused(/invalid user ID or password/, '--user=alice:alicepw', 'get', 'own/1');
-    assert.equal(await store.etcdctl('--user=alice:newpw', 'put', 'own/1', 'z'), 'OK\n');
+    assert.equal(await tested.store.etcdctl('--user=alice:newpw', 'put', 'own/1', 'z'), 'OK\n');
     assert.equal(await root('auth', 'disable'), 'Authentication Disabled\n');
-    assert.equal(await store.etcdctl('get', 'a'), 'a\n1\n');
+    assert.equal(await tested.store.etcdctl('get', 'a'), 'a\n1\n');
     // A name without need of it is no mistake.
-    assert.equal(await store.etcdctl('--user=nobody:x', 'get', 'a'), 'a\n1\n');
+    assert.equal(await tested.store.etcdctl('--user=nobody:x', 'get', 'a'), 'a\n1\n');
   });
 });
 

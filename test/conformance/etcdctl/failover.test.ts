@@ -2,27 +2,22 @@ import { strict as assert } from 'node:assert';
 import { waitFor } from '../../../deploy/wait.js';
 import { kabukiPath } from '../../harness/process-cluster.js';
 import { output } from '../../harness/program.js';
-import { hasEtcdctl, startStoreAlone, type StoreAlone } from '../../harness/store-alone.js';
+import { testedStore } from './tested-store.js';
 
 describe('etcdctl against the store alone: the leader is killed', function () {
   this.timeout(120_000);
-  let store: StoreAlone;
-  before(async function () {
-    if (!hasEtcdctl()) return this.skip();
-    store = await startStoreAlone();
-  });
-  after(() => store?.remove());
+  const tested = testedStore();
 
   it('every put that was acknowledged is there, watched once and in order, and the member comes back', async () => {
-    const watch = store.startEtcdctl('watch', 'k/', '--prefix', '--rev=1');
+    const watch = tested.store.startEtcdctl('watch', 'k/', '--prefix', '--rev=1');
     const acknowledged: string[] = [];
     const put = async (i: number) => {
       const key = `k/${String(i).padStart(3, '0')}`;
       // What fails has an unknown outcome: it is not tried again.
-      if ((await store.tryEtcdctl(['put', key, ''])).stdout === 'OK\n') acknowledged.push(key);
+      if ((await tested.store.tryEtcdctl(['put', key, ''])).stdout === 'OK\n') acknowledged.push(key);
     };
     const fault = (...args: string[]) =>
-      output(process.execPath, [kabukiPath, 'fault', ...args, '--data-dir', store.dataDir]);
+      output(process.execPath, [kabukiPath, 'fault', ...args, '--data-dir', tested.store.dataDir]);
     let killed: string | undefined;
     for (let i = 0; i < 40; i += 1) {
       if (i === 15) killed = /^(store-\d): kill done/.exec(await fault('kill', 'leader'))?.[1];
@@ -35,7 +30,7 @@ describe('etcdctl against the store alone: the leader is killed', function () {
     await fault('start', killed);
     await put(40);
     const last = acknowledged.at(-1) as string;
-    const all = (await store.etcdctl('get', 'k/', '--prefix', '--keys-only')).trim().split('\n\n');
+    const all = (await tested.store.etcdctl('get', 'k/', '--prefix', '--keys-only')).trim().split('\n\n');
     assert.deepEqual(
       acknowledged.filter((key) => !all.includes(key)),
       [],
@@ -45,7 +40,7 @@ describe('etcdctl against the store alone: the leader is killed', function () {
     watch.process.kill();
     assert.deepEqual(seen, all);
     await waitFor('all members to be healthy', 20_000, async () => {
-      return (await store.tryEtcdctl(['endpoint', 'health'])).code === 0;
+      return (await tested.store.tryEtcdctl(['endpoint', 'health'])).code === 0;
     });
   });
 });

@@ -1,22 +1,11 @@
 import { strict as assert } from 'node:assert';
-import { hasEtcdctl, startStoreAlone, type StoreAlone } from '../../harness/store-alone.js';
+import { testedStore } from './tested-store.js';
 
 describe('etcdctl against the store alone: keys', function () {
   this.timeout(120_000);
-  let store: StoreAlone;
-  before(async function () {
-    if (!hasEtcdctl()) return this.skip();
-    store = await startStoreAlone();
-  });
-  after(() => store?.remove());
-
-  const etcdctl = (...args: string[]) => store.etcdctl(...args);
+  const tested = testedStore();
+  const { etcdctl, refusal } = tested;
   const json = async (...args: string[]) => JSON.parse(await etcdctl(...args, '-w', 'json'));
-  const refusal = async (...args: string[]) => {
-    const outcome = await store.tryEtcdctl(args);
-    assert.notEqual(outcome.code, 0, outcome.stdout);
-    return outcome.stderr.trim().split('\n').at(-1);
-  };
 
   it('put and get: a value, its previous one, what is written by which revision', async () => {
     assert.equal(await etcdctl('put', 'kv/a', '1'), 'OK\n');
@@ -81,14 +70,14 @@ describe('etcdctl against the store alone: keys', function () {
 
   it('a value of 1 MiB passes, one of 3 MiB is refused', async () => {
     const big = 'v'.repeat(1024 * 1024);
-    assert.equal((await store.tryEtcdctl(['put', 'big'], big)).stdout, 'OK\n');
+    assert.equal((await tested.store.tryEtcdctl(['put', 'big'], big)).stdout, 'OK\n');
     const { kvs } = await json('get', 'big');
     assert.equal(Buffer.from(kvs[0].value, 'base64').length, big.length);
-    const refused = await store.tryEtcdctl(['put', 'big'], 'v'.repeat(3 * 1024 * 1024));
+    const refused = await tested.store.tryEtcdctl(['put', 'big'], 'v'.repeat(3 * 1024 * 1024));
     assert.notEqual(refused.code, 0);
     // Its client refuses more than 2 MiB by itself.
     assert.match(refused.stderr, /trying to send message larger than max|request is too large/);
-    const between = await store.tryEtcdctl(['put', 'big'], 'v'.repeat(1700 * 1024));
+    const between = await tested.store.tryEtcdctl(['put', 'big'], 'v'.repeat(1700 * 1024));
     assert.match(between.stderr, /Error: etcdserver: request is too large/);
   });
 
@@ -106,14 +95,17 @@ describe('etcdctl against the store alone: keys', function () {
   it('txn: compares of every kind choose the branch', async () => {
     await etcdctl('put', 't', 'v');
     const script = (compares: string) =>
-      store.tryEtcdctl(['txn'], `${compares}\n\nput t/yes 1\nget t\n\nput t/no 1\ndel t --prev-kv\n\n`);
+      tested.store.tryEtcdctl(
+        ['txn'],
+        `${compares}\n\nput t/yes 1\nget t\n\nput t/no 1\ndel t --prev-kv\n\n`,
+      );
     const yes = await script(
       'val("t") = "v"\nver("t") = "1"\nmod("t") > "0"\nc("t") < "100000"\nmod("none") = "0"',
     );
     assert.equal(yes.stdout, 'SUCCESS\n\nOK\n\nt\nv\n', yes.stderr);
     const no = await script('val("t") = "other"');
     assert.equal(no.stdout, 'FAILURE\n\nOK\n\n1\nt\nv\n', no.stderr);
-    const twice = await store.tryEtcdctl(['txn'], '\nput t/x 1\nput t/x 2\n\n\n');
+    const twice = await tested.store.tryEtcdctl(['txn'], '\nput t/x 1\nput t/x 2\n\n\n');
     assert.match(twice.stderr, /Error: etcdserver: duplicate key given in txn request/);
   });
 

@@ -6,31 +6,23 @@ import { freePorts } from '../../../deploy/create-cluster.js';
 import { waitFor } from '../../../deploy/wait.js';
 import { kabukiPath } from '../../harness/process-cluster.js';
 import { type Program, run, start } from '../../harness/program.js';
-import { hasEtcdctl, startStoreAlone, type StoreAlone } from '../../harness/store-alone.js';
+import { testedStore } from './tested-store.js';
 
 describe('etcdctl against the store alone: its members', function () {
   this.timeout(180_000);
-  let store: StoreAlone;
   let folder: string;
   const programs: Program[] = [];
-  before(async function () {
-    if (!hasEtcdctl()) return this.skip();
+  before(() => {
     folder = mkdtempSync(join(tmpdir(), 'kabuki-members-'));
-    store = await startStoreAlone();
   });
   after(async () => {
     for (const program of programs) program.process.kill('SIGINT');
     for (const program of programs) await program.outcome;
-    await store?.remove();
-    if (folder) rmSync(folder, { recursive: true, force: true });
+    rmSync(folder, { recursive: true, force: true });
   });
 
-  const etcdctl = (...args: string[]) => store.etcdctl(...args);
-  const refusal = async (...args: string[]) => {
-    const outcome = await store.tryEtcdctl(args);
-    assert.notEqual(outcome.code, 0, outcome.stdout);
-    return outcome.stderr.trim().split('\n').at(-1);
-  };
+  const tested = testedStore();
+  const { etcdctl, refusal } = tested;
   interface Listed {
     readonly id: string;
     readonly status: string;
@@ -54,7 +46,7 @@ describe('etcdctl against the store alone: its members', function () {
   };
   /** One `kabuki store run --join`. Resolves when it serves. */
   const joinStore = async (name: string, peer: number, client: number): Promise<Program> => {
-    const args = ['store', 'run', '--join', `127.0.0.1:${store.ports[1]}`, '--member', name];
+    const args = ['store', 'run', '--join', `127.0.0.1:${tested.store.ports[1]}`, '--member', name];
     const where = ['--peer-listen', `127.0.0.1:${peer}`, '--etcd-listen', `127.0.0.1:${client}`];
     return started(name, [...args, ...where]);
   };
@@ -135,7 +127,7 @@ describe('etcdctl against the store alone: its members', function () {
       return (await at(client, 'get', 'members/a', '--consistency=s')).stdout === 'members/a\n1\n';
     });
     await waitFor('the learner to be promoted', 10_000, async () => {
-      return (await store.tryEtcdctl(['member', 'promote', m4.id])).code === 0;
+      return (await tested.store.tryEtcdctl(['member', 'promote', m4.id])).code === 0;
     });
     assert.equal((await named('m4')).learner, 'false');
     // Its front serves writes by whoever leads.
@@ -160,7 +152,7 @@ describe('etcdctl against the store alone: its members', function () {
     });
     assert.match(await etcdctl('member', 'remove', (await named('store-3')).id), /removed from cluster/);
     await waitFor('the process of store-3 to end', 20_000, async () =>
-      store.program.stdout.includes('store-3 was removed from the store'),
+      tested.store.program.stdout.includes('store-3 was removed from the store'),
     );
     const names = (await list()).map(({ name }) => name);
     assert.deepEqual(names, ['store-1', 'store-2', 'm4', 'm5']);
@@ -181,7 +173,7 @@ describe('etcdctl against the store alone: its members', function () {
         'store',
         'run',
         '--join',
-        `127.0.0.1:${store.ports[0]}`,
+        `127.0.0.1:${tested.store.ports[0]}`,
         '--member',
         'm9',
         '--peer-listen',

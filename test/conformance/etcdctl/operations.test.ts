@@ -1,29 +1,11 @@
 import { strict as assert } from 'node:assert';
 import { waitFor } from '../../../deploy/wait.js';
-import type { Program } from '../../harness/program.js';
-import { hasEtcdctl, startStoreAlone, type StoreAlone } from '../../harness/store-alone.js';
+import { testedStore } from './tested-store.js';
 
 describe('etcdctl against the store alone: leases, locks, members, maintenance', function () {
   this.timeout(120_000);
-  let store: StoreAlone;
-  const running: Program[] = [];
-  before(async function () {
-    if (!hasEtcdctl()) return this.skip();
-    store = await startStoreAlone();
-  });
-  afterEach(() => {
-    for (const program of running.splice(0)) program.process.kill('SIGINT');
-  });
-  after(() => store?.remove());
-
-  const etcdctl = (...args: string[]) => store.etcdctl(...args);
-  const start = (...args: string[]) => {
-    const program = store.startEtcdctl(...args);
-    running.push(program);
-    return program;
-  };
-  const printed = (program: Program, pattern: RegExp) =>
-    waitFor(`${program.line} to print ${pattern}`, 15_000, async () => pattern.test(program.stdout));
+  const tested = testedStore();
+  const { etcdctl, start, printed } = tested;
   const grant = async (seconds: number) =>
     /^lease ([0-9a-f]+) granted with TTL\((\d+)s\)/.exec(
       await etcdctl('lease', 'grant', String(seconds)),
@@ -44,9 +26,9 @@ describe('etcdctl against the store alone: leases, locks, members, maintenance',
     assert.equal(await etcdctl('lease', 'revoke', id), `lease ${id} revoked\n`);
     assert.equal(await etcdctl('get', 'leased/', '--prefix'), '');
     assert.equal(await etcdctl('lease', 'timetolive', id), `lease ${id} already expired\n`);
-    const again = await store.tryEtcdctl(['lease', 'revoke', id]);
+    const again = await tested.store.tryEtcdctl(['lease', 'revoke', id]);
     assert.match(again.stderr, /etcdserver: requested lease not found/);
-    const once = await store.tryEtcdctl(['lease', 'keep-alive', '--once', id]);
+    const once = await tested.store.tryEtcdctl(['lease', 'keep-alive', '--once', id]);
     assert.match(`${once.stdout}${once.stderr}`, /expired or revoked|requested lease not found/);
   });
 
@@ -98,7 +80,7 @@ describe('etcdctl against the store alone: leases, locks, members, maintenance',
         new RegExp(`^[0-9a-f]+, started, store-${i + 1}, http://[0-9.:]+, http://[0-9.:]+, false$`),
       );
     }
-    assert.equal((await store.tryEtcdctl(['endpoint', 'health'])).code, 0);
+    assert.equal((await tested.store.tryEtcdctl(['endpoint', 'health'])).code, 0);
     const statuses = JSON.parse(await etcdctl('endpoint', 'status', '-w', 'json')) as {
       Status: { version: string; dbSize: number; leader: number; header: { member_id: number } };
     }[];
@@ -110,11 +92,11 @@ describe('etcdctl against the store alone: leases, locks, members, maintenance',
 
   it('endpoints with a scheme, as the member list has them, are as good as those without', async () => {
     for (const command of ['status', 'health', 'hashkv']) {
-      const { code, stdout, stderr } = await store.tryEtcdctl(['endpoint', command, '--cluster']);
+      const { code, stdout, stderr } = await tested.store.tryEtcdctl(['endpoint', command, '--cluster']);
       assert.equal(code, 0, stderr);
       // What is healthy is told on stderr.
       const said = stdout + stderr;
-      for (const port of store.ports) assert.match(said, new RegExp(`http://127.0.0.1:${port}\\b`));
+      for (const port of tested.store.ports) assert.match(said, new RegExp(`http://127.0.0.1:${port}\\b`));
     }
   });
 
@@ -158,8 +140,7 @@ describe('etcdctl against the store alone: leases, locks, members, maintenance',
   it('data and ids survive a stop by Ctrl-C and a start', async () => {
     await etcdctl('put', 'survives', '1');
     const members = await etcdctl('member', 'list');
-    assert.equal(await store.stop(), 0);
-    store = await startStoreAlone({ dataDir: store.dataDir, ports: store.ports });
+    await tested.restart();
     assert.equal(await etcdctl('get', 'survives'), 'survives\n1\n');
     const ids = (text: string) => text.split('\n').map((line) => line.split(',')[0]);
     assert.deepEqual(ids(await etcdctl('member', 'list')), ids(members));

@@ -1,35 +1,13 @@
 import { strict as assert } from 'node:assert';
-import { waitFor } from '../../../deploy/wait.js';
-import type { Program } from '../../harness/program.js';
-import { hasEtcdctl, startStoreAlone, type StoreAlone } from '../../harness/store-alone.js';
+import { testedStore } from './tested-store.js';
 
 describe('etcdctl against the store alone: watches', function () {
   this.timeout(120_000);
-  let store: StoreAlone;
-  const watching: Program[] = [];
-  before(async function () {
-    if (!hasEtcdctl()) return this.skip();
-    store = await startStoreAlone();
-  });
-  afterEach(() => {
-    for (const program of watching.splice(0)) program.process.kill();
-  });
-  after(() => store?.remove());
-
-  const etcdctl = (...args: string[]) => store.etcdctl(...args);
+  const tested = testedStore();
+  const { etcdctl, start, printed } = tested;
   const revisionOf = async (...args: string[]) =>
     JSON.parse(await etcdctl(...args, '-w', 'json')).header.revision as number;
-  const watch = (...args: string[]) => {
-    const program = store.startEtcdctl('watch', ...args);
-    watching.push(program);
-    return program;
-  };
-  const printed = (program: Program, text: string) =>
-    waitFor(
-      `${program.line} to print ${JSON.stringify(text)}; it printed ${program.stdout}`,
-      10_000,
-      async () => program.stdout.includes(text),
-    );
+  const watch = (...args: string[]) => start('watch', ...args);
 
   it('from a revision on: what was before and what comes, with what was replaced', async () => {
     const first = await revisionOf('put', 'w/a', '1');
@@ -52,7 +30,7 @@ describe('etcdctl against the store alone: watches', function () {
     await etcdctl('put', 'old', '1');
     const at = await revisionOf('put', 'old', '2');
     await etcdctl('compaction', String(at));
-    const late = await store.tryEtcdctl(['watch', 'old', '--rev=1']);
+    const late = await tested.store.tryEtcdctl(['watch', 'old', '--rev=1']);
     assert.match(late.stderr, /required revision has been compacted/);
     assert.notEqual(late.code, 0);
   });
