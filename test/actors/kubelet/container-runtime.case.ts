@@ -4,7 +4,7 @@
  */
 import { strict as assert } from 'node:assert';
 import { type ContainerConfig, type ContainerRuntime, collect } from '../../../actors/kubelet/index.js';
-import { until } from './real-clock.js';
+import { until } from './until.js';
 
 /** How a container behaves, in words that each runtime can be told. */
 export type Behaviour =
@@ -164,6 +164,12 @@ export function runtimeCases(name: string, harness: RuntimeHarness): void {
       await assert.rejects(runtime.startContainer('nobody'), { code: 'NotFound' });
     });
   });
+}
+
+/** What a container has said, once it has ended. */
+export async function outcomeOf(runtime: ContainerRuntime, id: string): Promise<string> {
+  await until('exited', () => runtime.get(id)?.state === 'exited');
+  return logOf(runtime, id);
 }
 
 export async function logOf(runtime: ContainerRuntime, id: string, follow = false): Promise<string> {

@@ -13,7 +13,7 @@ import type { ActorRef } from '../../../actors/runtime/index.js';
 import { isAlive } from '../../../deploy/process-table.js';
 import { realWorld } from '../runtime/world.js';
 import { Bench, isTrue, mainStatus } from './kubelet-bench.js';
-import { until } from './real-clock.js';
+import { until } from './until.js';
 
 type Opening = Extract<KubeletMessage, { replyTo: ActorRef<KubeletReply> }>;
 type Wish = Opening extends infer T

@@ -9,8 +9,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { collect, type ContainerConfig, ProcessRuntime } from '../../../actors/kubelet/index.js';
-import { configOf, logOf, runtimeCases } from './container-runtime.case.js';
-import { realClock, realRandom, until } from './real-clock.js';
+import { realClock, realRandom } from '../../../actors/runtime/index.js';
+import { configOf, logOf, outcomeOf, runtimeCases } from './container-runtime.case.js';
+import { until } from './until.js';
 
 const isRoot = process.getuid?.() === 0;
 const folders: string[] = [];
@@ -72,10 +73,7 @@ describe(`mount views as ${isRoot ? 'root' : 'an ordinary user'}`, () => {
     await runtime.startContainer(id);
     return id;
   };
-  const output = async (id: string): Promise<string> => {
-    await until('exited', () => runtime.get(id)?.state === 'exited');
-    return logOf(runtime, id);
-  };
+  const output = (id: string): Promise<string> => outcomeOf(runtime, id);
 
   it('shows a volume where the host has nothing, and leaves nothing there', async () => {
     const paths = [

@@ -11,9 +11,10 @@ import {
   endLeftoverContainers,
   ProcessRuntime,
 } from '../../../actors/kubelet/index.js';
+import { realClock, realRandom } from '../../../actors/runtime/index.js';
 import { isAlive } from '../../../deploy/process-table.js';
-import { configOf, logOf, runtimeCases } from './container-runtime.case.js';
-import { realClock, realRandom, until } from './real-clock.js';
+import { configOf, logOf, outcomeOf, runtimeCases } from './container-runtime.case.js';
+import { until } from './until.js';
 
 const folders: string[] = [];
 function newFolder(): string {
@@ -59,10 +60,7 @@ describe('process runtime', () => {
     await runtime.startContainer(id);
     return id;
   };
-  const outcome = async (id: string): Promise<string> => {
-    await until('exited', () => runtime.get(id)?.state === 'exited');
-    return logOf(runtime, id);
-  };
+  const outcome = (id: string): Promise<string> => outcomeOf(runtime, id);
 
   it('writes both streams as CRI lines, the torn last one too', async () => {
     await outcome(await run('echo one; echo two >&2; printf three'));

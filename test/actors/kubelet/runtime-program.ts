@@ -1,7 +1,8 @@
 /** A program that runs one container and says its pid, to be killed by a test. */
 import { ProcessRuntime } from '../../../actors/kubelet/index.js';
+import { realClock, realRandom } from '../../../actors/runtime/index.js';
 import { configOf } from './container-runtime.case.js';
-import { realClock, realRandom, until } from './real-clock.js';
+import { until } from './until.js';
 
 const runtime = new ProcessRuntime({ dataDir: process.argv[2]!, clock: realClock, random: realRandom });
 await runtime.start();

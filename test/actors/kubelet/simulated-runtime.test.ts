@@ -1,6 +1,6 @@
 import { SimulatedRuntime } from '../../../actors/kubelet/index.js';
+import { realClock, realRandom } from '../../../actors/runtime/index.js';
 import { runtimeCases } from './container-runtime.case.js';
-import { realClock, realRandom } from './real-clock.js';
 
 const plan = (key: string, value: number) => ({ [`simulated.kabuki.dev/${key}`]: String(value) });
 

@@ -2,7 +2,8 @@ import { strict as assert } from 'node:assert';
 import { createSocket } from 'node:dgram';
 import { createConnection, createServer, type Server, type Socket } from 'node:net';
 import { type Listener, type ListenerState, UserSpaceProxy } from '../../../actors/proxy/index.js';
-import { realClock, realRandom, until } from '../kubelet/real-clock.js';
+import { realClock, realRandom } from '../../../actors/runtime/index.js';
+import { until } from '../kubelet/until.js';
 
 const vip = '127.96.77.1';
 
