@@ -19,6 +19,7 @@ import {
   type NodeId,
   SimNetwork,
 } from '../../transport/index.js';
+import { settled } from '../actors/runtime/settled.js';
 
 /** Keeps every event as one line of NDJSON. */
 export class TextJournal implements Journal {
@@ -138,14 +139,8 @@ export class SimWorld<J extends Journal = TextJournal> {
   }
 
   /** Lets the world go on until the promise is settled. */
-  async settled<T>(promise: Promise<T>, limits: RunLimits = {}): Promise<T> {
-    let done = false;
-    const mark = () => {
-      done = true;
-    };
-    promise.then(mark, mark);
-    await this.run(() => done, limits);
-    return promise;
+  settled<T>(promise: Promise<T>, limits: RunLimits = {}): Promise<T> {
+    return settled(promise, (condition) => this.run(condition, limits));
   }
 
   #disk(owner: SimulatedNode, folder: string): SimDisk {

@@ -16,6 +16,7 @@ import {
   nodeId,
   SimNetwork,
 } from '../../../transport/index.js';
+import { settled } from '../runtime/settled.js';
 import { PausableClock } from './pausable-clock.js';
 
 export class SimCluster {
@@ -108,14 +109,8 @@ export class SimCluster {
   }
 
   /** Runs until the promise is settled. */
-  async settled<T>(promise: Promise<T>): Promise<T> {
-    let done = false;
-    const mark = () => {
-      done = true;
-    };
-    promise.then(mark, mark);
-    await this.until(() => done);
-    return promise;
+  settled<T>(promise: Promise<T>): Promise<T> {
+    return settled(promise, (condition) => this.until(condition));
   }
 
   notes(kind: string): JournalEvent[] {

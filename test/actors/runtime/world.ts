@@ -21,6 +21,7 @@ import {
   nodeId,
 } from '../../../transport/index.js';
 import { Loopback } from './loopback.js';
+import { settled } from './settled.js';
 
 export class MemoryJournal implements Journal {
   readonly events: JournalEvent[] = [];
@@ -82,15 +83,6 @@ function world(
 ): World {
   const systems: RunningActorSystem[] = [];
   const journal = new MemoryJournal();
-  const settled = async <T>(promise: Promise<T>): Promise<T> => {
-    let done = false;
-    const mark = () => {
-      done = true;
-    };
-    promise.then(mark, mark);
-    await until(() => done);
-    return promise;
-  };
   return {
     network,
     journal,
@@ -111,13 +103,13 @@ function world(
       return started;
     },
     until,
-    settled,
+    settled: (promise) => settled(promise, until),
     quiet: async () => {
       const endMs = performance.now() + 5;
       await until(() => performance.now() > endMs);
     },
     end: async () => {
-      for (const system of systems) await settled(system.stop());
+      for (const system of systems) await settled(system.stop(), until);
     },
   };
 }
