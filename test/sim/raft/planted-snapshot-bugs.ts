@@ -41,7 +41,7 @@ export const snapshotBugs: readonly PlantedBug[] = [
     name: 'snapshot-view-leaks',
     what: 'what is written while a snapshot is taken leaks into it',
     after: 'hashicorp/raft: FSM.Snapshot must return a point-in-time view',
-    seed: 12,
+    seed: 60,
     seedsMax: 40,
     finds: /state machine safety|snapshot|applied already|skipped/,
     member: ({ store }) => {
