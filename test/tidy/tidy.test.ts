@@ -3,7 +3,7 @@
  * prettier's layout makes that reliable. Each rule names the way out.
  */
 import { strict as assert } from 'node:assert';
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, normalize, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { edges, isEdge } from './edges.js';
@@ -157,6 +157,29 @@ describe('tidy', () => {
     );
   });
 
+  it('what the docs name is there: files, folders, links, and what npm runs', () => {
+    const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { scripts: object };
+    const pages = ['README.md', 'ARCHITECTURE.md', 'raft/README.md', ...pagesBelow('docs')];
+    expectNone(
+      pages.flatMap((page) => {
+        const text = readFileSync(join(root, page), 'utf8');
+        const paths = [...text.matchAll(/`((?:raft|transport|actors|deploy|test|docs)\/[\w./-]+)`/g)].map(
+          ([, path = '']) => path,
+        );
+        const links = [...text.matchAll(/\]\((?!\w+:)([^)#]+)/g)].map(([, path = '']) =>
+          join(dirname(page), path),
+        );
+        const runs = [...text.matchAll(/npm run ([\w:-]+)/g)].map(([, name = '']) => name);
+        return [
+          ...[...paths, ...links]
+            .filter((path) => !existsSync(join(root, path)))
+            .map((path) => `${page} names ${path}`),
+          ...runs.filter((name) => !Object.hasOwn(scripts, name)).map((name) => `${page}: npm run ${name}`),
+        ];
+      }),
+    );
+  });
+
   it('no words of unfinished work are left', () => {
     expectNone(
       sources
@@ -187,6 +210,11 @@ function walk(dir: string): string[] {
     if (statSync(path).isDirectory()) return name === 'dist' || name === 'node_modules' ? [] : walk(path);
     return name.endsWith('.ts') ? [path] : [];
   });
+}
+
+function pagesBelow(folder: string): string[] {
+  const names = readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' });
+  return names.filter((name) => name.endsWith('.md')).map((name) => join(folder, name));
 }
 
 function read(path: string): Source {
