@@ -16,7 +16,7 @@ import { KV_LIMITS } from './limits.js';
 import { readInTurns } from './range-in-turns.js';
 import { readRange } from './range.js';
 import { RangeReading } from './range-reading.js';
-import { KvSnapshot, type KvSnapshotOptions, hashSteps } from './snapshot.js';
+import { KvSnapshot, type KvSnapshotOptions, hashed, HashOfVersions } from './snapshot.js';
 import { KvSnapshotReader } from './snapshot-reader.js';
 import { checkReadable, compacted, deleteKey, futureRevision, hasPut, isReadOnly, runTxn } from './txn.js';
 import { checkRange, checkTxn } from './txn-check.js';
@@ -37,7 +37,7 @@ import type {
 } from './types.js';
 import { revision } from './types.js';
 import { inMemory, type ValuesOptions, type Version } from './values/index.js';
-import { type Change, Versions } from './versions.js';
+import { type Change, Versions, withValue } from './versions.js';
 
 export type CommandResult =
   | TxnResult
@@ -297,10 +297,11 @@ export class KvStore {
     const upTo = this.#hashable(at);
     if (upTo instanceof KvError) return upTo;
     const { compactRevision } = this;
-    const steps = hashSteps(this.#versions, upTo);
-    let step = steps.next();
-    while (step.done !== true) step = steps.next();
-    return { hash: step.value, revision: upTo, compactRevision };
+    const sum = new HashOfVersions(this.#versions);
+    for (const some of hashed(this.#versions, upTo)) {
+      for (const version of some) sum.add(this.#versions.kvOf(version));
+    }
+    return { hash: sum.value, revision: upTo, compactRevision };
   }
 
   /** As `hash`, of the state as it is now, while others have their turns. */
@@ -308,15 +309,16 @@ export class KvStore {
     const upTo = this.#hashable(at);
     if (upTo instanceof KvError) return upTo;
     const { compactRevision } = this;
-    const release = this.#versions.hold();
+    const versions = this.#versions;
+    const release = versions.hold();
     try {
-      const steps = hashSteps(this.#versions, upTo);
-      let step = steps.next();
-      while (step.done !== true) {
+      const sum = new HashOfVersions(versions);
+      for (const some of hashed(versions, upTo)) {
+        const values = await versions.values.loadMany(some);
+        for (const [i, version] of some.entries()) sum.add(withValue(version, values[i]!));
         await turn();
-        step = steps.next();
       }
-      return { hash: step.value, revision: upTo, compactRevision };
+      return { hash: sum.value, revision: upTo, compactRevision };
     } finally {
       release();
     }

@@ -53,6 +53,9 @@ export const KV_LIMITS = {
   watchBatchBytesMax: 1024 * 1024,
   /** Encoded in one turn: about half a millisecond. */
   snapshotChunkBytes: 64 * 1024,
+  /** Of a hash, in one turn. */
+  hashStepKeys: 512,
+  hashStepBytes: 256 * 1024,
   /** Keys that a snapshot looks at before it lets others have their turn. */
   snapshotScanMax: 2048,
   /** A chunk and the largest version after it, or all leases: more is not a frame. */

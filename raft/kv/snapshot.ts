@@ -13,7 +13,7 @@ import type { Leases } from './leases.js';
 import { KV_LIMITS } from './limits.js';
 import type { RevisionLogView } from './revision-log.js';
 import { KvSnapshotEncoder, type KvSnapshotHead, writeKeyValue } from './snapshot-format.js';
-import type { Key, Revision } from './types.js';
+import type { Key, KeyValue, Revision } from './types.js';
 import { revision } from './types.js';
 import type { Version } from './values/index.js';
 import type { Versions } from './versions.js';
@@ -110,33 +110,49 @@ export class KvSnapshot {
 const NO_BYTES = new Uint8Array(0);
 
 /**
- * Over every version that a reader can still see at or below `upTo`; each step is as much as may be done at a time. The caller
- * holds the versions.
+ * Every version that a reader can still see at or below `upTo`, in an order that all members share: a few at a time, as much as
+ * may be done in a turn. The caller holds the versions.
  */
-export function* hashSteps(versions: Versions, upTo: Revision): Generator<void, number> {
+export function* hashed(versions: Versions, upTo: Revision): Generator<readonly Version[]> {
   const { log, compactRevision } = versions;
   const changes = log.view(log.seek(compactRevision), log.seek(revision(upTo + 1)));
-  const out = new ByteWriter(KV_LIMITS.snapshotChunkBytes * 2);
-  let sum = 0;
-  out.varint(compactRevision);
-  for (const some of baseOf(versions, compactRevision)) {
-    for (const version of some) {
-      writeKeyValue(out, versions.kvOf(version));
-      if (out.length < KV_LIMITS.snapshotChunkBytes) continue;
-      sum = crc32c(out.view(), sum);
-      out.clear();
-      yield;
-    }
-    yield;
+  for (const some of baseOf(versions, compactRevision)) yield* fewAtATime(some);
+  yield* fewAtATime(changes);
+}
+
+export class HashOfVersions {
+  readonly #out = new ByteWriter(KV_LIMITS.snapshotChunkBytes * 2);
+  #sum = 0;
+
+  constructor({ compactRevision }: Versions) {
+    this.#out.varint(compactRevision);
   }
-  for (const version of changes) {
-    writeKeyValue(out, versions.kvOf(version));
-    if (out.length < KV_LIMITS.snapshotChunkBytes) continue;
-    sum = crc32c(out.view(), sum);
-    out.clear();
-    yield;
+
+  add(kv: KeyValue): void {
+    writeKeyValue(this.#out, kv);
+    if (this.#out.length < KV_LIMITS.snapshotChunkBytes) return;
+    this.#sum = this.value;
+    this.#out.clear();
   }
-  return crc32c(out.view(), sum);
+
+  get value(): number {
+    return crc32c(this.#out.view(), this.#sum);
+  }
+}
+
+function* fewAtATime(versions: Iterable<Version>): Generator<readonly Version[]> {
+  const { hashStepKeys, hashStepBytes } = KV_LIMITS;
+  let some: Version[] = [];
+  let bytes = 0;
+  for (const version of versions) {
+    some.push(version);
+    bytes += version.valueBytes;
+    if (some.length < hashStepKeys && bytes < hashStepBytes) continue;
+    yield some;
+    some = [];
+    bytes = 0;
+  }
+  yield some;
 }
 
 /** Versions older than `at` that are visible at it, in key order and a few at a time. */

@@ -35,9 +35,13 @@ const valueBytes = 256;
 const prefix = 'calm/';
 const prefixEnd = 'calm0';
 const hot = 'hot/';
-/** So that the log is longer than what is kept of it behind a snapshot. */
-const entriesMin = 10_200;
-const fillAtOnce = 64;
+/**
+ * All keys are written again and again until the log has so many bytes: then a snapshot is taken, the log behind it is cut, and
+ * compaction finds something to free.
+ */
+const writtenBytesMin = 72 * 1024 * 1024;
+const keysPerTxn = 100;
+const fillAtOnce = 16;
 const writeEveryMs = 250;
 
 export async function playStorm(
@@ -101,16 +105,17 @@ export async function playStorm(
   }
 }
 
-/** Of several keys each, in parallel. */
+/** Several keys in a transaction, in parallel. */
 async function fill(client: StoreClient, keys: number): Promise<void> {
   const value = Buffer.alloc(valueBytes, 0x61);
-  const each = Math.max(1, Math.floor(keys / entriesMin));
+  const writesInAll = keys * Math.ceil(writtenBytesMin / (keys * valueBytes));
   let next = 0;
   const worker = async () => {
-    while (next < keys) {
+    while (next < writesInAll) {
       const success: Op[] = [];
-      for (; success.length < each && next < keys; next++) {
-        success.push({ type: 'put', key: nameOf(next), value });
+      // Never one key twice.
+      for (const end = Math.min(next + keysPerTxn, next - (next % keys) + keys); next < end; next++) {
+        success.push({ type: 'put', key: nameOf(next % keys), value });
       }
       await client.txn({ type: 'txn', compare: [], success, failure: [] }, { timeoutMs: 30_000 });
     }
