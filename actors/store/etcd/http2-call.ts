@@ -33,9 +33,10 @@ const calls = Symbol('call');
 type CallStream = ServerHttp2Stream & { [calls]: Http2Call };
 
 const okHeaders = { ':status': 200, 'content-type': 'application/grpc' };
-const respondOptions = { waitForTrailers: true };
+/** `sendDate` is node's: no server of gRPC sends a date, and it costs both sides. */
+const respondOptions = { waitForTrailers: true, sendDate: false };
 const okTrailers = { 'grpc-status': '0', 'grpc-message': '' };
-const noSettings = { endStream: true };
+const noSettings = { endStream: true, sendDate: false };
 
 export function serveCall(
   stream: ServerHttp2Stream,
