@@ -362,7 +362,8 @@ export class Raft<Result> {
   peerGone(peer: MemberId): void {
     this.#peers.gone(peer);
     this.#transfer.gone(peer);
-    this.reportUnreachable(peer);
+    this.#core.reportEnded(peer);
+    this.#schedule();
   }
 
   /** The transport lost letters to this peer: the leader goes on carefully. */

@@ -270,6 +270,14 @@ export class RaftCore implements LeaderContext {
     if (progress?.state === 'replicate') progress.becomeProbe();
   }
 
+  /** The host knows that this peer has ended. If it led, nobody waits for its silence to last. */
+  reportEnded(peer: MemberId): void {
+    this.reportUnreachable(peer);
+    if (this.#role !== 'follower' || this.#leaderId !== peer) return;
+    this.#becomeFollower(this.#term, null);
+    this.#electionTimer.hurry();
+  }
+
   step(message: Message): void {
     if (message.term > this.#term) {
       if (!this.#enterTerm(message)) return;
@@ -603,7 +611,8 @@ export class RaftCore implements LeaderContext {
   #followLeader(from: MemberId): void {
     assert(this.#role !== 'leader', `two leaders in term ${this.#term}: ${this.id} and ${from}`);
     if (this.#role !== 'follower') this.#becomeFollower(this.#term, from);
-    this.#electionTimer.restart();
+    else if (this.#leaderId === null) this.#electionTimer.startWaiting();
+    else this.#electionTimer.restart();
     this.#leaderId = from;
   }
 

@@ -162,7 +162,7 @@ describe('kabuki store snapshot', function () {
 
   it('refuses what it cannot do before it begins', async () => {
     await refused(
-      /--members must be 1, 3 or 5, not 2/,
+      /--members must be 1, 3 or 5 .* not 2/,
       'restore',
       saved,
       '--data-dir',

@@ -18,7 +18,8 @@ describe('lease time', () => {
   });
 
   it('goes on from the log under a new leader, whatever its wall clock says', async () => {
-    const group = new SmallGroup('leaders');
+    // Nobody restarts: who does counts on from its log, and may be behind by what was not recorded yet.
+    const group = new SmallGroup('leaders', { members: ['m1', 'm2', 'm3', 'm4', 'm5'] });
     const lease = await group.do(group.client.leaseGrant(10_000));
     const grantedMs = group.nowMs;
     await group.put('/leased', 'x', lease);
@@ -29,7 +30,6 @@ describe('lease time', () => {
       for (const name of group.names) group.world.simulation.setWallOffset(nodeId(name), offsetMs);
       group.kill(leader);
       await group.leader();
-      group.start(leader);
       await group.wait(1_000);
     }
     await group.world.run(grantedMs + 9_000);
