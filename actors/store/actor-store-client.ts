@@ -311,9 +311,9 @@ class ActorStoreClient implements GuardedStoreClient, CallerStore {
 
   #askMember(index: number, request: Omitted<StoreRequest>, timeoutMs: number): Promise<StoreReply> {
     const full = this.#caller ? { ...request, caller: this.#caller } : request;
-    const { letters } = this.#group;
-    if (this.#system.cause() === undefined && letters.takes(full)) return letters.ask(index, full, timeoutMs);
-    return ask(this.#system, this.#members[index], full, timeoutMs);
+    const isTraced = this.#system.cause() !== undefined;
+    const shared = isTraced ? undefined : this.#group.letters.ask(index, full, timeoutMs);
+    return shared ?? ask(this.#system, this.#members[index], full, timeoutMs);
   }
 }
 

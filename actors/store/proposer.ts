@@ -92,7 +92,8 @@ export class Proposer {
     if (first === undefined) return;
     try {
       if (gathered.length === 1) return first.resolve(await this.#apply(first.bytes));
-      const outcome = await this.#apply(encodeBatch(gathered.map(({ bytes }) => bytes)));
+      const batch = encodeBatch(gathered.map(({ bytes }) => bytes));
+      const outcome = await this.#apply(batch, gathered.length);
       const { result } = unwrap(outcome ?? noOutcome());
       if (result.type !== 'batch') throw new TypeError(`a batch gave a result of type ${result.type}`);
       for (const [i, one] of gathered.entries()) one.resolve(result.outcomes[i] ?? null);
@@ -101,11 +102,11 @@ export class Proposer {
     }
   }
 
-  async #apply(bytes: Uint8Array): Promise<Applied | null> {
+  async #apply(bytes: Uint8Array, commands = 1): Promise<Applied | null> {
     try {
       return await this.#raft.apply(bytes, this.#limits.requestTimeoutMs);
     } catch (error) {
-      this.#measures.proposalsFailed += 1;
+      this.#measures.proposalsFailed += commands;
       throw error;
     }
   }

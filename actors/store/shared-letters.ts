@@ -20,6 +20,8 @@ export interface ManyRequests {
   readonly requests: readonly SharedRequest[];
 }
 
+type Unshared = { readonly type: string };
+
 interface Waiting {
   readonly request: SharedRequest;
   resolve(reply: StoreReply): void;
@@ -41,23 +43,16 @@ export class SharedLetters {
     this.#options = options;
   }
 
-  /** Whether it may travel with others. */
-  takes(request: { readonly type: string }): request is SharedRequest {
-    const { type } = request;
-    return (
-      (type === 'StoreTxn' || type === 'StoreRange') &&
-      bytesOf(request as SharedRequest) <= this.#options.limits.sharedRequestBytesMax
-    );
-  }
-
-  /** `timeoutMs` is rounded up, so that those who wait as long travel together. */
-  ask(member: number, request: SharedRequest, timeoutMs: number): Promise<StoreReply> {
-    const wholeMs = Math.ceil(timeoutMs);
+  /** Undefined: it may not travel with others. `timeoutMs` is rounded up, so that those who wait as long do. */
+  ask(member: number, request: Unshared, timeoutMs: number): Promise<StoreReply> | undefined {
+    if (!isOfKind(request)) return undefined;
+    const { sharedRequestBytesMax, sharedLetterRequestsMax, sharedLetterBytesMax } = this.#options.limits;
+    const bytes = bytesOf(request);
+    if (bytes > sharedRequestBytesMax) return undefined;
     return new Promise((resolve, reject) => {
-      const letter = this.#letterTo(member, wholeMs);
+      const letter = this.#letterTo(member, Math.ceil(timeoutMs));
       letter.waiting.push({ request, resolve, reject });
-      letter.bytes += bytesOf(request);
-      const { sharedLetterRequestsMax, sharedLetterBytesMax } = this.#options.limits;
+      letter.bytes += bytes;
       if (letter.waiting.length < sharedLetterRequestsMax && letter.bytes < sharedLetterBytesMax) return;
       this.#open = this.#open.filter((one) => one !== letter);
       void this.#send(letter);
@@ -99,6 +94,10 @@ export class SharedLetters {
     else if (reply.type !== 'StoreAskAlone') resolve(reply);
     else this.#options.ask(member, request, ms).then(resolve, reject);
   }
+}
+
+function isOfKind(request: Unshared): request is SharedRequest {
+  return request.type === 'StoreTxn' || request.type === 'StoreRange';
 }
 
 /** Of keys and values; Infinity when the answer may be long. */

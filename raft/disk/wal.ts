@@ -1,6 +1,6 @@
 /**
  * The write-ahead log: hard state and entries of one member, durable before `save` resolves. Batches that
- * arrive while an fsync runs are merged into the next record, so that one write and one fdatasync serve
+ * arrive while an fsync runs are merged into the next record, so that one write that is durable when it returns serves
  * them all (group commit). Segments `wal-<sequence>.log` are begun under a temporary name and renamed when
  * whole; old ones go with `compact`. Formats: wal-record.ts; repair after a crash: wal-segment.ts.
  */
