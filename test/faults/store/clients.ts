@@ -17,6 +17,8 @@ import { recordEtcdWatch, recordStoreWatch, type WatchRecord } from './watch-rec
 export const keys = 8;
 const thinkMs = 60;
 const timeoutMs = 1_500;
+/** Of a client that repeats itself. */
+const impatientMs = 100;
 const leaseTtlMs = 1_500;
 /** How long a client may stay without an acknowledged write after the faults. */
 const writableWithinMs = 15_000;
@@ -125,13 +127,23 @@ function setting(name: string, request: WatchRequest) {
   return { name, request, clock: realClock };
 }
 
-/** With little patience, as clients that retry have. */
+/**
+ * With little patience, as clients that retry have, and again until an answer comes: a client that gave up after a second lost
+ * reply would sit out the rest of the fault, and then some runs repeat no write at all.
+ */
 function retrying(client: StoreClient): StoreClient {
-  const txn = client.txn.bind(client);
-  client.txn = (request, options) =>
-    txn(request, { ...options, timeoutMs: 100 }).catch((error: unknown) => {
-      if (error instanceof StoreError && !error.definite) return txn(request, options);
+  const [txn, range] = [client.txn.bind(client), client.range.bind(client)];
+  const again = async <T>(ask: (timeoutMs: number) => Promise<T>, attempts: number): Promise<T> => {
+    try {
+      return await ask(impatientMs);
+    } catch (error) {
+      if (error instanceof StoreError && !error.definite && attempts > 1) return again(ask, attempts - 1);
       throw error;
-    });
+    }
+  };
+  const attemptsMax = timeoutMs / impatientMs;
+  client.txn = (request, options) => again((ms) => txn(request, { ...options, timeoutMs: ms }), attemptsMax);
+  client.range = (request, options) =>
+    again((ms) => range(request, { ...options, timeoutMs: ms }), attemptsMax);
   return client;
 }
