@@ -92,6 +92,17 @@ describe('tidy', () => {
     expectNone(found, 'take Env, Clock, Random or Disk; a real edge goes into the list in this test');
   });
 
+  it('nobody unbinds a ZeroMQ socket: that runs in another thread while this one reads the socket, and ends the process', () => {
+    const found = sources
+      .filter((source) => !source.path.startsWith('test/'))
+      .flatMap((source) =>
+        source.lines.flatMap((line, i) =>
+          /\.unbind(?:Sync)?\(/.test(line) ? [`${source.path}:${i + 1}`] : [],
+        ),
+      );
+    expectNone(found, 'close the socket; its port is free when it says `end`');
+  });
+
   it('every edge in the list exists', () => {
     const paths = new Set(sources.map((source) => source.path));
     expectNone(edges.filter((edge) => !edge.endsWith('/') && !paths.has(edge)));
