@@ -13,6 +13,7 @@ import { TransportError } from './errors.js';
 import type { FaultPolicy } from './faults/policy.js';
 import { type LinkLimits, linkLimits } from './limits.js';
 import type { DropReason, Link, LinkEvents } from './link.js';
+import type { Arrival, SimPaths } from './sim-paths.js';
 
 export interface Medium {
   readonly scheme: string;
@@ -22,6 +23,8 @@ export interface Medium {
   latencyMs(from: NodeId, to: NodeId): number | undefined;
   /** Faults of the network itself, on top of each sender's own policy. */
   readonly faults?: FaultPolicy;
+  /** What paths do to letters; absent: nothing. */
+  readonly paths?: SimPaths;
   /** Run every letter through the codec, as on a real link. */
   readonly roundTrip: boolean;
 }
@@ -33,6 +36,9 @@ export interface MemoryLinkOptions {
   readonly limits?: Partial<LinkLimits>;
 }
 
+/** How the end of a node looks to its peers. */
+export type Death = 'silent' | 'seen';
+
 /** What one link knows of a peer. */
 interface Peer {
   /** The very link that answered the handshake: letters for an older incarnation die with it. */
@@ -43,7 +49,14 @@ interface Peer {
   inFlight: number;
   /** Letters of one sender arrive in order unless a fault holds one back. */
   lastArrivalMs: number;
+  /** Grows when the connection to the peer breaks: what is under way on it is lost. */
+  connection: number;
+  /** When letters leave again after that. */
+  opensAtMs: number;
 }
+
+/** As the ZeroMQ link has it. */
+const reconnectMs = 100;
 
 export class MemoryNetwork {
   readonly medium: Medium;
@@ -64,13 +77,19 @@ export class MemoryNetwork {
     return new MemoryLink(this, node, incarnation, policy, options);
   }
 
-  /** The node stops in the middle of whatever it does, without a word to anyone. */
-  kill(node: NodeId): void {
+  /**
+   * The node stops in the middle of whatever it does. `silent`: without a word to anyone, as a machine without power does;
+   * `seen`: its kernel closes the connections of the process, behind all that it sent.
+   */
+  kill(node: NodeId, death: Death = 'silent'): void {
     const link = this.#links.get(node);
     if (link === undefined) return;
     link.die();
     this.#links.delete(node);
-    for (const other of this.#links.values()) this.#reassess(other, node);
+    for (const other of this.#links.values()) {
+      if (death === 'seen') this.#disconnect(link, other);
+      this.#reassess(other, node);
+    }
   }
 
   nodes(): NodeId[] {
@@ -115,6 +134,17 @@ export class MemoryNetwork {
       this.#reassess(other, node);
       if (link !== undefined) this.#reassess(link, other.node);
     }
+  }
+
+  /** As the ZeroMQ link does: who sees a connection close gives the peer a moment to come back. */
+  #disconnect(gone: MemoryLink, observer: MemoryLink): void {
+    const { clock } = this.medium;
+    if (observer.peers.get(gone.node)?.session !== gone) return;
+    const lastArrivalMs = gone.peers.get(observer.node)?.lastArrivalMs ?? 0;
+    clock.setTimer(Math.max(0, lastArrivalMs - clock.monotonicMs()), () => {
+      if (!this.#open(gone, observer.node)) return;
+      clock.setTimer(observer.limits.disconnectGraceMs, () => observer.farewell(gone));
+    });
   }
 
   #reassessAll(): void {
@@ -327,39 +357,63 @@ export class MemoryLink implements Link {
 
   #post(envelope: Envelope, delaysMs: readonly number[]): void {
     const { medium } = this.#network;
-    let letter = envelope;
-    if (medium.roundTrip) {
-      try {
-        letter = decodeEnvelope(encodeEnvelope(envelope, this.limits.envelopeBytesMax));
-      } catch (error) {
-        if (!(error instanceof TransportError) || error.code !== 'too-large') throw error;
-        this.#drop(envelope, 'too-large');
-        return;
-      }
+    const paths = medium.paths?.concern(this.node, envelope.to) ? medium.paths : undefined;
+    if (!medium.roundTrip && !paths) {
+      for (const delayMs of delaysMs) this.#launch(envelope, envelope, delayMs, 0);
+      return;
     }
+    const bytes = this.#encoded(envelope);
+    if (bytes === undefined) return;
+    const letter = medium.roundTrip ? decodeEnvelope(bytes) : envelope;
+    for (const delayMs of delaysMs) {
+      const waitMs = paths ? paths.admit(envelope, bytes.length, medium.clock.monotonicMs()) : 0;
+      if (waitMs === undefined) this.#drop(envelope, 'queue-full');
+      else this.#launch(envelope, paths ? paths.arrival(letter, bytes) : letter, delayMs, waitMs);
+    }
+  }
+
+  /** Undefined: it is too large, and was dropped. */
+  #encoded(envelope: Envelope): Uint8Array | undefined {
+    try {
+      return encodeEnvelope(envelope, this.limits.envelopeBytesMax);
+    } catch (error) {
+      if (!(error instanceof TransportError) || error.code !== 'too-large') throw error;
+      this.#drop(envelope, 'too-large');
+      return undefined;
+    }
+  }
+
+  /** One copy, which leaves when those before it have and may be held back under way. */
+  #launch(envelope: Envelope, arrival: Arrival, delayMs: number, waitMs: number): void {
+    const { medium } = this.#network;
     const peer = this.#peer(envelope.to);
     const target = peer.session;
     assert(target !== undefined);
-    for (const delayMs of delaysMs) {
-      peer.inFlight += 1;
-      const arrive = () => {
-        peer.inFlight -= 1;
-        if (target.dead) this.#drop(envelope, 'unreachable');
-        else target.#receive(letter, this);
-      };
-      const latencyMs = medium.latencyMs(this.node, envelope.to);
-      if (latencyMs === undefined && delayMs === 0) {
-        medium.clock.defer(arrive);
-        continue;
+    peer.inFlight += 1;
+    const { connection } = peer;
+    const arrive = () => {
+      peer.inFlight -= 1;
+      if (target.dead) this.#drop(envelope, 'unreachable');
+      else if (peer.connection !== connection) target.#report(envelope, 'closed');
+      else if (arrival !== undefined) target.#receive(arrival, this);
+      else {
+        target.#report(envelope, 'undecodable');
+        peer.connection += 1;
+        peer.opensAtMs = medium.clock.monotonicMs() + reconnectMs;
       }
-      const nowMs = medium.clock.monotonicMs();
-      let atMs = nowMs + (latencyMs ?? 0) + delayMs;
-      if (delayMs === 0) {
-        atMs = Math.max(atMs, peer.lastArrivalMs);
-        peer.lastArrivalMs = atMs;
-      }
-      medium.clock.setTimer(atMs - nowMs, arrive);
+    };
+    const latencyMs = medium.latencyMs(this.node, envelope.to);
+    if (latencyMs === undefined && delayMs === 0) {
+      medium.clock.defer(arrive);
+      return;
     }
+    const nowMs = medium.clock.monotonicMs();
+    let atMs = Math.max(nowMs, peer.opensAtMs) + (latencyMs ?? 0) + waitMs + delayMs;
+    if (delayMs === 0) {
+      atMs = Math.max(atMs, peer.lastArrivalMs);
+      peer.lastArrivalMs = atMs;
+    }
+    medium.clock.setTimer(atMs - nowMs, arrive);
   }
 
   #receive(envelope: Envelope, sender: MemoryLink): void {
@@ -384,7 +438,7 @@ export class MemoryLink implements Link {
   #peer(node: NodeId): Peer {
     let peer = this.peers.get(node);
     if (peer === undefined) {
-      peer = { up: false, inFlight: 0, lastArrivalMs: 0 };
+      peer = { up: false, inFlight: 0, lastArrivalMs: 0, connection: 0, opensAtMs: 0 };
       this.peers.set(node, peer);
     }
     return peer;

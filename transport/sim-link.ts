@@ -2,14 +2,15 @@
  * The simulated network: links in seeded virtual time, with latency per directed pair of machines and faults of the
  * network itself (loss, duplication, reordering, partitions) beside each sender's policy. Letters under way survive
  * the death of their sender and a cut that comes after them, so a heal can bring stale letters, as a real network
- * does. Model: TigerBeetle's packet simulator, FoundationDB's SimNetwork.
+ * does. Paths may be narrow or noisy (sim-paths.ts). Model: TigerBeetle's packet simulator, FoundationDB's SimNetwork.
  */
 import { strict as assert } from 'node:assert';
 import type { Clock, Random } from './clock.js';
 import { type Incarnation, machineOf, type NodeId } from './envelope.js';
 import { FaultPolicy } from './faults/policy.js';
 import type { Link } from './link.js';
-import { type MemoryLinkOptions, MemoryNetwork } from './memory-network.js';
+import { SimPaths } from './sim-paths.js';
+import { type Death, type MemoryLinkOptions, MemoryNetwork } from './memory-network.js';
 
 export interface LatencyRange {
   readonly minMs: number;
@@ -32,6 +33,8 @@ export interface SimNetworkOptions {
 export class SimNetwork {
   /** Rules of the network itself: loss, duplication, delay, reordering and cuts that no sender's policy knows of. */
   readonly faults = new FaultPolicy();
+  /** Paths that are narrow, or that damage letters. */
+  readonly paths = new SimPaths();
   readonly #network: MemoryNetwork;
   readonly #random: Random;
   readonly #latency: LatencyRange;
@@ -48,6 +51,7 @@ export class SimNetwork {
       random: options.random,
       latencyMs: (from, to) => this.#sample(from, to),
       faults: this.faults,
+      paths: this.paths,
       roundTrip: options.roundTrip ?? false,
     });
   }
@@ -66,9 +70,12 @@ export class SimNetwork {
     this.#pairs.set(`${fromMachine}>${toMachine}`, checked(range));
   }
 
-  /** The node stops without a word; its letters under way still arrive. It comes back as a new link. */
-  kill(node: NodeId): void {
-    this.#network.kill(node);
+  /**
+   * The node stops; its letters under way still arrive. It comes back as a new link. Peers find its end by its silence, or, where
+   * it is `seen`, by the connection that closes.
+   */
+  kill(node: NodeId, death?: Death): void {
+    this.#network.kill(node, death);
   }
 
   /** Nodes that are started and alive. */

@@ -12,6 +12,7 @@ import {
   Simulation,
 } from '../../actors/runtime/index.js';
 import {
+  type Death,
   FaultPolicy,
   type Incarnation,
   type Journal,
@@ -103,7 +104,9 @@ export class SimWorld<J extends Journal = TextJournal> {
     return system;
   }
 
-  kill(node: NodeId): void {
+  /** Power off, also where its peers see that its process has ended. */
+  kill(node: NodeId, death: Death = 'silent'): void {
+    this.network.kill(node, death);
     this.simulation.kill(node);
     this.#systems.delete(node);
   }
@@ -131,6 +134,7 @@ export class SimWorld<J extends Journal = TextJournal> {
 
   heal(): void {
     this.network.faults.clear();
+    this.network.paths.clear();
     this.#cuts.clear();
   }
 

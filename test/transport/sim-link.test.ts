@@ -12,10 +12,13 @@ function makeWorld(seed: number): { world: LinkWorld; network: SimNetwork } {
 
 linkCases('simulated', async () => makeWorld(7).world);
 
+/** Shorter than the silence after which a peer counts as down. */
+const disconnectGraceMs = 100;
+
 describe('simulated network', () => {
-  async function start(world: LinkWorld, name: string): Promise<TestNode> {
+  async function start(world: LinkWorld, name: string, incarnation = 1): Promise<TestNode> {
     const policy = new FaultPolicy();
-    const link = await world.link(nodeId(name), 1 as Incarnation, policy, {});
+    const link = await world.link(nodeId(name), incarnation as Incarnation, policy, { disconnectGraceMs });
     return new TestNode(link, policy, world.clock).start();
   }
 
@@ -94,5 +97,36 @@ describe('simulated network', () => {
     a.send(b, 'last words');
     network.kill(a.link.node);
     await world.until('they arrive', () => b.got.length === 1);
+  });
+
+  it('tells peers of an end that is seen when its last letters have come and a moment has passed', async () => {
+    const { world, network, a, b } = await pair(1);
+    network.setLatency('a', 'b', { minMs: 50, maxMs: 50 });
+    const endedMs = world.clock.monotonicMs();
+    a.send(b, 'last words');
+    network.kill(a.link.node, 'seen');
+    await world.until('b knows', () => b.downs.length === 1, 1_000);
+    assert.deepEqual([b.kinds(), b.downs], [['last words'], ['a/1 closed']]);
+    const tookMs = world.clock.monotonicMs() - endedMs;
+    assert(tookMs >= 50 + disconnectGraceMs && tookMs < 60 + disconnectGraceMs, `${tookMs} ms`);
+  });
+
+  it('lets a node that comes back within that moment be one that started again', async () => {
+    const { world, network, a, b } = await pair(1);
+    network.kill(a.link.node, 'seen');
+    await world.pass(disconnectGraceMs / 2);
+    const again = await start(world, 'a', 2);
+    again.link.addPeer(b.link.node, b.link.address());
+    await world.until('they meet', () => b.isUp(again));
+    await world.pass(1_000);
+    assert.deepEqual(b.downs, ['a/1 restarted']);
+  });
+
+  it('does not tell of an end where nothing gets through', async () => {
+    const { world, network, a, b } = await pair(1);
+    network.faults.add({ id: 'c', from: ['a'], to: ['b'], action: { type: 'cut' } });
+    network.kill(a.link.node, 'seen');
+    await world.until('b misses a', () => b.downs.length === 1);
+    assert.deepEqual(b.downs, ['a/1 timeout']);
   });
 });

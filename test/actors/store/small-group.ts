@@ -12,7 +12,7 @@ import {
   storeMember,
   type StoreMessage,
 } from '../../../actors/store/index.js';
-import { nodeId } from '../../../transport/index.js';
+import { type Death, nodeId } from '../../../transport/index.js';
 import { SimWorld } from '../../sim/world.js';
 
 export interface SmallGroupOptions {
@@ -68,9 +68,9 @@ export class SmallGroup {
     );
   }
 
-  kill(name: string): void {
+  kill(name: string, death?: Death): void {
     this.parts.delete(name);
-    this.world.kill(nodeId(name));
+    this.world.kill(nodeId(name), death);
   }
 
   /** A client that knows this member only. */

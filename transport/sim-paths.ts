@@ -1,0 +1,149 @@
+/**
+ * What paths of the simulated network do to letters beside taking their time. A narrow path passes so many bytes a second, and
+ * of the letters that wait for it holds so many; what does not fit is refused, as by the bounded queue of a real link. A noisy
+ * path flips or cuts bytes of letters. Links between machines are sealed (CURVE: encrypted and authenticated), so that whoever
+ * gets a letter that was changed takes nothing of it and closes the connection; without a seal, what still decodes is taken.
+ */
+import { strict as assert } from 'node:assert';
+import type { Random } from './clock.js';
+import { decodeEnvelope } from './codec.js';
+import { type Envelope, machineOf, type NodeId } from './envelope.js';
+import { TransportError } from './errors.js';
+
+/** Of directed paths between machines, `*` being any; each path has a queue of its own. */
+interface PathRule {
+  readonly id: string;
+  readonly from: readonly string[];
+  readonly to: readonly string[];
+}
+
+export interface NarrowPaths extends PathRule {
+  readonly type: 'narrow';
+  readonly bytesPerSecond: number;
+  /** Waiting, the one that is being sent included. */
+  readonly lettersMax: number;
+}
+
+export interface NoisyPaths extends PathRule {
+  readonly type: 'noisy';
+  /** Of each letter, to be damaged. */
+  readonly probability: number;
+  /** Decides which letters, and how. */
+  readonly random: Random;
+  readonly isSealed: boolean;
+}
+
+/** What comes out at the other end; undefined: nothing that its receiver takes, and it closes the connection. */
+export type Arrival = Envelope | undefined;
+
+export interface PathCounts {
+  /** Letters that were damaged, and how many of those the codec alone would have taken. */
+  readonly damaged: number;
+  readonly decodable: number;
+  /** Letters that waited for those before them, and such as found no room. */
+  readonly late: number;
+  readonly refused: number;
+}
+
+export class SimPaths {
+  readonly #rules = new Map<string, NarrowPaths | NoisyPaths>();
+  /** By rule and path: when the letters that were let in have left, in order. */
+  readonly #queues = new Map<string, number[]>();
+  readonly #counts = { damaged: 0, decodable: 0, late: 0, refused: 0 };
+
+  get counts(): PathCounts {
+    return this.#counts;
+  }
+
+  /** Replaces a rule of the same id. */
+  add(rule: NarrowPaths | NoisyPaths): void {
+    this.remove(rule.id);
+    this.#rules.set(rule.id, rule);
+  }
+
+  remove(id: string): void {
+    this.#rules.delete(id);
+    for (const key of this.#queues.keys()) if (key.startsWith(`${id} `)) this.#queues.delete(key);
+  }
+
+  clear(): void {
+    this.#rules.clear();
+    this.#queues.clear();
+  }
+
+  concern(from: NodeId, to: NodeId): boolean {
+    return this.#rules.size > 0 && this.#rulesOf(from, to).length > 0;
+  }
+
+  /** For how long the letter waits until the narrowest path has passed it; undefined: there is no room for it. */
+  admit({ from, to }: Envelope, bytes: number, nowMs: number): number | undefined {
+    const narrow = this.#rulesOf(from, to).filter((rule) => rule.type === 'narrow');
+    const queues = narrow.map((rule) => this.#queueOf(rule, from, to, nowMs));
+    if (queues.some((queue, at) => queue.length >= narrow[at]!.lettersMax)) {
+      this.#counts.refused += 1;
+      return undefined;
+    }
+    let leavesMs = nowMs;
+    for (const [at, queue] of queues.entries()) {
+      if (queue.length > 0) this.#counts.late += 1;
+      const sentMs = (bytes / narrow[at]!.bytesPerSecond) * 1_000;
+      const freeMs = (queue.at(-1) ?? nowMs) + sentMs;
+      queue.push(freeMs);
+      leavesMs = Math.max(leavesMs, freeMs);
+    }
+    return leavesMs - nowMs;
+  }
+
+  arrival(envelope: Envelope, bytes: Uint8Array): Arrival {
+    for (const rule of this.#rulesOf(envelope.from, envelope.to)) {
+      if (rule.type !== 'noisy' || rule.random.next() >= rule.probability) continue;
+      const decoded = decode(damaged(bytes, rule.random), envelope);
+      this.#counts.damaged += 1;
+      if (decoded !== undefined) this.#counts.decodable += 1;
+      return rule.isSealed ? undefined : decoded;
+    }
+    return envelope;
+  }
+
+  #rulesOf(from: NodeId, to: NodeId): (NarrowPaths | NoisyPaths)[] {
+    const [sender, receiver] = [machineOf(from), machineOf(to)];
+    if (sender === receiver) return [];
+    return [...this.#rules.values()].filter((rule) => names(rule.from, sender) && names(rule.to, receiver));
+  }
+
+  #queueOf({ id }: NarrowPaths, from: NodeId, to: NodeId, nowMs: number): number[] {
+    const key = `${id} ${machineOf(from)}>${machineOf(to)}`;
+    const queue = (this.#queues.get(key) ?? []).filter((leavesMs) => leavesMs > nowMs);
+    this.#queues.set(key, queue);
+    return queue;
+  }
+}
+
+/** Cut off somewhere, or a few bytes of it changed. */
+function damaged(bytes: Uint8Array, random: Random): Uint8Array {
+  assert(bytes.length > 0, 'a letter has bytes');
+  if (random.next() < 0.3) return bytes.slice(0, random.integer(bytes.length));
+  const changed = bytes.slice();
+  const flips = 1 + random.integer(3);
+  for (let flip = 0; flip < flips; flip++) {
+    const at = random.integer(changed.length);
+    changed[at] = changed[at]! ^ (1 + random.integer(255));
+  }
+  return changed;
+}
+
+/** As a link reads what arrives: from whom and for whom it is must be right, too. */
+function decode(bytes: Uint8Array, { from, to, incarnation }: Envelope): Envelope | undefined {
+  try {
+    const envelope = decodeEnvelope(bytes);
+    const isGenuine = envelope.from === from && envelope.to === to && envelope.incarnation === incarnation;
+    return isGenuine ? envelope : undefined;
+  } catch (error) {
+    if (error instanceof TransportError) return undefined;
+    throw error;
+  }
+}
+
+function names(machines: readonly string[], machine: string): boolean {
+  return machines.includes('*') || machines.includes(machine);
+}
