@@ -1,5 +1,6 @@
 /** Tells Raft at once when the link knows that a peer has ended, which Raft by itself would find out by its silence. */
 import { type Configuration, type MemberId, membersOf } from 'raft-consensus';
+import type { NodeId } from '../../transport/index.js';
 import type { ActorSystem } from '../runtime/index.js';
 import type { MemberBook } from './membership.js';
 
@@ -26,15 +27,21 @@ export class PeerEnds {
     for (const id of members) {
       const ref = this.#book.ref(id);
       if (id === this.#book.self || ref === undefined || this.#forget.has(id)) continue;
-      this.#forget.set(
-        id,
-        this.#system.onNodeDown(ref.node, () => this.#ended(id)),
-      );
+      this.#await(id, ref.node);
     }
   }
 
   close(): void {
     for (const forget of this.#forget.values()) forget();
     this.#forget.clear();
+  }
+
+  /** Each end is told once: it may start again, and end again. */
+  #await(id: MemberId, node: NodeId): void {
+    const forget = this.#system.onNodeDown(node, () => {
+      this.#await(id, node);
+      this.#ended(id);
+    });
+    this.#forget.set(id, forget);
   }
 }

@@ -12,14 +12,32 @@ describe('a leader that ends', () => {
       const leader = await group.leader();
       await group.wait(1_000);
       const endedMs = group.nowMs;
-      group.kill(leader);
-      // As a link of processes does when a connection ends.
-      for (const { raft } of group.parts.values()) raft.peerGone(memberId(leader));
+      group.kill(leader, 'seen');
       await group.leader();
       const tookMs = group.nowMs - endedMs;
       assert(tookMs < electionTicks * tickMs, `${tookMs} ms`);
       await group.put('after');
     }
+  });
+
+  it('is replaced so when it has ended before, too', async () => {
+    const { tickMs, electionTicks: usual } = defaultRaftLimits;
+    const electionTicks = 3 * usual;
+    const group = new SmallGroup('ended again', { raft: { electionTicks } });
+    await group.put('before');
+    const first = await group.leader();
+    group.kill(first, 'seen');
+    const second = await group.leader();
+    group.start(first);
+    await group.wait(3_000);
+    await group.do(group.parts.get(second)!.raft.leadershipTransfer(memberId(first)));
+    assert.equal(await group.leader(), first);
+    await group.wait(1_000);
+    const endedMs = group.nowMs;
+    group.kill(first, 'seen');
+    await group.leader();
+    const tookMs = group.nowMs - endedMs;
+    assert(tookMs < 0.8 * electionTicks * tickMs, `${tookMs} ms`);
   });
 
   it('or only seems to have, to one of the others, does not lose its place', async () => {

@@ -23,7 +23,7 @@ export const raftBugs: readonly PlantedBug[] = [
     faults: ['crash-leader', 'crash-all', 'coup', 'stall-disk'],
     what: 'a leader counts, and applies, entries of its own log that its disk has not confirmed',
     after: 'etcd #14370',
-    seed: 3,
+    seed: 25,
     seedsMax: 40,
     finds: /leader completeness|state machine safety|does not fit the log|liveness/,
     member: ({ raft }) => {
