@@ -22,7 +22,7 @@ import { DeathWatch } from './death-watch.js';
 import type { Endpoint } from './endpoint.js';
 import type { Engine } from './engine.js';
 import type { Env } from './env.js';
-import { Frame, frames } from './frame.js';
+import { Frame, Frames } from './frame.js';
 import { recordFaults } from './fault-record.js';
 import type { Host, UndeliverableReason } from './host.js';
 import { limits } from './limits.js';
@@ -72,6 +72,7 @@ class LocalSystem implements RunningActorSystem, Host, LinkEvents {
   readonly faults: FaultPolicy;
   readonly engine: Engine;
   readonly recorder: Recorder;
+  readonly frames: Frames;
   readonly started: Promise<void>;
   readonly whenFailed: Promise<Error>;
   readonly #forgetFaults: () => void;
@@ -100,6 +101,7 @@ class LocalSystem implements RunningActorSystem, Host, LinkEvents {
     this.faults = faults;
     this.engine = engine;
     this.recorder = new Recorder(node, incarnation, journal, env.clock, env.random);
+    this.frames = new Frames(this, this.recorder.enabled);
     this.#forgetFaults = recordFaults(faults, this.recorder);
     this.#callbacks = new Callbacks(this);
     this.#asks = new Asks(this, {
@@ -120,7 +122,7 @@ class LocalSystem implements RunningActorSystem, Host, LinkEvents {
       void this.stop();
     });
     for (const [peer, address] of cluster ?? []) if (peer !== node) link.addPeer(peer, address);
-    this.started = frames.run(undefined, () => link.start(this)).then(() => this.#flushOutbox());
+    this.started = this.frames.run(undefined, () => link.start(this)).then(() => this.#flushOutbox());
     this.started.catch((error: unknown) => {
       failed.resolve(new Error(`the link of ${node} cannot start`, { cause: error }));
       void this.stop();
@@ -150,7 +152,7 @@ class LocalSystem implements RunningActorSystem, Host, LinkEvents {
   }
 
   tell<T extends Message>(ref: ActorRef<T>, message: T): void {
-    this.sendFrom(this.frame()?.path ?? '/', ref, message);
+    this.sendFrom(this.frames.current?.path ?? '/', ref, message);
   }
 
   ask<T extends Message, R extends Message>(
@@ -158,7 +160,7 @@ class LocalSystem implements RunningActorSystem, Host, LinkEvents {
     request: (replyTo: ActorRef<R>) => T,
     options: { readonly timeoutMs: number },
   ): Promise<R> {
-    return this.askFrom(this.frame()?.path ?? '/', ref, request, options.timeoutMs);
+    return this.askFrom(this.frames.current?.path ?? '/', ref, request, options.timeoutMs);
   }
 
   callback<M extends Message>(
@@ -178,22 +180,22 @@ class LocalSystem implements RunningActorSystem, Host, LinkEvents {
   }
 
   sender(): Sender | undefined {
-    return this.frame()?.sender;
+    return this.frames.current?.sender;
   }
 
   cause(): Cause | undefined {
-    const cause = this.frame()?.cause;
+    const cause = this.frames.current?.cause;
     return cause && (cause.id === undefined ? { trace: cause.trace } : { id: cause.id, trace: cause.trace });
   }
 
   withCause<T>(cause: Cause | undefined, work: () => T): T {
-    const frame = this.frame();
+    const frame = this.frames.current;
     const next = cause ?? { trace: this.recorder.newTrace() };
-    return frames.run(new Frame(this, frame?.path ?? '/', next, frame?.envelope), work);
+    return this.frames.run(new Frame(this, frame?.path ?? '/', next, frame?.envelope), work);
   }
 
   note(actor: string, kind: string, detail?: Readonly<Record<string, string | number | boolean>>): void {
-    const frame = this.frame();
+    const frame = this.frames.current;
     this.recorder.note(actor, kind, frame?.cause, frame, detail);
   }
 
@@ -206,7 +208,7 @@ class LocalSystem implements RunningActorSystem, Host, LinkEvents {
   }
 
   stop(): Promise<void> {
-    this.#stopping ??= frames.run(undefined, async () => {
+    this.#stopping ??= this.frames.run(undefined, async () => {
       await this.#root.stop();
       this.#asks.close();
       this.#watches.close();
@@ -236,11 +238,6 @@ class LocalSystem implements RunningActorSystem, Host, LinkEvents {
 
   unregister(endpoint: Endpoint): void {
     if (this.#endpoints.get(endpoint.path) === endpoint) this.#endpoints.delete(endpoint.path);
-  }
-
-  frame(): Frame | undefined {
-    const frame = frames.getStore();
-    return frame?.owner === this ? frame : undefined;
   }
 
   sendFrom(fromPath: string, to: ActorRef<never>, message: Message): void {
@@ -341,7 +338,7 @@ class LocalSystem implements RunningActorSystem, Host, LinkEvents {
     this.#nodeDown.delete(peer);
     for (const listener of listeners ?? []) {
       listeners?.delete(listener);
-      frames.run(undefined, listener);
+      this.frames.run(undefined, listener);
     }
   }
 
@@ -381,7 +378,7 @@ class LocalSystem implements RunningActorSystem, Host, LinkEvents {
   // Routing
 
   #compose(fromPath: string, to: ActorRef<never>, message: Message, deadlineMs: number): Envelope {
-    return this.recorder.envelope(this.frame()?.cause, fromPath, to, message, deadlineMs);
+    return this.recorder.envelope(this.frames.current?.cause, fromPath, to, message, deadlineMs);
   }
 
   #route(envelope: Envelope): void {
@@ -410,7 +407,7 @@ class LocalSystem implements RunningActorSystem, Host, LinkEvents {
 
   #sendControl(to: NodeId, message: ControlMessage): void {
     const envelope = this.recorder.envelope(
-      this.frame()?.cause,
+      this.frames.current?.cause,
       controlPath,
       { node: to, path: controlPath },
       message,

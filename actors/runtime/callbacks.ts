@@ -5,7 +5,7 @@
 import type { Envelope } from '../../transport/index.js';
 import type { Activation } from './engine.js';
 import { type Endpoint, Farewell } from './endpoint.js';
-import { Frame, frames } from './frame.js';
+import { Frame } from './frame.js';
 import type { Host } from './host.js';
 import { limits } from './limits.js';
 import { Fifo } from './mailbox.js';
@@ -102,7 +102,7 @@ export class Callback implements Endpoint {
       this.#host.undeliverable(envelope, 'no-actor');
       return;
     }
-    const { recorder, system } = this.#host;
+    const { frames, recorder, system } = this.#host;
     const startedMs = recorder.handling(envelope);
     const sender = { node: envelope.from, path: envelope.fromPath };
     try {

@@ -10,7 +10,7 @@ import type { Actor, ChildSpec, StopReason, TreeNode } from './actor.js';
 import { Context } from './context.js';
 import { type Endpoint, Farewell } from './endpoint.js';
 import type { Activation } from './engine.js';
-import { Frame, frames } from './frame.js';
+import { Frame } from './frame.js';
 import type { Host } from './host.js';
 import { limits } from './limits.js';
 import { type Letter, Mailbox, type SystemItem } from './mailbox.js';
@@ -236,7 +236,7 @@ export class Cell implements Supervised, Endpoint {
       const context = new Context(this.#host, this);
       life = { number: this.life, definition, context, value: undefined, started: false, ended: false };
       this.#current = life;
-      const value = frames.run(frame, (l: Life) => l.definition.initial(l.context), life);
+      const value = this.#host.frames.run(frame, (l: Life) => l.definition.initial(l.context), life);
       if (value instanceof Promise) {
         this.#await(life, value, (l, v) => this.#started(l, v));
       } else {
@@ -267,7 +267,7 @@ export class Cell implements Supervised, Endpoint {
 
   #receive(life: Life, letter: Letter): void {
     const { envelope } = letter;
-    const { recorder, system } = this.#host;
+    const { frames, recorder, system } = this.#host;
     if (letter.wanted && !letter.wanted()) return;
     if (envelope.deadlineMs > 0 && system.env.clock.nowMs() > envelope.deadlineMs) {
       recorder.dropped(envelope, 'expired');
@@ -335,7 +335,7 @@ export class Cell implements Supervised, Endpoint {
   }
 
   async #finish(life: Life, reason: StopReason, error: Error | undefined): Promise<void> {
-    const { system, recorder } = this.#host;
+    const { frames, system, recorder } = this.#host;
     await life.context.family?.stop();
     life.context.family?.retire();
     if (life.definition.stopped) {

@@ -126,7 +126,7 @@ export class Context implements ActorContext<Message> {
     const deliver = (make: () => Message) => {
       if (this.#ended) return;
       this.#guarded(() => {
-        const envelope = this.#host.toSelf(this.#cell.path, make(), this.#host.frame()?.cause);
+        const envelope = this.#host.toSelf(this.#cell.path, make(), this.#host.frames.current?.cause);
         this.#cell.deliverOwn({ envelope, wanted: () => !this.#ended });
       });
     };

@@ -8,7 +8,7 @@ import type { Disk } from 'raft-consensus';
 import type { Clock, FaultPolicy, Incarnation, Link, NodeId, Random } from '../../transport/index.js';
 import { EventQueue } from './event-queue.js';
 import type { Env } from './env.js';
-import { frames } from './frame.js';
+import { bound } from './frame.js';
 import { withGuards } from './sim-guards.js';
 import { seededRandom, uuidFrom } from './sfc32.js';
 
@@ -241,9 +241,7 @@ export class Simulation {
       node === undefined ? 0 : (this.#wallOffsetsMs.get(node) ?? this.#options.wallOffsetMs?.(node) ?? 0);
     const plan = (delayMs: number, callback: () => void) => {
       // As real timers do, the callback keeps the cause of the code that planned it.
-      const frame = frames.getStore();
-      const run = () => frames.run(frame, callback);
-      return this.#queue.push(this.#nowMs + Math.max(0, delayMs), life, run);
+      return this.#queue.push(this.#nowMs + Math.max(0, delayMs), life, bound(callback));
     };
     return {
       nowMs: () => startWallMs + Math.floor(this.#nowMs) + offsetMs(),

@@ -3,7 +3,7 @@ import type { Envelope } from '../../transport/index.js';
 import type { TerminationReason } from './actor.js';
 import type { Endpoint } from './endpoint.js';
 import type { Engine } from './engine.js';
-import type { Frame } from './frame.js';
+import type { Frames } from './frame.js';
 import type { Recorder } from './recorder.js';
 import type { ActorRef, Message } from './ref.js';
 import type { Supervisor } from './supervisor.js';
@@ -13,11 +13,10 @@ export interface Host {
   readonly system: ActorSystem;
   readonly recorder: Recorder;
   readonly engine: Engine;
+  readonly frames: Frames;
   nextLife(): number;
   register(endpoint: Endpoint): void;
   unregister(endpoint: Endpoint): void;
-  /** The frame of the code that runs now, if it runs for this system. */
-  frame(): Frame | undefined;
   sendFrom(fromPath: string, to: ActorRef<never>, message: Message): void;
   /** Records the envelope of a message that an actor sends to itself, bypassing routing. */
   toSelf(path: string, message: Message, cause: Cause | undefined): Envelope;

@@ -50,7 +50,10 @@ export interface ActorSystem {
   ): { readonly ref: ActorRef<M>; close(): void };
   /** Calls `listener` once when the node is seen lost or restarted; returns the way to stop listening. */
   onNodeDown(node: NodeId, listener: () => void): () => void;
-  /** The sender of the message that the current code handles; undefined outside a handler. */
+  /**
+   * The sender of the message that the current code handles; undefined outside a handler. Ask before the first await: in a
+   * system without a journal neither this nor `cause` is known after it.
+   */
   sender(): Sender | undefined;
   cause(): Cause | undefined;
   /** Runs `work` as if caused by `cause`; with undefined a new trace begins. */
