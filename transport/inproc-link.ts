@@ -7,7 +7,8 @@ import type { Clock, Random } from './clock.js';
 import type { Incarnation, NodeId } from './envelope.js';
 import type { FaultPolicy } from './faults/policy.js';
 import type { Link } from './link.js';
-import { type MemoryLinkOptions, MemoryNetwork } from './memory-network.js';
+import type { MemoryLinkOptions } from './memory-link.js';
+import { MemoryNetwork } from './memory-network.js';
 
 export interface InprocNetworkOptions {
   readonly clock: Clock;

@@ -13,6 +13,8 @@ export interface LinkLimits {
   readonly peerTimeoutMs: number;
   /** A peer whose connection broke has this long to come back before it counts as down. */
   readonly disconnectGraceMs: number;
+  /** A connection whose other end answers no ping for so long is dialled anew. Long: who is only busy does not answer either. */
+  readonly connectionTimeoutMs: number;
   /** Peers, configured and those that introduced themselves. */
   readonly peersMax: number;
   /** A peer that introduced itself and stays away so long is no longer dialled. */
@@ -27,6 +29,7 @@ export const linkLimits: LinkLimits = {
   heartbeatMs: 1000,
   peerTimeoutMs: 3000,
   disconnectGraceMs: 500,
+  connectionTimeoutMs: 6000,
   peersMax: 10_000,
   peerForgetMs: 60_000,
 };

@@ -10,7 +10,8 @@ import { type Incarnation, machineOf, type NodeId } from './envelope.js';
 import { FaultPolicy } from './faults/policy.js';
 import type { Link } from './link.js';
 import { SimPaths } from './sim-paths.js';
-import { type Death, type MemoryLinkOptions, MemoryNetwork } from './memory-network.js';
+import type { MemoryLinkOptions } from './memory-link.js';
+import { type Death, MemoryNetwork } from './memory-network.js';
 
 export interface LatencyRange {
   readonly minMs: number;

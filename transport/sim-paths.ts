@@ -2,7 +2,8 @@
  * What paths of the simulated network do to letters beside taking their time. A narrow path passes so many bytes a second, and
  * of the letters that wait for it holds so many; what does not fit is refused, as by the bounded queue of a real link. A noisy
  * path flips or cuts bytes of letters. Links between machines are sealed (CURVE: encrypted and authenticated), so that whoever
- * gets a letter that was changed takes nothing of it and closes the connection; without a seal, what still decodes is taken.
+ * gets a letter that was changed takes nothing of it, nor of what comes after it over that connection, until the sender dials
+ * anew, as with libzmq. Without a seal, what still decodes is taken.
  */
 import { strict as assert } from 'node:assert';
 import type { Random } from './clock.js';
@@ -33,8 +34,11 @@ export interface NoisyPaths extends PathRule {
   readonly isSealed: boolean;
 }
 
-/** What comes out at the other end; undefined: nothing that its receiver takes, and it closes the connection. */
-export type Arrival = Envelope | undefined;
+/**
+ * What comes out at the other end. `undecodable`: nothing that its receiver takes; `unauthentic`: nor does it take anything more
+ * over that connection.
+ */
+export type Arrival = Envelope | 'undecodable' | 'unauthentic';
 
 export interface PathCounts {
   /** Letters that were damaged, and how many of those the codec alone would have taken. */
@@ -49,6 +53,8 @@ export class SimPaths {
   readonly #rules = new Map<string, NarrowPaths | NoisyPaths>();
   /** By rule and path: when the letters that were let in have left, in order. */
   readonly #queues = new Map<string, number[]>();
+  /** By sender and receiver: until when nothing is read of what comes. */
+  readonly #stuck = new Map<string, number>();
   readonly #counts = { damaged: 0, decodable: 0, late: 0, refused: 0 };
 
   get counts(): PathCounts {
@@ -69,6 +75,20 @@ export class SimPaths {
   clear(): void {
     this.#rules.clear();
     this.#queues.clear();
+    this.#stuck.clear();
+  }
+
+  stick(from: NodeId, to: NodeId, untilMs: number): void {
+    this.#stuck.set(`${from}>${to}`, untilMs);
+  }
+
+  isStuck(from: NodeId, to: NodeId, nowMs: number): boolean {
+    return this.#stuck.size > 0 && nowMs < (this.#stuck.get(`${from}>${to}`) ?? 0);
+  }
+
+  /** A new process has new connections. */
+  begin(node: NodeId): void {
+    for (const path of this.#stuck.keys()) if (path.split('>').includes(node)) this.#stuck.delete(path);
   }
 
   concern(from: NodeId, to: NodeId): boolean {
@@ -100,7 +120,7 @@ export class SimPaths {
       const decoded = decode(damaged(bytes, rule.random), envelope);
       this.#counts.damaged += 1;
       if (decoded !== undefined) this.#counts.decodable += 1;
-      return rule.isSealed ? undefined : decoded;
+      return rule.isSealed ? 'unauthentic' : (decoded ?? 'undecodable');
     }
     return envelope;
   }

@@ -133,8 +133,8 @@ export class SimWorld<J extends Journal = TextJournal> {
   }
 
   heal(): void {
-    this.network.faults.clear();
     this.network.paths.clear();
+    this.network.faults.clear();
     this.#cuts.clear();
   }
 

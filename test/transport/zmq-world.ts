@@ -26,6 +26,7 @@ export const shortLimits: Partial<LinkLimits> = {
   heartbeatMs: 60,
   peerTimeoutMs: 300,
   disconnectGraceMs: 100,
+  connectionTimeoutMs: 600,
 };
 
 export async function until(what: string, condition: () => boolean, boundMs = 5000): Promise<void> {

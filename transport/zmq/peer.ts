@@ -139,6 +139,9 @@ export class ZmqPeer {
       reconnectInterval: reconnectMs,
       reconnectMaxInterval: reconnectMsMax,
       tcpKeepalive: 1,
+      // libzmq stops reading a connection over which came what CURVE refuses, and does not close it: pings are not answered.
+      heartbeatInterval: limits.heartbeatMs,
+      heartbeatTimeout: limits.connectionTimeoutMs,
       ...this.#around.security(this.node),
     });
     this.#listen(dealer);
