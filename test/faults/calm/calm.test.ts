@@ -1,5 +1,8 @@
 import { strict as assert } from 'node:assert';
+import type { Op } from 'raft-consensus';
+import { RangeRequest } from '../../../actors/store/etcd/kv-messages.js';
 import { waitFor } from '../../../deploy/wait.js';
+import { EtcdClient } from '../../bench/etcd-client.js';
 import { CalmGroup } from './calm-group.js';
 import { heartbeatsSeen, longerThan } from './heartbeats-seen.js';
 import { playStorm, type StormReport } from './storm.js';
@@ -65,6 +68,48 @@ function isCalm(report: StormReport): boolean {
     longSilences(report).every(([, count]) => count === 0) && report.after.every((seen) => seen.term === term)
   );
 }
+
+describe('lists of 100 MB', function () {
+  this.timeout(120_000);
+  const [values, valueBytes, lists] = [1_000, 100_000, 3];
+  let group: CalmGroup;
+  before(async () => {
+    group = await CalmGroup.start();
+  });
+  after(() => group?.stop());
+
+  it('three at once, each whole in one answer, change no leader', async () => {
+    const leader = await group.leader();
+    const client = group.client(leader);
+    const value = Buffer.alloc(valueBytes, 0x63);
+    for (let n = 0; n < values; n += 10) {
+      const success = Array.from({ length: 10 }, (_, at): Op => ({
+        type: 'put',
+        key: `mb/${n + at}`,
+        value,
+      }));
+      await client.txn({ type: 'txn', compare: [], success, failure: [] }, { timeoutMs: 30_000 });
+    }
+    const { term } = await group.status(leader);
+    const request = RangeRequest.encode({ key: 'mb/', rangeEnd: 'mb0' });
+    const sizes = await Promise.all(
+      Array.from({ length: lists }, async () => {
+        const reader = new EtcdClient(group.endpointOf(leader));
+        try {
+          return (await reader.call('/etcdserverpb.KV/Range', request, 60_000)).length;
+        } finally {
+          reader.close();
+        }
+      }),
+    );
+    assert.ok(sizes.every((size) => size > values * valueBytes && size === sizes[0]));
+    const after = await Promise.all(group.names.map((name) => group.status(name)));
+    assert.deepEqual(
+      after.map((status) => [status.term, status.leader]),
+      group.names.map(() => [term, leader]),
+    );
+  });
+});
 
 describe('a list that stops the event loop of a leader', function () {
   this.timeout(60_000);
