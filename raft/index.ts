@@ -16,6 +16,7 @@ export {
   afterSteps,
   decodeConfiguration,
   encodeConfiguration,
+  isConfiguration,
   isJoint,
   isMember,
   membersOf,
@@ -29,6 +30,22 @@ export { MemoryLog, type LogReader } from './core/log.js';
 export type { CoreLimits, CoreOptions, CoreState } from './core/options.js';
 export { defaultCoreLimits } from './core/options.js';
 export type { Persist, ReadState, Ready, Role, SoftState } from './core/ready.js';
+export {
+  type Check,
+  count,
+  finite,
+  flag,
+  isRecord,
+  listOf,
+  oneOf,
+  optional,
+  record,
+  type ShapeOf,
+  text,
+  union,
+  whole,
+  wrongField,
+} from './shape.js';
 export { RaftError, type MembershipRefusal, type RaftErrorCode } from './errors.js';
 export { MemorySnapshots, MemoryStorage } from './memory.js';
 export { type DurationHistogram, Durations } from './durations.js';
@@ -148,5 +165,16 @@ export type {
   WatchRequest,
   WithRevision,
 } from './kv/types.js';
+export {
+  alarmShape,
+  authChangeShape,
+  authQueryShape,
+  callerShape,
+  keyRangeShape,
+  leaseIdShape,
+  rangeShape,
+  txnShape,
+  watchRequestShape,
+} from './kv/shapes.js';
 export { compareLeaseIds } from './kv/lease-id.js';
 export { leaseId, revision } from './kv/types.js';

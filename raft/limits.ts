@@ -58,3 +58,8 @@ export const learnersMax = 8;
 export const promotionReadyPercent = 90;
 /** A leader whose disk holds one batch for so many election timeouts, and cannot hand over, steps down. */
 export const diskStallElectionTimeouts = 2;
+
+/** No term, index or byte of a log comes this far: a letter with a larger number is not believed. */
+export const numberMax = 2 ** 48;
+/** A member that was away has missed so many elections at most: a century of nothing else. */
+export const termsAheadMax = 2 ** 32;

@@ -20,7 +20,7 @@ import {
   refusalOf,
 } from './membership.js';
 import { CommitNotices } from './commit-notices.js';
-import { checkMessage } from './message-check.js';
+import { checkMessage, checkPlausible } from './message-check.js';
 import { defaultRaftLimits, type RaftLimits, type RaftOptions } from './options.js';
 import { ProposalQueue, type Proposal } from './proposals.js';
 import { ReadWaiters } from './read-waiters.js';
@@ -343,6 +343,7 @@ export class Raft<Result> {
   receive(from: MemberId, value: unknown): void {
     if (this.#state === 'ended') return;
     const message = checkMessage(value, from, this.id);
+    checkPlausible(message, this.#core);
     const nowMs = this.#clock.monotonicMs();
     this.#peers.heard(from, nowMs);
     this.#guard(() => this.#take(message, nowMs));

@@ -5,8 +5,13 @@
 export type NodeId = string & { readonly __brand: 'NodeId' };
 
 /** A node is one event loop with a link of its own: `master-1`, `master-1.store`, `worker-2`, `cli.4711`. */
+export function isNodeId(name: string): name is NodeId {
+  return /^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$/.test(name);
+}
+
+/** Throws TypeError. */
 export function nodeId(name: string): NodeId {
-  if (!/^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$/.test(name)) {
+  if (!isNodeId(name)) {
     throw new TypeError(
       `node id ${JSON.stringify(name)} must be a lower-case DNS subdomain of at most 63 characters`,
     );

@@ -1,7 +1,7 @@
 export type { Clock, Random, Timer } from './clock.js';
 export { decodeEnvelope, encodeEnvelope, envelopeSchemaVersion } from './codec.js';
 export type { Envelope, EnvelopeId, Incarnation, NodeId, TraceParent } from './envelope.js';
-export { machineOf, nodeId } from './envelope.js';
+export { isNodeId, machineOf, nodeId } from './envelope.js';
 export type { TransportErrorCode } from './errors.js';
 export { TransportError, transportErrorCodes } from './errors.js';
 export type { FaultRule, Verdict } from './faults/policy.js';

@@ -271,9 +271,9 @@ class LocalSystem implements RunningActorSystem, Host, LinkEvents {
     return Supervisor.family(this, path, { onFailed, onEmpty: () => {} });
   }
 
-  undeliverable(envelope: Envelope, reason: UndeliverableReason): void {
+  undeliverable(envelope: Envelope, reason: UndeliverableReason, why?: string): void {
     if (reason === 'no-actor') this.recorder.dead(envelope, reason);
-    else this.recorder.dropped(envelope, reason);
+    else this.recorder.dropped(envelope, reason, why);
     this.#deadLetterCount += 1;
     this.#deadLetters.push({ envelope, reason });
     if (this.#deadLetters.length > limits.deadLettersKept) this.#deadLetters.shift();
@@ -372,6 +372,7 @@ class LocalSystem implements RunningActorSystem, Host, LinkEvents {
 
   #letterDied(id: EnvelopeId, by: NodeId, reason: UndeliverableReason): void {
     if (reason === 'no-actor') this.#asks.undelivered(id, by, 'Dead', 'no such actor');
+    else if (reason === 'malformed') this.#asks.undelivered(id, by, 'Refused', 'it cannot read the request');
     else this.#asks.undelivered(id, by, 'Refused', `no room (${reason})`);
   }
 

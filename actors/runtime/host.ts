@@ -30,7 +30,8 @@ export interface Host {
   watch(ref: ActorRef<never>, fire: (reason: TerminationReason) => void): () => void;
   /** The supervisor of what an actor spawns by hand. */
   family(path: string, onFailed: (error: Error) => void): Supervisor;
-  undeliverable(envelope: Envelope, reason: UndeliverableReason): void;
+  /** `why`: what is wrong with it, for people. */
+  undeliverable(envelope: Envelope, reason: UndeliverableReason, why?: string): void;
 }
 
-export type UndeliverableReason = 'no-actor' | 'mailbox-full' | 'callback-backlog-full';
+export type UndeliverableReason = 'no-actor' | 'mailbox-full' | 'callback-backlog-full' | 'malformed';

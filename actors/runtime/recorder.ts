@@ -102,8 +102,10 @@ export class Recorder {
     this.#message('handled', envelope, envelope.toPath, { ms });
   }
 
-  dropped(envelope: Envelope, reason: string): void {
-    if (this.enabled) this.#message('drop', envelope, envelope.toPath, { reason });
+  dropped(envelope: Envelope, reason: string, why?: string): void {
+    if (!this.enabled) return;
+    const more = why === undefined ? { reason } : { reason, detail: { why } };
+    this.#message('drop', envelope, envelope.toPath, more);
   }
 
   dead(envelope: Envelope, reason: string): void {
@@ -180,7 +182,7 @@ export class Recorder {
     type: JournalEventType,
     envelope: Envelope,
     actor: string,
-    more?: { readonly ms?: number; readonly reason?: string },
+    more?: { readonly ms?: number; readonly reason?: string; readonly detail?: Detail },
   ): void {
     const event: { -readonly [K in keyof JournalEvent]: JournalEvent[K] } = {
       type,
@@ -197,6 +199,7 @@ export class Recorder {
     if (envelope.cause !== undefined) event.cause = envelope.cause;
     if (more?.ms !== undefined) event.ms = more.ms;
     if (more?.reason !== undefined) event.reason = more.reason;
+    if (more?.detail !== undefined) event.detail = more.detail;
     this.#journal.record(event);
   }
 

@@ -30,6 +30,7 @@ import { BackupSessions } from './backup/index.js';
 import { GroupClock } from './group-clock.js';
 import { HashCheck } from './hash-check.js';
 import { LeaseWatch } from './lease-watch.js';
+import { type Malformed, malformed } from './letter-check.js';
 import { type StoreLimits, storeLimits } from './limits.js';
 import { LongRanges } from './long-ranges.js';
 import type { StoreMemberOptions } from './member-options.js';
@@ -196,6 +197,8 @@ class StoreMember {
   }
 
   receive(message: StoreMessage): void {
+    const wrong = malformed(message);
+    if (wrong !== undefined) return this.#refuse(wrong);
     if (isRequest(message)) return void this.#answer(message);
     switch (message.type) {
       case 'StoreMany':
@@ -280,15 +283,23 @@ class StoreMember {
     this.#ctx.tell<StoreMessage>(stray, { type: 'StoreMemberGone', configuration });
   }
 
-  #receiveLetter(letter: RaftLetter): void {
+  #receiveLetter({ raft, node }: RaftLetter): void {
     try {
-      this.#raft.receive(letter.raft.from, letter.raft);
-      this.#book.heardFrom(letter.raft.from, letter.node);
+      this.#raft.receive(raft.from, raft);
+      this.#book.heardFrom(raft.from, node);
     } catch (error) {
       if (!(error instanceof RaftError) || error.code !== 'BadMessage') throw error;
-      // What a peer sends must not be able to end this member.
-      this.#ctx.note('bad raft letter', { from: String(letter.raft?.from), error: error.message });
+      this.#ctx.refuse(error.message);
     }
+  }
+
+  /** What a machine sends must not be able to end this member. */
+  #refuse({ why, replyTo }: Malformed): void {
+    const message = `store member ${this.#options.name} cannot read the request: ${why}`;
+    const kvCode = 'InvalidArgument';
+    if (replyTo)
+      this.#reply(replyTo, { type: 'StoreFailed', code: 'Refused', kvCode, message, definite: true });
+    this.#ctx.refuse(why);
   }
 
   #answer(request: StoreRequest): Promise<void> {

@@ -20,7 +20,7 @@ export function sendLetter(
 /** Letters that are answered by whoever gets them, known or not. */
 const openings: ReadonlySet<Letter['type']> = new Set(['vote', 'pre-vote', 'heartbeat', 'snapshot-piece']);
 
-const letterTypes: Readonly<Record<Letter['type'], RaftLetter['type']>> = {
+export const letterTypes: Readonly<Record<Letter['type'], RaftLetter['type']>> = {
   vote: 'RaftVote',
   'pre-vote': 'RaftPreVote',
   'vote-reply': 'RaftVoteReply',

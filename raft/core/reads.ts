@@ -38,6 +38,11 @@ export class ReadQueue {
     return this.#round;
   }
 
+  /** Rounds begun. */
+  get rounds(): number {
+    return this.#rounds;
+  }
+
   /** False: full, the read is refused. */
   add(read: PendingRead): boolean {
     if (this.#waiting.length + (this.#round?.reads.length ?? 0) >= this.#readsMax) return false;

@@ -1,5 +1,12 @@
 import { strict as assert } from 'node:assert';
-import { logIndex, memberId, RaftError, term as asTerm, type Observation } from 'raft-consensus';
+import {
+  logIndex,
+  type MemberId,
+  memberId,
+  RaftError,
+  term as asTerm,
+  type Observation,
+} from 'raft-consensus';
 import { bytes, Group } from './group.js';
 
 const names = ['a', 'b', 'c'];
@@ -411,6 +418,31 @@ describe('raft member', () => {
       { ...piece, checksum: -1 },
     ];
     for (const letter of garbage) assert.throws(() => leader.receive(from, letter), code('BadMessage'));
+    assert.equal(await group.settled(leader.apply(bytes(1))), 1);
+  });
+
+  it('refuses letters that say what cannot be, to a member that knows better, and goes on', async () => {
+    const group = await Group.started(names);
+    const leader = await group.leader();
+    const from = [a, b, c].find((id) => id !== leader.id)!;
+    const { term, lastIndex } = leader.stats();
+    const letter = { from, to: leader.id, term };
+    const entries = [2, 1].map((n, i) => ({ term: n, index: i + 1, type: 'noop', data: bytes(0) }));
+    const impossible: unknown[] = [
+      { ...letter, type: 'heartbeat', commit: 0, readRound: 0 },
+      { ...letter, type: 'append', prevIndex: 0, prevTerm: 0, entries: [], commit: 0 },
+      { ...letter, type: 'append', prevIndex: 0, prevTerm: 0, entries, commit: 0, term: term + 2 },
+      { ...letter, type: 'commit', commit: 1 },
+      { ...letter, type: 'append-accepted', index: lastIndex + 1 },
+      { ...letter, type: 'heartbeat-reply', readRound: 1_000 },
+      { ...letter, type: 'timeout-now', term: term + 2 ** 40 },
+      { ...letter, type: 'timeout-now', from: leader.id },
+    ];
+    for (const one of impossible) {
+      const { from: sender } = one as { readonly from: MemberId };
+      assert.throws(() => leader.receive(sender, one), code('BadMessage'), JSON.stringify(one));
+    }
+    assert(leader.isLeader());
     assert.equal(await group.settled(leader.apply(bytes(1))), 1);
   });
 
