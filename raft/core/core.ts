@@ -16,21 +16,14 @@ import {
   isJoint,
 } from './configuration.js';
 import { ElectionTimer } from './election-timer.js';
+import { Follower, type FollowerContext } from './follower.js';
 import { HardStateOnDisk } from './hard-state-on-disk.js';
 import { Leader, type LeaderContext } from './leader.js';
+import { Outbox } from './outbox.js';
 import { Quorum } from './quorum.js';
 import { logIndex, term as asTerm } from './types.js';
 import type { MemoryLog } from './log.js';
-import type {
-  AppendRequest,
-  CommitNotice,
-  Heartbeat,
-  Message,
-  ReadIndexRequest,
-  SnapshotMessage,
-  VoteReply,
-  VoteRequest,
-} from './messages.js';
+import type { Message, ReadIndexRequest, SnapshotMessage, VoteReply, VoteRequest } from './messages.js';
 import type { CoreOptions, CoreState } from './options.js';
 import type { ChangeResult, ProposeResult, TransferResult } from './outcomes.js';
 import type { InstalledSnapshot, Persist, ReadState, Ready, Role, SoftState } from './ready.js';
@@ -52,7 +45,7 @@ const NO_DATA = new Uint8Array(0);
 /** Who sends one of these leads its term. */
 const leaderLetters: ReadonlySet<Message['type']> = new Set(['append', 'heartbeat', 'commit', 'snapshot']);
 
-export class RaftCore implements LeaderContext {
+export class RaftCore implements LeaderContext, FollowerContext {
   readonly id: MemberId;
   readonly options: CoreOptions;
   readonly log: MemoryLog;
@@ -78,10 +71,8 @@ export class RaftCore implements LeaderContext {
   readonly #electionTimer: ElectionTimer;
   #heartbeatElapsed = 0;
 
-  #messages: Message[] = [];
-  #messagesAfterPersist: Message[] = [];
-  #readStates: ReadState[] = [];
-  #droppedReads: number[] = [];
+  readonly #outbox = new Outbox();
+  readonly #follower = new Follower(this, this.#outbox);
   #softState: SoftState;
   readonly #onDisk: HardStateOnDisk;
 
@@ -226,11 +217,11 @@ export class RaftCore implements LeaderContext {
    */
   readIndex(context: number): void {
     if (this.#leader !== null) {
-      if (!this.#leader.reads.add({ context, from: this.id })) this.#droppedReads.push(context);
+      if (!this.#leader.reads.add({ context, from: this.id })) this.#outbox.dropReads([context]);
     } else if (this.#leaderId !== null) {
       this.send({ type: 'read-index', ...this.#to(this.#leaderId), context });
     } else {
-      this.#droppedReads.push(context);
+      this.#outbox.dropReads([context]);
     }
   }
 
@@ -292,13 +283,17 @@ export class RaftCore implements LeaderContext {
       case 'pre-vote-reply':
         return this.#onVoteReply(message);
       case 'append':
-        return this.#onAppend(message);
+        this.#followLeader(message.from);
+        return this.#follower.onAppend(message);
       case 'heartbeat':
-        return this.#onHeartbeat(message);
+        this.#followLeader(message.from);
+        return this.#follower.onHeartbeat(message);
       case 'commit':
-        return this.#onCommitNotice(message);
+        this.#followLeader(message.from);
+        return this.#follower.onCommitNotice(message);
       case 'snapshot':
-        return this.#onSnapshot(message);
+        this.#followLeader(message.from);
+        return this.#follower.onSnapshot(message);
       case 'append-accepted':
         return this.#leader?.onAccepted(message);
       case 'append-rejected':
@@ -308,8 +303,7 @@ export class RaftCore implements LeaderContext {
       case 'read-index':
         return this.#onReadIndex(message);
       case 'read-index-reply':
-        this.#readStates.push({ context: message.context, index: message.index });
-        return;
+        return this.answerRead({ context: message.context, index: message.index });
       case 'transfer-leadership':
         if (this.#leader !== null) this.transferLeadership(message.target);
         return;
@@ -330,22 +324,8 @@ export class RaftCore implements LeaderContext {
     const softState = this.#changedSoftState();
     const persist = this.#onDisk.isSaving ? null : this.#takePersist();
     const committed = this.#takeCommitted();
-    const { length } = this.#messages;
-    if (softState === null && persist === null && committed.length === 0 && length === 0) {
-      if (this.#readStates.length === 0 && this.#droppedReads.length === 0) return null;
-    }
-    const ready: Ready = {
-      softState,
-      messages: this.#messages,
-      persist,
-      committed,
-      readStates: this.#readStates,
-      droppedReads: this.#droppedReads,
-    };
-    this.#messages = [];
-    this.#readStates = [];
-    this.#droppedReads = [];
-    return ready;
+    if (softState === null && persist === null && committed.length === 0 && this.#outbox.isEmpty) return null;
+    return { softState, persist, committed, ...this.#outbox.take() };
   }
 
   /** The outstanding `persist` is durable. Its messages may be sent. */
@@ -392,10 +372,10 @@ export class RaftCore implements LeaderContext {
     return this.log.compactTo(meta, trailingEntriesMax, trailingBytesMax);
   }
 
-  // ---- for the leader's side
+  // ---- for the leader's and the follower's side
 
   send(message: Message): void {
-    this.#messages.push(message);
+    this.#outbox.send(message);
   }
 
   commitTo(index: LogIndex): void {
@@ -403,7 +383,16 @@ export class RaftCore implements LeaderContext {
   }
 
   answerRead(state: ReadState): void {
-    this.#readStates.push(state);
+    this.#outbox.answerRead(state);
+  }
+
+  install({ meta, data }: SnapshotMessage): void {
+    this.log.restore(meta);
+    this.#commit = meta.index;
+    this.#handedToApply = meta.index;
+    this.#restoring = meta.index;
+    this.#snapshot = { meta, data };
+    this.#configure(meta.configuration);
   }
 
   // ---- terms and roles
@@ -446,7 +435,7 @@ export class RaftCore implements LeaderContext {
       this.#votedFor = null;
     }
     if (this.#leader !== null) {
-      this.#droppedReads.push(...this.#leader.reads.contextsOf(this.id));
+      this.#outbox.dropReads(this.#leader.reads.contextsOf(this.id));
       this.#leader = null;
     }
     this.#role = 'follower';
@@ -486,7 +475,7 @@ export class RaftCore implements LeaderContext {
       if (to === this.id) continue;
       const request: VoteRequest = { type, from: this.id, to, term, lastIndex, lastTerm, reason };
       // The request vouches for the log's end, so that must be durable too.
-      this.#messagesAfterPersist.push(request);
+      this.#outbox.sendAfterPersist(request);
     }
   }
 
@@ -583,7 +572,7 @@ export class RaftCore implements LeaderContext {
       this.#votedFor = from;
       this.#electionTimer.restart();
     }
-    this.#messagesAfterPersist.push({ type: 'vote-reply', ...this.#to(from), granted });
+    this.#outbox.sendAfterPersist({ type: 'vote-reply', ...this.#to(from), granted });
   }
 
   /**
@@ -616,76 +605,6 @@ export class RaftCore implements LeaderContext {
     this.#leaderId = from;
   }
 
-  #onAppend(message: AppendRequest): void {
-    const { from, prevIndex, prevTerm, entries } = message;
-    this.#followLeader(from);
-    if (prevIndex < this.#commit) return this.#accept(from, this.#commit);
-    if (!this.log.matches(prevIndex, prevTerm)) {
-      const hint = this.log.lastIndexNotAbove(prevIndex, prevTerm);
-      this.#messagesAfterPersist.push({
-        type: 'append-rejected',
-        ...this.#to(from),
-        index: prevIndex,
-        hintIndex: hint.index,
-        hintTerm: hint.term,
-      });
-      return;
-    }
-    for (const entry of entries) this.#take(entry);
-    const last = logIndex(prevIndex + entries.length);
-    this.commitTo(logIndex(Math.min(message.commit, last)));
-    this.#accept(from, last);
-  }
-
-  /** Raft §5.3: a conflicting entry and everything behind it goes; an equal one stays. */
-  #take(entry: Entry): void {
-    if (entry.index <= this.log.lastIndex) {
-      if (this.log.matches(entry.index, entry.term)) return;
-      assert(entry.index > this.#commit, `entry ${entry.index} conflicts with a committed one`);
-      this.log.truncateFrom(entry.index);
-    }
-    this.log.append(entry);
-  }
-
-  #accept(to: MemberId, index: LogIndex): void {
-    const last = this.#messagesAfterPersist.at(-1);
-    if (last?.type === 'append-accepted' && last.to === to && last.term === this.#term) {
-      // One acknowledgement for all appends of a batch: it covers everything up to its index.
-      if (last.index >= index) return;
-      this.#messagesAfterPersist.pop();
-    }
-    this.#messagesAfterPersist.push({ type: 'append-accepted', ...this.#to(to), index });
-  }
-
-  #onHeartbeat(message: Heartbeat): void {
-    this.#followLeader(message.from);
-    this.commitTo(logIndex(Math.min(message.commit, this.log.lastIndex)));
-    this.send({ type: 'heartbeat-reply', ...this.#to(message.from), readRound: message.readRound });
-  }
-
-  #onCommitNotice(message: CommitNotice): void {
-    this.#followLeader(message.from);
-    this.commitTo(logIndex(Math.min(message.commit, this.log.lastIndex)));
-  }
-
-  #onSnapshot(message: SnapshotMessage): void {
-    const { from, meta, data } = message;
-    this.#followLeader(from);
-    if (meta.index <= this.#commit) return this.#accept(from, this.#commit);
-    if (this.log.matches(meta.index, meta.term)) {
-      // We have it all, only did not know that it is committed.
-      this.commitTo(meta.index);
-      return this.#accept(from, meta.index);
-    }
-    this.log.restore(meta);
-    this.#commit = meta.index;
-    this.#handedToApply = meta.index;
-    this.#restoring = meta.index;
-    this.#snapshot = { meta, data };
-    this.#configure(meta.configuration);
-    this.#accept(from, meta.index);
-  }
-
   #onReadIndex(message: ReadIndexRequest): void {
     // A follower that is not answered asks again.
     this.#leader?.reads.add({ context: message.context, from: message.from });
@@ -708,13 +627,10 @@ export class RaftCore implements LeaderContext {
     this.#snapshot = null;
     const mustSync = voted || entries.length > 0 || snapshot !== null;
     if (!mustSync && !this.#onDisk.isCommitDue(now)) {
-      // All that these messages vouch for is durable already.
-      for (const message of this.#messagesAfterPersist) this.#messages.push(message);
-      this.#messagesAfterPersist.length = 0;
+      this.#outbox.release();
       return null;
     }
-    const messages = this.#messagesAfterPersist;
-    this.#messagesAfterPersist = [];
+    const messages = this.#outbox.takeAfterPersist();
     return { hardState: this.#onDisk.save(now), snapshot, truncateFrom, entries, mustSync, messages };
   }
 
