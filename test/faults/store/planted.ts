@@ -60,7 +60,7 @@ function fromSimulator(name: string): () => void {
         openValues: () => assert.fail('the member has opened them'),
         close: async () => {},
       };
-      const wrapped = bug.storage?.(whole) ?? whole;
+      const wrapped = bug.storage?.(whole, realClock) ?? whole;
       const raft = await start({ ...options, storage: wrapped.log, snapshots: wrapped.snapshots });
       // Bugs of watches are planted in the class, above: the hub is not among what Raft is given.
       const parts = { raft, store: (fsm as KvFsm).store } as MemberParts;

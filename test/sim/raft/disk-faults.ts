@@ -3,7 +3,8 @@ import type { SimDisk, SimFileState } from 'raft-consensus';
 import type { Random } from '../../../transport/index.js';
 import type { Fault, Strike } from './nemesis.js';
 
-type DiskKind = 'stall-disk' | 'fail-fsync' | 'fail-read' | 'full-disk' | 'rot' | 'misdirect' | 'lose-disk';
+type DiskKind =
+  'slow-reads' | 'stall-disk' | 'fail-fsync' | 'fail-read' | 'full-disk' | 'rot' | 'misdirect' | 'lose-disk';
 
 const sectorBytes = 512;
 
@@ -22,6 +23,15 @@ export const diskFaults: Readonly<Record<DiskKind, Fault>> = {
     // Most is read when a member starts.
     if (random.next() < 0.7) group.kill(victim);
     after(random.next() * lengthMs, () => group.start(victim));
+  },
+  'slow-reads': ({ group, favourite, lengthMs, random, after, note }) => {
+    const meanMs = 2 * 50 ** random.next();
+    note({ member: favourite.name, meanMs, lengthMs });
+    favourite.disk.slowReads = { untilMs: group.nowMs + lengthMs, meanMs };
+    // Most is read when a member starts.
+    if (random.next() < 0.5) return;
+    group.kill(favourite);
+    after(random.next() * 200, () => group.start(favourite));
   },
   'full-disk': ({ group, favourite, lengthMs, note }) => {
     note({ member: favourite.name, lengthMs });

@@ -20,6 +20,7 @@ import { SeedPool } from './seed-pool.js';
 import type { SeedReport } from './seed-worker.js';
 import { shrink } from './shrink.js';
 import { type FaultKind, faultKinds } from './swarm.js';
+import { describeToll, type Toll } from './toll.js';
 
 const { values } = parseArgs({
   options: {
@@ -59,7 +60,9 @@ if (values.bug !== undefined && !bugNamed(values.bug)) {
 async function replay(seed: number): Promise<void> {
   const result = await runSeed(seed, { journalMax, ...runOptionsOf(optionsGiven()) });
   if (!values.quiet) for (const line of result.lastLines(Infinity)) console.log(line);
-  console.log(`${result.swarm}\nfaults that came: ${result.faults}\n${batchLine([result], 1)}`);
+  console.log(
+    `${result.swarm}\nfaults that came: ${result.faults}\n${batchLine([result], 1)}\n${describeToll([result.toll])}`,
+  );
   if (result.violation) {
     console.log(result.violation.stack);
     process.exitCode = 1;
@@ -72,6 +75,7 @@ async function many(from: number, seeds: number): Promise<void> {
   const pointsMissed = new Set(Object.values(crashPoints).flat());
   const beganMs = Date.now();
   let startedMs = beganMs;
+  const tolls: Toll[] = [];
   let virtualMs = 0;
   try {
     for (let first = from; first < from + seeds; first += batchSeeds) {
@@ -82,10 +86,12 @@ async function many(from: number, seeds: number): Promise<void> {
       console.log(batchLine(batch, Date.now() - startedMs));
       startedMs = Date.now();
       for (const point of batch.flatMap((result) => result.crashPoints)) pointsMissed.delete(point);
+      tolls.push(...batch.map(({ toll }) => toll));
       virtualMs += batch.reduce((sum, result) => sum + result.virtualMs, 0);
     }
     const realMs = Date.now() - beganMs;
     console.log(`${seeds} seeds hold: ${minutes(virtualMs)} min simulated in ${minutes(realMs)} min`);
+    console.log(describeToll(tolls));
     if (pointsMissed.size > 0) console.log(`nobody crashed ${[...pointsMissed].join(', ')}`);
   } finally {
     pool.close();

@@ -1,7 +1,7 @@
 /** What is wrong with one member's disk for a while: it fails, is full, or stands still. Rot and loss are done to the bytes. */
-import type { DiskOperation } from 'raft-consensus';
+import { type DiskOperation, StorageError } from 'raft-consensus';
 
-export const injected = 'the simulator broke this disk';
+const injected = 'the simulator broke this disk';
 
 export class MemberDisk {
   failsNextSync = false;
@@ -9,6 +9,10 @@ export class MemberDisk {
   fullUntilMs = 0;
   /** Its fsyncs take until then. */
   stalledUntilMs = 0;
+  /** Its reads take so long on average, until then. */
+  slowReads = { untilMs: 0, meanMs: 0 };
+  /** A read is under way that cannot wait. */
+  isBlocking = false;
   /** Since the member was last started. */
   hasFailed = false;
 
@@ -40,5 +44,15 @@ export class MemberDisk {
     this.restarted();
     this.failsReadsUntilMs = 0;
     this.fullUntilMs = 0;
+    this.slowReads.untilMs = 0;
   }
+}
+
+/** Wraps may be deep; an injected failure is at the bottom. */
+export function isDiskFailure(error: unknown): boolean {
+  for (let at: unknown = error; at instanceof Error; at = at.cause) {
+    if (at.message.includes(injected)) return true;
+    if (at instanceof StorageError && at.code === 'DiskFailed') return true;
+  }
+  return false;
 }

@@ -7,6 +7,7 @@ import { seededRandom } from '../../../actors/runtime/index.js';
 import type { Random } from '../../../transport/index.js';
 import { diskFaults } from './disk-faults.js';
 import { memberFaults } from './member-faults.js';
+import { pathFaults } from './path-faults.js';
 import { NetworkFaults } from './network-faults.js';
 import { processFaults } from './process-faults.js';
 import { Operator } from './operator.js';
@@ -151,6 +152,7 @@ export class Nemesis {
 
 const faultsByKind: Readonly<Record<FaultKind, Fault>> = {
   ...NetworkFaults.kinds,
+  ...pathFaults,
   ...processFaults,
   ...diskFaults,
   ...memberFaults,

@@ -1,4 +1,5 @@
 /** Faults between members: what the network is like all the time, cuts of every shape with their ends, and clogged paths. */
+import { seededRandom } from '../../../actors/runtime/index.js';
 import type { Random } from '../../../transport/index.js';
 import type { Fault } from './nemesis.js';
 import type { StoreGroup } from './store-group.js';
@@ -16,10 +17,12 @@ type NetworkKind =
 
 export class NetworkFaults {
   readonly #group: StoreGroup;
+  readonly #noise: Random;
   #cuts = 0;
 
   constructor(group: StoreGroup) {
     this.#group = group;
+    this.#noise = seededRandom(group.swarm.seed, 'noise');
   }
 
   get names(): readonly string[] {
@@ -80,6 +83,27 @@ export class NetworkFaults {
     const id = `clog-${++this.#cuts}`;
     faults.add({ id, from: [from], to: [to], action: { type: 'delay', minMs, maxMs } });
     return () => void faults.remove(id);
+  }
+
+  /** Letters are damaged on their way. */
+  noise(from: readonly string[], to: readonly string[], probability: number): () => void {
+    const { paths } = this.#group.world.network;
+    const id = `noise-${++this.#cuts}`;
+    const isSealed = this.#group.bug?.linksUnsealed !== true;
+    paths.add({ id, type: 'noisy', from, to, probability, random: this.#noise, isSealed });
+    return () => paths.remove(id);
+  }
+
+  /** So much and no more gets through. */
+  narrow(
+    from: readonly string[],
+    to: readonly string[],
+    how: { readonly bytesPerSecond: number; readonly lettersMax: number },
+  ): () => void {
+    const { paths } = this.#group.world.network;
+    const id = `narrow-${++this.#cuts}`;
+    paths.add({ id, type: 'narrow', from, to, ...how });
+    return () => paths.remove(id);
   }
 
   #latency(range: { readonly minMs: number; readonly maxMs: number }): void {

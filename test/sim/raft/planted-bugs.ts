@@ -9,6 +9,7 @@ import type { Clock } from '../../../transport/index.js';
 import { StoreError } from '../../../actors/store/index.js';
 import { diskBugs } from './planted-disk-bugs.js';
 import { leaseBugs } from './planted-lease-bugs.js';
+import { linkBugs } from './planted-link-bugs.js';
 import { membershipBugs } from './planted-membership-bugs.js';
 import { raftBugs } from './planted-raft-bugs.js';
 import { snapshotBugs } from './planted-snapshot-bugs.js';
@@ -35,13 +36,15 @@ export interface PlantedBug {
   /** Whoever runs the member does not know any more that it had a disk. */
   readonly forgetsThatItRan?: boolean;
   /** Wraps what a member keeps on disk. */
-  storage?(storage: MemberStorage): MemberStorage;
+  storage?(storage: MemberStorage, clock: Clock): MemberStorage;
   /** At each start of a member, with its clock. */
   member?(parts: MemberParts, clock: Clock): void;
   /** After every event, of each member that is up. */
   step?(parts: MemberParts): void;
   client?(client: StoreClient): StoreClient;
   readonly limits?: Partial<StoreLimits>;
+  /** Letters are neither encrypted nor authenticated. */
+  readonly linksUnsealed?: boolean;
 }
 
 export const plantedBugs: readonly PlantedBug[] = [
@@ -51,6 +54,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   ...membershipBugs,
   ...watchBugs,
   ...leaseBugs,
+  ...linkBugs,
   {
     name: 'member-strays',
     what: 'the state of one member changes without a command: a bit that flips in memory',

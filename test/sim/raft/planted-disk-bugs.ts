@@ -1,5 +1,5 @@
 /** Bugs on purpose in what a member makes of a damaged or empty disk (planted-bugs.ts). */
-import { StorageError } from 'raft-consensus';
+import { type LogStorage, type SavedLog, StorageError } from 'raft-consensus';
 import type { MemberStorage } from '../../../actors/store/index.js';
 import type { PlantedBug } from './planted-bugs.js';
 
@@ -49,5 +49,26 @@ export const diskBugs: readonly PlantedBug[] = [
     seedsMax: 40,
     finds: /durability|election safety|leader completeness|state machine safety/,
     forgetsThatItRan: true,
+  },
+  {
+    name: 'slow-log-taken-for-none',
+    faults: ['slow-reads', 'crash', 'crash-all'],
+    what: 'a member waits half a second for its log to be read, and then starts without one',
+    after: 'store.md: slow disk; what is not there yet is not gone',
+    seed: 1,
+    seedsMax: 40,
+    finds: /durability/,
+    storage: (storage, clock) => {
+      const { log } = storage;
+      const load = () =>
+        Promise.race([
+          log.load(),
+          new Promise<SavedLog>((resolve) => {
+            clock.setTimer(500, () => resolve({ hardState: null, entries: [], snapshotMeta: null }));
+          }),
+        ]);
+      const save: LogStorage['save'] = (batch) => log.save(batch);
+      return { ...storage, log: { load, save, compact: (to, snapshot) => log.compact(to, snapshot) } };
+    },
   },
 ];

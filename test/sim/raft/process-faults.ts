@@ -30,14 +30,9 @@ export const processFaults: Readonly<Record<ProcessKind, Fault>> = {
       () => undefined,
     );
   },
-  pause: ({ group, favourite, lengthMs, after, note }) => {
-    const { simulation } = group.world;
-    const { starts } = favourite;
+  pause: ({ group, favourite, lengthMs, note }) => {
     note({ member: favourite.name, lengthMs });
-    simulation.pause(favourite.node);
-    after(lengthMs, () => {
-      if (favourite.starts === starts) simulation.resume(favourite.node);
-    });
+    group.pause(favourite, lengthMs);
   },
   'clock-jump': ({ group, victim, random, note }) => {
     const offsetMs = Math.round((random.next() * 2 - 1) * group.swarm.clockOffsetMs);

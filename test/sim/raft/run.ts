@@ -11,6 +11,7 @@ import { checkLeases } from './lease-check.js';
 import { Nemesis } from './nemesis.js';
 import type { PlantedBug } from './planted-bugs.js';
 import { type Member, StoreGroup, Violation } from './store-group.js';
+import type { Toll } from './toll.js';
 import { describeSwarm, type SwarmOverrides, swarmOf } from './swarm.js';
 import { checkAgainstTruth } from './truth-check.js';
 import { Workload } from './workload.js';
@@ -44,6 +45,7 @@ export interface RunResult {
   readonly restarts: number;
   /** Keys whose history was too tangled for the search; the order by revision was judged all the same. */
   readonly undecidedKeys: number;
+  readonly toll: Toll;
   lastLines(count: number): readonly string[];
 }
 
@@ -130,6 +132,7 @@ class Run {
       leaderships: invariants.leaderships,
       restarts,
       undecidedKeys: this.#undecidedKeys,
+      toll: this.#group.toll,
       lastLines: (count) => recorder.last(count),
     };
   }

@@ -3,7 +3,9 @@ import { strict as assert } from 'node:assert';
 import { bugNamed } from './planted-bugs.js';
 import { runSeed, type RunResult } from './run.js';
 import { replayLine, runOptionsOf } from './seed-options.js';
+import { sumOf } from './toll.js';
 import { shrink } from './shrink.js';
+import type { FaultKind } from './swarm.js';
 
 /** Shorter than `npm run sim` has them: other runs share the machine. */
 const safetyMs = 15_000;
@@ -25,6 +27,19 @@ describe('the store in the simulator', function () {
     assert(sum(({ leaderships }) => leaderships) > 30);
     assert(sum(({ restarts }) => restarts) > 20);
     assert(sum(({ watchEvents }) => watchEvents) > 1_000);
+  });
+
+  it('damages letters, lets them wait and refuses them, reads slowly, and shows ends, as its faults say', async () => {
+    const faults: FaultKind[] = ['noise', 'narrow', 'slow-reads', 'crash-leader', 'crash-all'];
+    const results: RunResult[] = [];
+    for (const seed of seeds.slice(0, 12)) {
+      const result = await runSeed(seed, { safetyMs, faults, valuesInFiles: true });
+      assert.equal(result.violation, undefined, failure(result));
+      results.push(result);
+    }
+    const toll = sumOf(results.map((result) => result.toll));
+    for (const [what, count] of Object.entries(toll)) assert(count > 0, what);
+    assert(toll.endsSeen < toll.ends, 'some are found by silence');
   });
 
   it('gives the same journal byte for byte for the same seed, and another one for another', async () => {

@@ -9,9 +9,6 @@ import {
   defaultRaftLimits,
   memberId,
   type SimDisk,
-  type SnapshotMeta,
-  type SnapshotSink,
-  StorageError,
 } from 'raft-consensus';
 import { actorRef, type Env, seededRandom } from '../../../actors/runtime/index.js';
 import {
@@ -24,14 +21,18 @@ import {
 import { type Clock, type JournalEvent, type NodeId, nodeId, type Random } from '../../../transport/index.js';
 import { SimWorld } from '../world.js';
 import { checkBounds } from './bounds-check.js';
+import { tellingBlockingReads } from './blocking-reads.js';
 import { type CrashPoint, diskPoint, letterPoint } from './crash-points.js';
 import { DurabilityCheck } from './durability-check.js';
 import { configurationsKnownTo, FaultAtlas, isDamage } from './fault-atlas.js';
 import { FlightRecorder } from './flight-recorder.js';
-import { injected, MemberDisk } from './member-disk.js';
+import { isDiskFailure, MemberDisk } from './member-disk.js';
 import type { PlantedBug } from './planted-bugs.js';
+import { ReadTimes } from './read-times.js';
 import { RaftInvariants } from './raft-invariants.js';
+import { withSlowSnapshots } from './slow-snapshots.js';
 import type { Swarm } from './swarm.js';
+import type { Toll } from './toll.js';
 import { Truth } from './truth.js';
 
 export class Violation extends Error {
@@ -54,6 +55,10 @@ export interface Member {
   crashAt: { readonly point: CrashPoint; times: number } | undefined;
   /** As it knew when it was last up, those that wait to be applied included. */
   lastConfigurations: readonly Configuration[];
+  /** How often it could not load what it has since it was last started. */
+  refusals: number;
+  /** It stands still until then. */
+  pausedUntilMs: number;
   starts: number;
 }
 
@@ -73,6 +78,9 @@ export class StoreGroup {
   readonly #clockRandom: Random;
   readonly #pauseRandom: Random;
   readonly #valueRandom: Random;
+  readonly #reads: ReadTimes;
+  readonly #endRandom: Random;
+  readonly #ends = { ends: 0, endsSeen: 0, leaderEndsSeen: 0 };
   /** The first thing that went wrong. */
   violation: Violation | undefined;
   restarts = 0;
@@ -89,6 +97,8 @@ export class StoreGroup {
     this.#clockRandom = seededRandom(swarm.seed, 'clocks');
     this.#pauseRandom = seededRandom(swarm.seed, 'snapshot pauses');
     this.#valueRandom = seededRandom(swarm.seed, 'value disks');
+    this.#reads = new ReadTimes(swarm);
+    this.#endRandom = seededRandom(swarm.seed, 'ends');
     this.recorder = new FlightRecorder(options.journalMax, (event) => this.#onEvent(event));
     this.world = new SimWorld(swarm.seed, {
       journal: this.recorder,
@@ -108,6 +118,8 @@ export class StoreGroup {
       durability: new DurabilityCheck(name, this.fail),
       crashAt: undefined,
       lastConfigurations: [],
+      pausedUntilMs: 0,
+      refusals: 0,
       starts: 0,
     }));
     this.atlas = new FaultAtlas(this.members);
@@ -117,6 +129,11 @@ export class StoreGroup {
 
   get nowMs(): number {
     return this.world.simulation.nowMs;
+  }
+
+  get toll(): Toll {
+    const { slow, blocking } = this.#reads;
+    return { ...this.#ends, slowReads: slow, blockingReads: blocking, ...this.world.network.paths.counts };
   }
 
   get living(): readonly Member[] {
@@ -172,6 +189,8 @@ export class StoreGroup {
     if (member.isUp || member.isLost) return;
     member.isUp = true;
     member.starts++;
+    member.pausedUntilMs = 0;
+    member.refusals = 0;
     const { starts } = member;
     const { clockDriftMax } = this.swarm;
     if (clockDriftMax > 0) {
@@ -202,25 +221,48 @@ export class StoreGroup {
 
   async #openStorage(member: Member, env: Env): Promise<MemberStorage> {
     const disk = await env.disk('store');
+    const telling = tellingBlockingReads(disk, {
+      begins: () => (member.disk.isBlocking = true),
+      ended: () => {
+        member.disk.isBlocking = false;
+        this.#hasReadNow(member);
+      },
+    });
     const { segmentBytes } = this.swarm.disk;
     const open = () => {
       const hasRunBefore = member.hasRun && this.bug?.forgetsThatItRan !== true;
-      return openDiskStorage(disk, 'sim', member.name, { segmentBytes, hasRunBefore });
+      return openDiskStorage(telling, 'sim', member.name, { segmentBytes, hasRunBefore });
     };
     const onDisk = this.bug?.open?.(disk as SimDisk, open) ?? open();
     const storage = withSlowSnapshots(onDisk, () => this.#betweenChunks(env.clock));
-    return member.durability.follow(this.bug?.storage?.(storage) ?? storage);
+    return member.durability.follow(this.bug?.storage?.(storage, env.clock) ?? storage);
   }
 
-  /** Power off: what was not synced is lost or torn. */
+  /** As SIGSTOP does, for so long. */
+  pause(member: Member, lengthMs: number): void {
+    const { simulation } = this.world;
+    const { starts } = member;
+    member.pausedUntilMs = Math.max(member.pausedUntilMs, this.nowMs + lengthMs);
+    simulation.pause(member.node);
+    simulation.clock.setTimer(lengthMs, () => {
+      if (member.starts !== starts || !member.isUp || this.nowMs < member.pausedUntilMs) return;
+      simulation.resume(member.node);
+    });
+  }
+
+  /** Power off: what was not synced is lost or torn. Its peers may see that its process has ended, or only hear nothing more. */
   kill(member: Member): void {
     if (!member.isUp) return;
+    const isSeen = this.#endRandom.next() < this.swarm.endsSeen;
+    this.#ends.ends++;
+    if (isSeen) this.#ends.endsSeen++;
+    if (isSeen && member.parts?.raft.isLeader()) this.#ends.leaderEndsSeen++;
     member.isUp = false;
     if (member.parts) member.lastConfigurations = configurationsKnownTo(member.parts);
     member.parts = null;
     member.disk.restarted();
     this.invariants.ended(member.name);
-    this.world.kill(member.node);
+    this.world.kill(member.node, isSeen ? 'seen' : 'silent');
     this.restarts++;
   }
 
@@ -261,12 +303,7 @@ export class StoreGroup {
 
   /** The process ends, as `deploy` would have it, and is started again. */
   #onFatal(member: Member, error: unknown): void {
-    if (isDamage(error) && this.atlas.isDamaged(member)) {
-      this.note('refuses-to-start', { member: member.name });
-      this.kill(member);
-      member.isLost = true;
-      return;
-    }
+    if (isDamage(error) && this.atlas.isDamaged(member)) return this.#giveUp(member);
     if (!isDiskFailure(error)) {
       const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
       this.violation ??= new Violation(`${member.name} ended: ${text}`, { cause: error });
@@ -287,8 +324,23 @@ export class StoreGroup {
     if (!member.isUp) return;
     // What the disk does to it while it starts, it may say; `#onFatal` sees the whole error when it has given up.
     const isBad = member.disk.hasFailed || this.atlas.isDamaged(member);
-    if (isBad && /StorageError|RaftError/.test(text)) return;
+    if (isBad && /StorageError|RaftError/.test(text)) return this.#refused(member);
     this.violation ??= new Violation(`the actor of ${event.node} crashed: ${text}`);
+  }
+
+  /** Its supervisor gives up after some restarts within ten seconds, which a slow disk never lets happen: people do sooner. */
+  #refused(member: Member): void {
+    const { starts } = member;
+    if (!this.atlas.isDamaged(member) || ++member.refusals < refusalsMax) return;
+    this.world.simulation.clock.defer(() => {
+      if (member.isUp && member.starts === starts) this.#giveUp(member);
+    });
+  }
+
+  #giveUp(member: Member): void {
+    this.note('refuses-to-start', { member: member.name });
+    this.kill(member);
+    member.isLost = true;
   }
 
   #betweenChunks(clock: Clock): Promise<void> {
@@ -314,41 +366,26 @@ export class StoreGroup {
     this.#reached(node, diskPoint('before', operation, file));
     const { disk } = this.members.find((candidate) => candidate.node === node)!;
     const failure = disk.failure(operation, file, this.nowMs);
-    if (failure || operation !== 'sync') return failure ?? 0;
+    if (failure) return failure;
+    if (operation === 'read' && !disk.isBlocking && !this.isHealed) return this.#reads.ms(disk, this.nowMs);
+    if (operation !== 'sync') return 0;
     const { syncMinMs, syncMeanMs } = this.isHealed ? healedDisk : this.swarm.disk;
     // A stream of their own: files of values move nothing else.
     const random = file.startsWith('values-') ? this.#valueRandom : this.#diskRandom;
     const usual = syncMinMs - Math.log(1 - random.next()) * syncMeanMs;
     return Math.max(usual, disk.stalledUntilMs - this.nowMs);
   }
-}
 
-/** Writing a small snapshot takes no time of its own. */
-function withSlowSnapshots(storage: MemberStorage, pause: () => Promise<void>): MemberStorage {
-  const { snapshots } = storage;
-  const create = async (meta: SnapshotMeta): Promise<SnapshotSink> => {
-    const sink = await snapshots.create(meta);
-    const write = sink.write.bind(sink);
-    sink.write = async (chunk) => {
-      await write(chunk);
-      await pause();
-    };
-    return sink;
-  };
-  return { ...storage, snapshots: { create, open: () => snapshots.open() } };
+  #hasReadNow(member: Member): void {
+    if (!member.isUp || this.isHealed) return;
+    const lengthMs = this.#reads.blockingMs(member.disk, this.nowMs);
+    if (lengthMs > 0) this.pause(member, lengthMs);
+  }
 }
 
 const boundsEveryMs = 500;
+const refusalsMax = 5;
 const healedDisk = { syncMinMs: 0.2, syncMeanMs: 0.5 };
-
-/** Wraps may be deep; an injected failure is at the bottom. */
-function isDiskFailure(error: unknown): boolean {
-  for (let at: unknown = error; at instanceof Error; at = at.cause) {
-    if (at.message.includes(injected)) return true;
-    if (at instanceof StorageError && at.code === 'DiskFailed') return true;
-  }
-  return false;
-}
 
 function storeRef(name: string) {
   return actorRef<StoreMessage>(nodeId(name), '/store');

@@ -39,6 +39,9 @@ export const faultKinds = [
   'burst',
   'change-members',
   'split-change',
+  'noise',
+  'narrow',
+  'slow-reads',
 ] as const;
 
 export type FaultKind = (typeof faultKinds)[number];
@@ -71,7 +74,15 @@ export interface Swarm {
     /** Whether letters of clients suffer too. */
     readonly clients: boolean;
   };
-  readonly disk: { readonly syncMinMs: number; readonly syncMeanMs: number; readonly segmentBytes: number };
+  readonly disk: {
+    readonly syncMinMs: number;
+    readonly syncMeanMs: number;
+    /** 0: what is read is there at once. */
+    readonly readMeanMs: number;
+    readonly segmentBytes: number;
+  };
+  /** Of the ends of members, the share that their peers see at once; the others fall silent, as a machine without power. */
+  readonly endsSeen: number;
   /** Each with its weight; absent: never. */
   readonly faults: ReadonlyMap<FaultKind, number>;
   /** Mean time between two faults, and mean length of one. */
@@ -146,7 +157,9 @@ export function swarmOf(seed: number, overrides: SwarmOverrides = {}): Swarm {
       syncMinMs: between(0, 2),
       syncMeanMs: chance(0.2) ? between(5, tickMs) : between(0.2, 3),
       segmentBytes: pick([4_096, 20_000, 64 * 1024 * 1024]),
+      readMeanMs: mostlyNone(seededRandom(seed, 'slow reads'), 0.6) * 100,
     },
+    endsSeen: mostlyNone(seededRandom(seed, 'ends seen'), 0.3),
     faults,
     faultGapMs: between(6, 60) * tickMs,
     faultLengthMs: between(3, 30) * tickMs,
@@ -162,6 +175,12 @@ export function swarmOf(seed: number, overrides: SwarmOverrides = {}): Swarm {
     },
     store: { ...storeKnobs(random), ...valueKnobs(seededRandom(seed, 'values'), overrides.valuesInFiles) },
   };
+}
+
+/** 0 with that probability, else anything up to 1. */
+function mostlyNone(random: Random, probability: number): number {
+  const isSome = random.next() >= probability;
+  return isSome ? random.next() : 0;
 }
 
 function drawFaults(seed: number, only: readonly FaultKind[] | undefined): ReadonlyMap<FaultKind, number> {
@@ -215,6 +234,9 @@ const weights: Readonly<Record<FaultKind, number>> = {
   burst: 0.7,
   'change-members': 3,
   'split-change': 1.5,
+  noise: 0.7,
+  narrow: 1,
+  'slow-reads': 0.7,
 };
 
 /** Small limits, so that what is rare with the defaults happens all the time. */

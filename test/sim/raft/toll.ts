@@ -1,0 +1,38 @@
+/** What befell a run that cannot be seen from its list of faults: counted, so that a model that does nothing shows. */
+import type { PathCounts } from '../../../transport/index.js';
+
+export interface Toll extends PathCounts {
+  /** Reads that took their time, and such as held up all that their member does. */
+  readonly slowReads: number;
+  readonly blockingReads: number;
+  /** Of members, without a word; how many of them their peers saw at once, and how many of those led. */
+  readonly ends: number;
+  readonly endsSeen: number;
+  readonly leaderEndsSeen: number;
+}
+
+export function sumOf(tolls: readonly Toll[]): Toll {
+  const sum = (count: keyof Toll) => tolls.reduce((total, toll) => total + toll[count], 0);
+  return {
+    damaged: sum('damaged'),
+    decodable: sum('decodable'),
+    late: sum('late'),
+    refused: sum('refused'),
+    slowReads: sum('slowReads'),
+    blockingReads: sum('blockingReads'),
+    ends: sum('ends'),
+    endsSeen: sum('endsSeen'),
+    leaderEndsSeen: sum('leaderEndsSeen'),
+  };
+}
+
+/** For people: of all these runs. */
+export function describeToll(tolls: readonly Toll[]): string {
+  const of = sumOf(tolls);
+  return [
+    `on their way ${of.damaged} letters were damaged (the codec alone would have taken ${of.decodable}),`,
+    `${of.late} waited for room and ${of.refused} found none;`,
+    `${of.slowReads} reads were slow, and ${of.blockingReads} held up their member;`,
+    `of ${of.ends} ends peers saw ${of.endsSeen}, ${of.leaderEndsSeen} of leaders`,
+  ].join(' ');
+}
