@@ -49,6 +49,7 @@ import { startControlPlane } from './control-plane.js';
 import { openExternalStore } from './external-store.js';
 import { type Machine, type MachineParts, startMachine } from './machine.js';
 import { MortalClock } from './mortal-clock.js';
+import { doors } from './node-system.js';
 import { tokenSigner } from './token-signer.js';
 
 export interface EmbeddedWorld {
@@ -188,6 +189,7 @@ export class EmbeddedMachine {
       journal: new FileJournal(dir.journalPath(this.spec.name, node), { clock: realClock, node }),
       faults,
       engine: createNactEngine(),
+      doors,
       cluster: new Map([...nodesOf(spec), ...guests.keys()].map((peer) => [peer, network.addressOf(peer)])),
     });
     this.#systems.push(system);

@@ -24,6 +24,9 @@ import type { ClusterSpec, MachineSpec } from './cluster-spec.js';
 import type { DataDir } from './data-dir.js';
 import { PeerBook } from './peer-book.js';
 
+/** Whom machines write to: all other actors are for those of their own node. */
+export const doors: readonly string[] = ['/apiserver', '/kubelet', '/store'];
+
 export interface NodeSystem {
   readonly system: RunningActorSystem;
   /** The store's members are these now: the link knows where they are and who they are. */
@@ -77,6 +80,7 @@ export function createNodeSystem(
     faults,
     engine: createNactEngine(),
     cluster,
+    doors,
   });
   const refused = (peer: NodeId, error: unknown) =>
     system.note('/', 'store member not linked', { peer, error: String(error) });

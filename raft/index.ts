@@ -31,12 +31,14 @@ export type { CoreLimits, CoreOptions, CoreState } from './core/options.js';
 export { defaultCoreLimits } from './core/options.js';
 export type { Persist, ReadState, Ready, Role, SoftState } from './core/ready.js';
 export {
+  bytes,
   type Check,
   count,
   finite,
   flag,
   isRecord,
   listOf,
+  mapOf,
   oneOf,
   optional,
   record,
@@ -174,6 +176,7 @@ export {
   leaseIdShape,
   rangeShape,
   txnShape,
+  watchBatchShape,
   watchRequestShape,
 } from './kv/shapes.js';
 export { compareLeaseIds } from './kv/lease-id.js';

@@ -41,6 +41,18 @@ export function listOf(check: Check, lengthMax = Infinity): Check {
   };
 }
 
+/** An object whose fields are names of any kind, each with such a value. */
+export function mapOf(check: Check): Check {
+  return (value) => {
+    if (!isRecord(value)) return wrong;
+    for (const name of Object.keys(value)) {
+      const path = check(value[name]);
+      if (path !== undefined) return `.${name.slice(0, 64)}${path}`;
+    }
+    return undefined;
+  };
+}
+
 export function record(shape: Shape): Check {
   return (value) => (isRecord(value) ? wrongField(value, shape) : wrong);
 }

@@ -2,6 +2,7 @@
  * The ZeroMQ door: ApiRequests as letters. Who asks is what the link vouches for; streams flow under the credit that
  * the client grants, so that a slow client costs bounded memory and is ended in the end (DESIGN rules 6, 14).
  */
+import { isRecord } from 'raft-consensus';
 import type { NodeId, Timer } from '../../transport/index.js';
 import {
   type Actor,
@@ -9,13 +10,15 @@ import {
   type ActorRef,
   type ActorSystem,
   type ChildSpec,
+  misshapen,
   RecentlySeen,
+  refShape,
 } from '../runtime/index.js';
 import { statusResponse } from './core.js';
 import { limits } from './limits.js';
-import type { ApiReply, ApiServerMessage } from './messages.js';
+import { type ApiReply, type ApiServerMessage, apiServerMessages } from './messages.js';
 import type { ApiHandler, ApiResponse, ApiStream, Identity, StreamSink } from './request.js';
-import { tooManyRequests, unauthorized } from './status.js';
+import { badRequest, tooManyRequests, unauthorized } from './status.js';
 
 export interface ApiActorOptions {
   readonly handler: ApiHandler;
@@ -49,6 +52,11 @@ function apiDoor({ handler, identify }: ApiActorOptions): Actor<DoorState, ApiSe
   return {
     initial: () => ({ streams: new Map(), seen: new RecentlySeen(limits.requestsRememberedMax), open: true }),
     receive(state, message, ctx) {
+      const why = misshapen(message, apiServerMessages);
+      if (why !== undefined) {
+        refuse(message, why, ctx);
+        return state;
+      }
       const sender = ctx.system.sender();
       switch (message.type) {
         case 'ApiRequest': {
@@ -76,6 +84,23 @@ function apiDoor({ handler, identify }: ApiActorOptions): Actor<DoorState, ApiSe
       for (const stream of state.streams.values()) stream.finish();
     },
   };
+}
+
+/** Whoever asked is told; the body is anything. */
+function refuse(body: unknown, why: string, ctx: ActorContext<ApiServerMessage>): void {
+  const { replyTo, requestId } = isRecord(body) ? body : {};
+  if (refShape(replyTo) === undefined && typeof requestId === 'string') {
+    const { status, headers, body: said } = statusResponse(badRequest(why));
+    ctx.tell<ApiReply>(replyTo as ActorRef<ApiReply>, {
+      type: 'ApiResponseHead',
+      requestId,
+      status,
+      headers,
+      ...(said instanceof Uint8Array && { body: said }),
+      streaming: false,
+    });
+  }
+  ctx.refuse(why);
 }
 
 async function answer(

@@ -3,8 +3,8 @@
  * the credit that the kubelet grants, letters in under the credit that we grant (kubelet/messages.ts).
  */
 import type { Timer } from '../../transport/index.js';
-import type { KubeletMessage, KubeletReply } from '../kubelet/messages.js';
-import type { ActorRef } from '../runtime/index.js';
+import { kubeletReplies, type KubeletMessage, type KubeletReply } from '../kubelet/messages.js';
+import { type ActorRef, misshapen } from '../runtime/index.js';
 import { limits } from './limits.js';
 import type { ServerContext } from './server-context.js';
 import { StatusError, timedOut } from './status.js';
@@ -102,6 +102,8 @@ export class KubeletSession {
   }
 
   #receive(reply: KubeletReply): void {
+    const why = misshapen(reply, kubeletReplies);
+    if (why !== undefined) return this.#server.system.refuse(why);
     if (this.#state === 'ended') return;
     switch (reply.type) {
       case 'KubeletStarted':

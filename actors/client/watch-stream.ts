@@ -4,9 +4,9 @@
  * resourceVersion it saw, so nothing is lost by giving up early, and much by trusting a stream with a hole.
  */
 import type { Timer } from '../../transport/index.js';
-import type { ApiReply } from '../apiserver/messages.js';
+import { apiReplies, type ApiReply } from '../apiserver/messages.js';
 import type { ApiRequest } from '../apiserver/request.js';
-import type { ActorRef, ActorSystem } from '../runtime/index.js';
+import { type ActorRef, type ActorSystem, misshapen } from '../runtime/index.js';
 import { ApiError, type WatchEventType } from './api-client.js';
 import type { ApiServerRef } from './apiserver-choice.js';
 import { JsonLines } from './json-lines.js';
@@ -83,6 +83,8 @@ class WatchStream {
   }
 
   #receive(reply: ApiReply): void {
+    const why = misshapen(reply, apiReplies);
+    if (why !== undefined) return this.#options.system.refuse(why);
     if (this.#state === 'closed' || reply.requestId !== this.#requestId) return;
     switch (reply.type) {
       case 'ApiResponseHead':

@@ -7,9 +7,15 @@ import type { Informer } from '../client/index.js';
 import { ApiError, isNotFound, pods as podResource } from '../client/index.js';
 import type { Lease } from '../objects/types/coordination.js';
 import type { Node, Pod } from '../objects/types/core.js';
-import type { Actor, ActorContext, ActorRef, StopReason } from '../runtime/index.js';
+import {
+  type Actor,
+  type ActorContext,
+  type ActorRef,
+  misshapen,
+  type StopReason,
+} from '../runtime/index.js';
 import type { KubeletParts } from './kubelet-parts.js';
-import type { KubeletMessage } from './messages.js';
+import { type KubeletMessage, kubeletMessages } from './messages.js';
 import { type NodeOptions, nodeStatus, nodeStatusDiffers } from './node-object.js';
 import { readNode, register, renewLease, writeNodeStatus } from './node-writer.js';
 import { PodAddresses } from './pod-addresses.js';
@@ -62,6 +68,8 @@ type Message = KubeletMessage | NodeMessage;
 type Context = ActorContext<Message>;
 const nodeCheckMs = 60_000;
 
+const isFromAfar = ({ system }: Context) => system.sender()?.node !== system.node;
+
 export class Kubelet implements Actor<KubeletState, Message> {
   readonly #options: KubeletActorOptions;
   readonly #addresses: PodAddresses;
@@ -110,6 +118,13 @@ export class Kubelet implements Actor<KubeletState, Message> {
   }
 
   receive(state: KubeletState, message: Message, ctx: Context): KubeletState {
+    // What it says to itself nobody else may say.
+    const why = isFromAfar(ctx) ? misshapen(message, kubeletMessages) : undefined;
+    if (why !== undefined) {
+      this.#sessions.refuse(message, why);
+      ctx.refuse(why);
+      return state;
+    }
     switch (message.type) {
       case 'PodsMoved':
         return this.#mirror(this.#sync(state, ctx), ctx);

@@ -3,7 +3,19 @@
  * `attach`, `port-forward`). A session is a full-duplex stream of letters between a kubelet actor and a session ref
  * of the apiserver, both directions bounded by credit.
  */
-import type { ActorRef } from '../runtime/index.js';
+import {
+  bytes,
+  count,
+  flag,
+  listOf,
+  oneOf,
+  optional,
+  record,
+  type ShapeOf,
+  text,
+  whole,
+} from 'raft-consensus';
+import { type ActorRef, refShape } from '../runtime/index.js';
 
 export interface ContainerSelector {
   readonly namespace: string;
@@ -90,3 +102,51 @@ export type KubeletReply =
       readonly exitCode?: number;
       readonly error?: { readonly status: number; readonly reason: string; readonly message: string };
     };
+
+/**
+ * What the letters must look like: senders are machines of the cluster (their keys are known), of any version. What is
+ * malformed goes no further.
+ */
+type Shapes<M extends { readonly type: string }> = {
+  readonly [Type in M['type']]: ShapeOf<Extract<M, { readonly type: Type }>>;
+};
+
+const target: ShapeOf<ContainerSelector> = {
+  namespace: text,
+  pod: text,
+  podUid: optional(text),
+  container: optional(text),
+};
+
+const options: ShapeOf<LogOptions> = {
+  follow: optional(flag),
+  previous: optional(flag),
+  tailLines: optional(count),
+  sinceSeconds: optional(count),
+  sinceTime: optional(text),
+  timestamps: optional(flag),
+  limitBytes: optional(count),
+};
+
+const opening = { sessionId: text, target: record(target), replyTo: refShape, credit: count };
+
+export const kubeletMessages: Shapes<KubeletMessage> = {
+  KubeletLogs: { ...opening, options: record(options) },
+  KubeletExec: { ...opening, command: listOf(text), stdin: flag, tty: flag },
+  KubeletAttach: { ...opening, stdin: flag, tty: flag },
+  KubeletPortForward: { ...opening, port: count },
+  KubeletInput: { sessionId: text, bytes },
+  KubeletInputEnd: { sessionId: text },
+  KubeletResize: { sessionId: text, columns: count, rows: count },
+  KubeletCredit: { sessionId: text, chunks: count },
+  KubeletCancel: { sessionId: text },
+};
+
+const error = record({ status: count, reason: text, message: text });
+
+export const kubeletReplies: Shapes<KubeletReply> = {
+  KubeletStarted: { sessionId: text, credit: count },
+  KubeletOutput: { sessionId: text, stream: oneOf('stdout', 'stderr'), bytes },
+  KubeletInputCredit: { sessionId: text, chunks: count },
+  KubeletEnded: { sessionId: text, exitCode: optional(whole), error: optional(error) },
+};

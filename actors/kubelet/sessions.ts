@@ -2,8 +2,9 @@
  * Logs, exec, attach and port-forward: streams between a session ref of an apiserver and a container, both
  * directions under credit. A session ends with its source, with KubeletCancel, or with the node that asked.
  */
+import { isRecord } from 'raft-consensus';
 import type { Pod } from '../objects/types/core.js';
-import type { ActorRef, ActorSystem } from '../runtime/index.js';
+import { type ActorRef, type ActorSystem, refShape } from '../runtime/index.js';
 import { type ContainerRecord, type OutputChunk, RuntimeError } from './container-runtime.js';
 import type { KubeletParts } from './kubelet-parts.js';
 import type { ContainerSelector, KubeletMessage, KubeletReply } from './messages.js';
@@ -86,6 +87,14 @@ export class Sessions {
       default:
         message satisfies never;
     }
+  }
+
+  /** `message` is malformed: whoever wants to open a session is told. */
+  refuse(message: unknown, why: string): void {
+    const { replyTo, sessionId } = isRecord(message) ? message : {};
+    if (refShape(replyTo) !== undefined || typeof sessionId !== 'string') return;
+    const error = { status: 400, reason: 'BadRequest', message: why };
+    this.#system.tell(replyTo as ActorRef<KubeletReply>, { type: 'KubeletEnded', sessionId, error });
   }
 
   close(): void {

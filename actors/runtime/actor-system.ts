@@ -17,6 +17,7 @@ import type {
 import type { ChildSpec, SupervisorSpec, TerminationReason, TreeNode } from './actor.js';
 import { Asks } from './asks.js';
 import { Callbacks } from './callbacks.js';
+import { Cell } from './cell.js';
 import { asControl, controlPath, type ControlMessage } from './control.js';
 import { DeathWatch } from './death-watch.js';
 import type { Endpoint } from './endpoint.js';
@@ -43,6 +44,8 @@ export interface ActorSystemOptions {
   readonly engine: Engine;
   /** Where the other nodes listen, known from the start; more with `system.link.addPeer`. */
   readonly cluster?: ReadonlyMap<NodeId, string>;
+  /** Paths of the actors that other nodes may write to; absent: all. Replies and what is watched come through in any case. */
+  readonly doors?: readonly string[];
 }
 
 /** What the runtime knows beyond the interface; for tests, metrics and the harness. */
@@ -75,6 +78,7 @@ class LocalSystem implements RunningActorSystem, Host, LinkEvents {
   readonly frames: Frames;
   readonly started: Promise<void>;
   readonly whenFailed: Promise<Error>;
+  readonly #doors: ReadonlySet<string> | undefined;
   readonly #forgetFaults: () => void;
   readonly #root: Root;
   readonly #asks: Asks;
@@ -91,7 +95,7 @@ class LocalSystem implements RunningActorSystem, Host, LinkEvents {
   #stopping: Promise<void> | undefined;
 
   constructor(options: ActorSystemOptions) {
-    const { node, incarnation, env, link, journal, faults, engine, cluster } = options;
+    const { node, incarnation, env, link, journal, faults, engine, cluster, doors } = options;
     assert(link.node === node && link.incarnation === incarnation, `the link is not ${node}/${incarnation}`);
     this.node = node;
     this.incarnation = incarnation;
@@ -100,6 +104,7 @@ class LocalSystem implements RunningActorSystem, Host, LinkEvents {
     this.journal = journal;
     this.faults = faults;
     this.engine = engine;
+    this.#doors = doors && new Set(doors);
     this.recorder = new Recorder(node, incarnation, journal, env.clock, env.random);
     this.frames = new Frames(this, this.recorder.enabled);
     this.#forgetFaults = recordFaults(faults, this.recorder);
@@ -192,6 +197,12 @@ class LocalSystem implements RunningActorSystem, Host, LinkEvents {
     const frame = this.frames.current;
     const next = cause ?? { trace: this.recorder.newTrace() };
     return this.frames.run(new Frame(this, frame?.path ?? '/', next, frame?.envelope), work);
+  }
+
+  refuse(why: string): void {
+    const frame = this.frames.current;
+    assert(frame?.envelope, `${frame?.path ?? this.node} handles no message that it could refuse`);
+    this.undeliverable(frame.envelope, 'malformed', why);
   }
 
   note(actor: string, kind: string, detail?: Readonly<Record<string, string | number | boolean>>): void {
@@ -372,6 +383,8 @@ class LocalSystem implements RunningActorSystem, Host, LinkEvents {
 
   #letterDied(id: EnvelopeId, by: NodeId, reason: UndeliverableReason): void {
     if (reason === 'no-actor') this.#asks.undelivered(id, by, 'Dead', 'no such actor');
+    else if (reason === 'no-door')
+      this.#asks.undelivered(id, by, 'Refused', 'other nodes may not write to it');
     else if (reason === 'malformed') this.#asks.undelivered(id, by, 'Refused', 'it cannot read the request');
     else this.#asks.undelivered(id, by, 'Refused', `no room (${reason})`);
   }
@@ -390,8 +403,15 @@ class LocalSystem implements RunningActorSystem, Host, LinkEvents {
 
   #deliver(envelope: Envelope): void {
     const endpoint = this.#endpoints.get(envelope.toPath);
-    if (endpoint) endpoint.deliver(envelope);
-    else this.undeliverable(envelope, 'no-actor');
+    if (endpoint === undefined) this.undeliverable(envelope, 'no-actor');
+    else if (this.#isDoor(endpoint, envelope)) endpoint.deliver(envelope);
+    else this.undeliverable(envelope, 'no-door');
+  }
+
+  /** What actors of one node say to each other is nobody else's to say. */
+  #isDoor(endpoint: Endpoint, { from, toPath }: Envelope): boolean {
+    if (this.#doors === undefined || from === this.node) return true;
+    return this.#doors.has(toPath) || !(endpoint instanceof Cell);
   }
 
   #transmit(envelope: Envelope): void {

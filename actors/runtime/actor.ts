@@ -74,11 +74,7 @@ export interface ActorContext<M extends Message> {
   cancelTimer(name: string): void;
   /** Delivers the outcome of asynchronous work as a message, with the current cause. */
   pipeToSelf<T>(promise: Promise<T>, ok: (value: T) => M, failed: (error: unknown) => M): void;
-  /**
-   * The message that is being handled is none that this actor can read, as its sender is another machine, of any version: it is
-   * dropped, counted as a dead letter and on record with the reason, and an ask that it is of is told at once. To be called
-   * before the handler's first await.
-   */
+  /** The message that is being handled is none that this actor can read (ActorSystem.refuse). */
   refuse(why: string): void;
   /** Puts a remark into the trace journal, under the message that is being handled. */
   note(kind: string, detail?: Readonly<Record<string, string | number | boolean>>): void;

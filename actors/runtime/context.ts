@@ -137,9 +137,7 @@ export class Context implements ActorContext<Message> {
   }
 
   refuse(why: string): void {
-    const envelope = this.#host.frames.current?.envelope;
-    assert(envelope, `${this.#cell.path} handles no message that it could refuse`);
-    this.#host.undeliverable(envelope, 'malformed', why);
+    this.system.refuse(why);
   }
 
   note(kind: string, detail?: Readonly<Record<string, string | number | boolean>>): void {

@@ -34,4 +34,5 @@ export interface Host {
   undeliverable(envelope: Envelope, reason: UndeliverableReason, why?: string): void;
 }
 
-export type UndeliverableReason = 'no-actor' | 'mailbox-full' | 'callback-backlog-full' | 'malformed';
+export type UndeliverableReason =
+  'no-actor' | 'mailbox-full' | 'callback-backlog-full' | 'malformed' | 'no-door';

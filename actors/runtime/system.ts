@@ -58,6 +58,12 @@ export interface ActorSystem {
   cause(): Cause | undefined;
   /** Runs `work` as if caused by `cause`; with undefined a new trace begins. */
   withCause<T>(cause: Cause | undefined, work: () => T): T;
+  /**
+   * The message that the current code handles is none that it can read, as its sender is another machine, of any version: it is
+   * dropped, counted as a dead letter and on record with the reason, and an ask that it is of is told at once. To be called
+   * before the handler's first await.
+   */
+  refuse(why: string): void;
   note(actor: string, kind: string, detail?: Readonly<Record<string, string | number | boolean>>): void;
   tree(): readonly TreeNode[];
   /** Crashes an actor on purpose, as if its handler had thrown (fault injection). False if there is none. */

@@ -25,15 +25,22 @@ import {
   text,
   txnShape,
   union,
+  watchBatchShape,
   watchRequestShape,
   whole,
-  wrongField,
 } from 'raft-consensus';
-import { isNodeId } from '../../transport/index.js';
-import type { ActorRef } from '../runtime/index.js';
+import { type ActorRef, type MessageShapes, misshapen, refShape } from '../runtime/index.js';
+import type { StoreMemberInfo } from './client.js';
 import { storeLimits } from './limits.js';
 import type { MemberAddress, MemberChange } from './member-address.js';
-import type { RaftLetter, SharedRequest, StoreMessage, StoreReply, StoreRequest } from './messages.js';
+import type {
+  RaftLetter,
+  SharedRequest,
+  StoreMessage,
+  StoreReply,
+  StoreRequest,
+  StoreWatchReply,
+} from './messages.js';
 import { letterTypes } from './raft-letters.js';
 
 /** What is wrong with a message, and whom to tell, if it is a request that says so. */
@@ -44,37 +51,18 @@ export interface Malformed {
 
 /** Undefined: `message` is what its type says. */
 export function malformed(message: unknown): Malformed | undefined {
-  if (!isRecord(message)) return { why: 'it is no message', replyTo: undefined };
-  const { type } = message;
-  if (typeof type !== 'string' || !Object.hasOwn(shapes, type)) {
-    const name = typeof type === 'string' ? type.slice(0, 64) : typeof type;
-    return { why: `a store member takes no message of type ${name}`, replyTo: replyToOf(message) };
-  }
-  const path = wrongField(message, shapes[type]!);
-  if (path === undefined) return undefined;
-  return { why: `${type}${path} is absent or not what it should be`, replyTo: replyToOf(message) };
+  const why = misshapen(message, shapes);
+  return why === undefined ? undefined : { why, replyTo: isRecord(message) ? replyToOf(message) : undefined };
 }
 
 function replyToOf(message: Readonly<Record<string, unknown>>): ActorRef<StoreReply> | undefined {
   const { type, replyTo } = message;
   // What hears of watches takes no answers to requests; who hears nothing of its watch tries elsewhere.
   if (type === 'StoreWatch') return undefined;
-  return address(replyTo) === undefined ? (replyTo as ActorRef<StoreReply>) : undefined;
+  return refShape(replyTo) === undefined ? (replyTo as ActorRef<StoreReply>) : undefined;
 }
 
-const pathLengthMax = 512;
-
-/** Of an actor, to be answered and to be watched. */
-const address: Check = (value) => {
-  if (!isRecord(value)) return '';
-  const { node, path } = value;
-  if (typeof node !== 'string' || !isNodeId(node)) return '.node';
-  return typeof path === 'string' && path.startsWith('/') && path.length <= pathLengthMax
-    ? undefined
-    : '.path';
-};
-
-const asked = { replyTo: address, caller: optional(callerShape) };
+const asked = { replyTo: refShape, caller: optional(callerShape) };
 
 const txn: ShapeOf<SharedRequest & { readonly type: 'StoreTxn' }> = {
   txn: txnShape,
@@ -94,7 +82,8 @@ const memberChange: ShapeOf<MemberChange> = {
   title: optional(text),
   clientUrls: optional(listOf(text)),
 };
-const memberAddress: ShapeOf<MemberAddress> = { node: text, ...memberChange, isToVote: optional(flag) };
+const memberRecord = { ...memberChange, isToVote: optional(flag) };
+const memberAddress: ShapeOf<MemberAddress> = { node: text, ...memberRecord };
 
 const nothing = record({});
 const need = union({ user: nothing, admin: nothing, read: record({ range: keyRangeShape }) });
@@ -148,9 +137,9 @@ const others: { readonly [Type in OtherType]: ShapeOf<Extract<StoreMessage, { ty
       union({ StoreTxn: record(txn), StoreRange: record(range) }),
       storeLimits.requestsInFlightMax,
     ),
-    replyTo: address,
+    replyTo: refShape,
   },
-  StoreWatch: { watchId: text, request: watchRequestShape, replyTo: address, credit: count },
+  StoreWatch: { watchId: text, request: watchRequestShape, replyTo: refShape, credit: count },
   StoreWatchCredit: { watchId: text, batches: count },
   StoreWatchProgress: { watchId: text },
   StoreWatchCancel: { watchId: text },
@@ -164,8 +153,28 @@ const others: { readonly [Type in OtherType]: ShapeOf<Extract<StoreMessage, { ty
   StoreWatcherGone: { client: text },
 };
 
-const shapes: Readonly<Record<string, Readonly<Record<string, Check>>>> = {
+const shapes: MessageShapes = {
   ...requests,
   ...raftLetters,
   ...others,
+};
+
+const memberInfo: ShapeOf<StoreMemberInfo> = {
+  name: text,
+  voter: flag,
+  address: optional(text),
+  ...memberRecord,
+};
+const watchSeq: Check = (value) => (Array.isArray(value) ? (text(value[0]) ?? count(value[1])) : '');
+const watchAlive: Check = (value) =>
+  watchSeq(value) ?? count((value as unknown[])[2]) ?? flag((value as unknown[])[3]);
+
+/** What a client hears of its watches. */
+export const watchReplies: {
+  readonly [Type in StoreWatchReply['type']]: ShapeOf<Extract<StoreWatchReply, { type: Type }>>;
+} = {
+  StoreWatchBatch: { watches: listOf(watchSeq), batch: watchBatchShape },
+  StoreWatchAlive: { watches: listOf(watchAlive) },
+  StoreWatchCompacted: { watchId: text, compactRevision: count },
+  StoreWatchLost: { watchId: text, members: optional(listOf(record(memberInfo))) },
 };

@@ -1,6 +1,7 @@
 /** Where a client hears of all its watches: members write to one address, and a letter may be for many of them. */
 import type { Revision, WatchBatch } from 'raft-consensus';
-import type { ActorRef, ActorSystem } from '../runtime/index.js';
+import { type ActorRef, type ActorSystem, misshapen } from '../runtime/index.js';
+import { watchReplies } from './letter-check.js';
 import type { StoreWatchReply } from './messages.js';
 
 /** What a letter says about one watch. */
@@ -44,6 +45,8 @@ export class WatchNews {
   }
 
   #hear(reply: StoreWatchReply): void {
+    const why = misshapen(reply, watchReplies);
+    if (why !== undefined) return this.system.refuse(why);
     switch (reply.type) {
       case 'StoreWatchBatch': {
         const { batch } = reply;

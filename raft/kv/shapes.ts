@@ -19,7 +19,19 @@ import {
 import type { AuthChange, AuthQuery, Caller, Permission } from './auth-types.js';
 import { isLeaseId } from './lease-id.js';
 import { KV_LIMITS } from './limits.js';
-import type { Alarm, Compare, DeleteOp, KeyRange, PutOp, RangeOp, TxnOp, WatchRequest } from './types.js';
+import type {
+  Alarm,
+  Compare,
+  DeleteOp,
+  KeyRange,
+  KeyValue,
+  PutOp,
+  RangeOp,
+  TxnOp,
+  WatchBatch,
+  WatchEvent,
+  WatchRequest,
+} from './types.js';
 
 /** Nested deeper than this nothing is looked at; what is deeper than `txnDepthMax` is refused by name. */
 const depthMax = 2 * KV_LIMITS.txnDepthMax;
@@ -28,6 +40,28 @@ export const leaseIdShape: Check = (value) =>
   (typeof value === 'number' || typeof value === 'bigint') && isLeaseId(value) ? undefined : '';
 
 const keyRange: ShapeOf<KeyRange> = { key: text, rangeEnd: optional(text) };
+
+const keyValue: ShapeOf<KeyValue> = {
+  key: text,
+  value: bytes,
+  createRevision: count,
+  modRevision: count,
+  version: count,
+  lease: leaseIdShape,
+};
+
+const watchEvent: ShapeOf<WatchEvent> = {
+  kv: record(keyValue),
+  prevKv: optional(record(keyValue)),
+  context: optional(text),
+};
+
+const watchBatch: ShapeOf<WatchBatch> = {
+  revision: count,
+  events: listOf(union({ put: record(watchEvent), delete: record(watchEvent) })),
+};
+
+export const watchBatchShape: Check = record(watchBatch);
 
 export const keyRangeShape: Check = record(keyRange);
 

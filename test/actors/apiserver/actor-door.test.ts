@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { afterEach } from 'mocha';
 import { apiserverActor } from '../../../actors/apiserver/index.js';
-import type { ApiServerMessage } from '../../../actors/apiserver/messages.js';
+import type { ApiReply, ApiServerMessage } from '../../../actors/apiserver/messages.js';
 import { type ApiClient, ApiError, configMaps, createApiClient } from '../../../actors/client/index.js';
 import { actorRef, type RunningActorSystem } from '../../../actors/runtime/index.js';
 import { nodeId } from '../../../transport/index.js';
@@ -49,6 +49,71 @@ describe('the actor door', () => {
       settled(client.get(configMaps, 'default', 'a')),
       (error: ApiError) => error.reason === 'NotFound' && error.status === 404,
     );
+  });
+
+  it('refuses letters that are malformed, says why, and goes on', async () => {
+    const door = actorRef<ApiServerMessage>(nodeId('master-1'), '/apiserver');
+    const replies: ApiReply[] = [];
+    const { ref: replyTo } = worker.callback<ApiReply>('test', (reply) => replies.push(reply));
+    const request = { method: 'GET', path: '/api', query: '', headers: {} };
+    const good = { type: 'ApiRequest', request, replyTo, credit: 0, requestId: 'r' };
+    const malformed: readonly object[] = [
+      { ...good, request: undefined },
+      { ...good, request: { ...request, headers: { accept: 7 } } },
+      { ...good, request: { ...request, headers: undefined } },
+      { ...good, request: { ...request, path: null } },
+      { ...good, request: { ...request, body: 'text' } },
+      { ...good, credit: -1 },
+      { ...good, replyTo: { node: 'NOBODY', path: '/x' } },
+      { ...good, replyTo: undefined },
+      { ...good, requestId: 7 },
+      { type: 'ApiCredit', requestId: 'r', chunks: 'all' },
+      { type: 'ApiCancel' },
+      { type: 'ApiResponseHead' },
+    ];
+    const before = cluster.system.deadLetterCount;
+    for (const letter of malformed) worker.tell(door, letter as ApiServerMessage);
+    await cluster.world.until(() => cluster.system.deadLetterCount === before + malformed.length);
+    assert.ok(
+      cluster.system.deadLetters.slice(-malformed.length).every(({ reason }) => reason === 'malformed'),
+    );
+    const answerable = malformed.slice(0, 6);
+    await cluster.world.until(() => replies.length === answerable.length);
+    assert.ok(replies.every((reply) => reply.type === 'ApiResponseHead' && reply.status === 400));
+    worker.tell(door, good as ApiServerMessage);
+    await cluster.world.until(() => replies.length === answerable.length + 1);
+    assert.equal((await settled(client.list(configMaps, { namespace: 'default' }))).items.length, 0);
+  });
+
+  it('a watch takes no letter that is malformed for news, and goes on', async () => {
+    const seen: string[] = [];
+    const list = await settled(client.list(configMaps));
+    const stop = await settled(
+      client.watch(
+        configMaps,
+        { resourceVersion: list.metadata.resourceVersion },
+        { onEvent: (type) => seen.push(type), onClose: () => seen.push('closed') },
+      ),
+    );
+    const requestId = `worker-1/1/watch/1-1`;
+    const path = '/watch/1-1';
+    const letters = [
+      { type: 'ApiChunk', requestId, seq: 0 },
+      { type: 'ApiChunk' },
+      { type: 'ApiStreamEnd', requestId },
+    ];
+    const before = worker.deadLetterCount;
+    for (const letter of letters) {
+      cluster.system.tell(actorRef<ApiReply>(worker.node, path), letter as ApiReply);
+    }
+    await cluster.world.until(() => worker.deadLetterCount === before + 3);
+    await settled(client.create(configMaps, map('news')));
+    await cluster.world.until(() => seen.includes('ADDED'));
+    assert.deepEqual(
+      seen.filter((type) => type === 'closed'),
+      [],
+    );
+    stop();
   });
 
   it('streams watches under credit', async () => {

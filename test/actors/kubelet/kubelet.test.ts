@@ -1,6 +1,12 @@
 import { strict as assert } from 'node:assert';
 import { pods } from '../../../actors/client/index.js';
-import type { PodNetwork, StaticManifest } from '../../../actors/kubelet/index.js';
+import type {
+  KubeletMessage,
+  KubeletReply,
+  PodNetwork,
+  StaticManifest,
+} from '../../../actors/kubelet/index.js';
+import { actorRef } from '../../../actors/runtime/index.js';
 import { simulatedPodNetwork } from '../../../actors/kubelet/index.js';
 import { Bench, type BenchOptions, isTrue, mainStatus } from './kubelet-bench.js';
 
@@ -23,6 +29,40 @@ describe('kubelet', () => {
     assert.equal(node.status?.conditions?.find(({ type }) => type === 'Ready')?.status, 'True');
     assert.equal(node.status?.capacity?.['cpu'], '4');
     assert.match(node.status?.nodeInfo?.kubeletVersion ?? '', /^v1\.36/);
+  });
+
+  it('is not ended by letters from other machines that are malformed, or none of their business', async () => {
+    start();
+    await bench.add();
+    await bench.running();
+    const master = bench.world.system('master-9');
+    const kubelet = actorRef<KubeletMessage>(bench.system.node, '/kubelet');
+    const replies: KubeletReply[] = [];
+    const { ref: replyTo } = master.callback<KubeletReply>('test', (reply) => replies.push(reply));
+    const target = { namespace: 'default', pod: 'nobody' };
+    const logs = { type: 'KubeletLogs', sessionId: 's', target, options: {}, replyTo, credit: 1 };
+    const malformed: readonly object[] = [
+      { ...logs, target: undefined },
+      { ...logs, options: { tailLines: 'all' } },
+      { ...logs, type: 'KubeletExec', command: [1] },
+      { ...logs, credit: Number.NaN },
+      { ...logs, replyTo: {} },
+      { type: 'KubeletInput', sessionId: 's', bytes: 'text' },
+      { type: 'KubeletCredit', sessionId: 's' },
+      { type: 'KubeletCrashed', error: new Error('not yours to say') },
+      { type: 'PodFinished' },
+      { type: 'StaticRead' },
+    ];
+    const before = bench.system.deadLetterCount;
+    for (const letter of malformed) master.tell(kubelet, letter as KubeletMessage);
+    await bench.world.until(() => bench.system.deadLetterCount === before + malformed.length);
+    await bench.world.until(() => replies.length === 4);
+    assert.ok(replies.every((reply) => reply.type === 'KubeletEnded' && reply.error?.status === 400));
+    master.tell(kubelet, logs as KubeletMessage);
+    await bench.world.until(() => replies.length === 5);
+    const last = replies.at(-1);
+    assert.equal(last?.type === 'KubeletEnded' && last.error?.reason, 'NotFound');
+    assert.ok(!bench.world.journal.events.some(({ type }) => type === 'crash'));
   });
 
   it('renews its lease, also when somebody else wrote it', async () => {

@@ -150,6 +150,41 @@ export function systemSuite(name: string, make: WorldMaker): void {
       assert.equal(a.deadLetterCount, 0);
     });
 
+    it('a message that is refused is counted, on record with the reason, and its asker is told', async () => {
+      const [a, b] = [world.system('a'), world.system('b')];
+      const reader = actor<Get>((_, ctx) => ctx.refuse('it has no number'));
+      const ref = b.spawn<Get>({ id: 'reader', start: () => reader });
+      const error = await rejection(world.settled(a.ask(ref, get, { timeoutMs: 60_000 })));
+      assert.deepEqual([error.code, error.definite], ['Refused', true]);
+      const callback = b.callback<Add>('stream', () => b.refuse('it has no number either'));
+      a.tell(callback.ref, { type: 'Add', n: 1 });
+      await world.until(() => b.deadLetterCount === 2);
+      const drops = world.journal.events.filter(({ type, node }) => type === 'drop' && node === b.node);
+      assert.deepEqual(
+        drops.map(({ kind, reason, detail }) => [kind, reason, detail]),
+        [
+          ['Get', 'malformed', { why: 'it has no number' }],
+          ['Add', 'malformed', { why: 'it has no number either' }],
+        ],
+      );
+    });
+
+    it('other nodes write to its doors and to nobody else, and are answered and told of ends all the same', async () => {
+      const [a, b] = [world.system('a'), world.system('b', 1, ['/door'])];
+      const door = b.spawn({ ...counter, id: 'door' });
+      const inner = b.spawn(counter);
+      assert.deepEqual(await world.settled(a.ask(door, get, { timeoutMs: 1000 })), { type: 'Total', n: 0 });
+      const error = await rejection(world.settled(a.ask(inner, get, { timeoutMs: 60_000 })));
+      assert.deepEqual([error.code, error.definite], ['Refused', true]);
+      assert.deepEqual(
+        b.deadLetters.map(({ envelope, reason }) => [envelope.toPath, reason]),
+        [['/counter', 'no-door']],
+      );
+      assert.deepEqual(await world.settled(b.ask(inner, get, { timeoutMs: 1000 })), { type: 'Total', n: 0 });
+      const far = a.spawn(counter);
+      assert.deepEqual(await world.settled(b.ask(far, get, { timeoutMs: 1000 })), { type: 'Total', n: 0 });
+    });
+
     it('delivers to callbacks in a later turn, in order, until they are closed', async () => {
       const system = world.system();
       const seen: [number, NodeId][] = [];

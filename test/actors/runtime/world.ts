@@ -39,7 +39,7 @@ export class MemoryJournal implements Journal {
 export interface World {
   readonly network: Loopback;
   readonly journal: MemoryJournal;
-  system(node?: string, incarnation?: number): RunningActorSystem;
+  system(node?: string, incarnation?: number, doors?: readonly string[]): RunningActorSystem;
   /** Lets the world go on until the condition holds; bounded. */
   until(condition: () => boolean): Promise<void>;
   /** Lets the world go on until the promise is settled. */
@@ -86,7 +86,7 @@ function world(
   return {
     network,
     journal,
-    system: (name = 'n1', incarnation = 1) => {
+    system: (name = 'n1', incarnation = 1, doors) => {
       const node = nodeId(name);
       const env = envOf(node);
       const faults = new FaultPolicy();
@@ -98,6 +98,7 @@ function world(
         journal,
         faults,
         engine: createEngine ? createEngine() : createSimEngine(env.clock),
+        ...(doors && { doors }),
       });
       systems.push(started);
       return started;

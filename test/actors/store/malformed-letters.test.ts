@@ -37,7 +37,12 @@ class Rogue {
   }
 
   /** What the member's machine put on record of it. The envelope is a right one: links see to that (test/transport/codec). */
-  async send(to: string, body: unknown, kind = 'Malformed'): Promise<readonly JournalEvent[]> {
+  async send(
+    to: string,
+    body: unknown,
+    kind = 'Malformed',
+    path = '/store',
+  ): Promise<readonly JournalEvent[]> {
     this.#events();
     const { link } = this.system;
     const { send } = link;
@@ -45,7 +50,7 @@ class Rogue {
       link.send = send;
       link.send({ ...envelope, kind, body });
     };
-    this.system.tell(actorRef<StoreMessage>(nodeId(to), '/store'), { type: 'StoreTick' });
+    this.system.tell(actorRef<StoreMessage>(nodeId(to), path), { type: 'StoreTick' });
     await this.group.wait(4);
     this.#checkAllLive();
     return this.#events().filter(({ node, type }) => node === to && type === 'drop');
@@ -156,6 +161,44 @@ describe('a machine of the cluster that sends malformed letters', () => {
       assert.equal(drop?.reason, 'malformed', String(body));
     }
     await rogue.checkHealth();
+  });
+
+  it('a client takes nothing malformed for news of its watches, and its watches go on', async () => {
+    const rogue = new Rogue(0);
+    const { group } = rogue;
+    await group.leader();
+    const seen: string[] = [];
+    const watch = group.client.watch(
+      { key: 'seen' },
+      {
+        onBatch: ({ events }) => seen.push(...events.map(({ type }) => type)),
+        onEnd: ({ type }) => seen.push(type),
+      },
+    );
+    await group.put('seen');
+    await group.world.run(() => seen.length === 1);
+    const watches = [['client/store-watch/1-1.1', 1]];
+    const kv = { key: 'seen', value: 'text', createRevision: 1, modRevision: 1, version: 1, lease: 0 };
+    const letters = [
+      null,
+      { type: 'StoreWatchBatch', watches },
+      { type: 'StoreWatchBatch', watches: 7, batch: { revision: 1, events: [] } },
+      { type: 'StoreWatchBatch', watches, batch: { revision: 1, events: [{ type: 'put', kv }] } },
+      { type: 'StoreWatchBatch', watches, batch: { revision: 1, events: [{ type: 'put' }] } },
+      { type: 'StoreWatchAlive', watches },
+      { type: 'StoreWatchAlive', watches: [null] },
+      { type: 'StoreWatchLost', watchId: watches[0]![0], members: [7] },
+      { type: 'StoreWatchCompacted', watchId: watches[0]![0] },
+      { type: 'StoreTxnDone' },
+    ];
+    for (const letter of letters) {
+      const [drop] = await rogue.send('client', letter, 'StoreWatchBatch', '/store-watch/1-1');
+      assert.equal(drop?.reason, 'malformed', JSON.stringify(letter));
+    }
+    await group.put('seen');
+    await group.world.run(() => seen.length === 2);
+    assert.deepEqual(seen, ['put', 'put']);
+    watch.close();
   });
 
   it('a letter of many with one request that is none is refused as a whole, and nothing of it is done', async () => {
