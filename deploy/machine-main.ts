@@ -4,6 +4,7 @@
  */
 import { machineNamed } from './cluster-spec.js';
 import { DataDir } from './data-dir.js';
+import { heapGrowthPercent, limitHeapGrowth } from './heap-growth.js';
 import type { MachineMessage } from './machine-process.js';
 import { stackOf, startStoreThread } from './store-thread.js';
 
@@ -32,3 +33,4 @@ const run = spec.store
   : (await import('./machine-run.js')).runMachine;
 await run({ dir, spec, machine, store, fail });
 process.send?.({ ready: true } satisfies MachineMessage);
+limitHeapGrowth(spec.store ? heapGrowthPercent.storeAlone : heapGrowthPercent.machine);

@@ -79,6 +79,7 @@ export class MachineProcess {
     const [command = process.execPath, ...args] = [...prefix, ...node];
     const child = spawn(command, args, {
       stdio: ['ignore', log, log, 'ipc'],
+      env: { ...machineEnvironment, ...process.env },
       // Signals of the terminal go to the launcher alone, which stops the machines in order.
       detached: true,
     });
@@ -166,10 +167,16 @@ export class MachineProcess {
 }
 
 /**
- * Small heaps: a machine of ours fits in far less than V8 would take for itself. A store alone is there to be loaded: what
- * its calls leave behind dies young if it is given the room. Bytecode stays: an idle machine calls each
- * function so seldom that V8 would throw it away and compile it again for ever. (`--always-sparkplug` saves a twentieth of the
- * idle CPU and costs 14 MiB: too much.) `KABUKI_NODE_FLAGS` adds options, for
+ * Many threads free what others have allocated: glibc with a heap for each of them keeps a multiple of what is in use, 13 MiB
+ * more in an idle cluster and 10 to 20 in a store of 100,000 keys. Whoever starts the launcher may know better.
+ */
+export const machineEnvironment: Readonly<Record<string, string>> = { MALLOC_ARENA_MAX: '1' };
+
+/**
+ * Small heaps: a machine of ours fits in far less than V8 would take for itself. A store alone is there to be loaded: what its
+ * calls leave behind dies young if it is given the room. How old generations grow is set later (heap-growth.ts). Bytecode
+ * stays: an idle machine calls each function so seldom that V8 would throw it away and compile it again for ever.
+ * (`--always-sparkplug` saves a twentieth of the idle CPU and costs 14 MiB: too much.) `KABUKI_NODE_FLAGS` adds options, for
  * example `--cpu-prof --cpu-prof-dir=DIR` to see where a machine spends its time.
  */
 function nodeFlags(dir: DataDir): string[] {

@@ -28,9 +28,13 @@ export const pendingReadsMax = 65_536;
 export const applyEntriesMax = 1024;
 export const applyBytesMax = 512 * 1024;
 
-/** A snapshot is taken after so many applied entries, or so many bytes of them, whichever comes first. */
+/**
+ * A snapshot is taken after so many applied entries, or so many bytes of them, whichever comes first; but not before they are as
+ * much as the last snapshot. What it does not cover is in memory: at `snapshotAtBytesMax` it is taken however large the last one was.
+ */
 export const snapshotEveryEntries = 10_000;
-export const snapshotEveryBytes = 64 * 1024 * 1024;
+export const snapshotEveryBytes = 32 * 1024 * 1024;
+export const snapshotAtBytesMax = 64 * 1024 * 1024;
 /** Entries kept in the log behind a snapshot for peers that lag a little. */
 export const trailingEntriesMax = 5_000;
 export const trailingBytesMax = 16 * 1024 * 1024;

@@ -182,7 +182,7 @@ export class MemberCheck {
     };
     try {
       const files = await ValueFiles.open({ disk, cluster, member: id, onFatal, isReadOnly: true });
-      return new KvFsm({ files, valuesResidentBytesMax: Infinity });
+      return new KvFsm({ files, valuesUnfiledBytesMax: Infinity, valuesResidentBytesMax: Infinity });
     } catch (error) {
       if (!(error instanceof StorageError)) throw error;
       this.#find('damage', error.file, error.what);

@@ -11,6 +11,7 @@ export interface RaftLimits extends CoreLimits {
   readonly commitNoticeDelayMs: number;
   readonly snapshotEveryEntries: number;
   readonly snapshotEveryBytes: number;
+  readonly snapshotAtBytesMax: number;
   readonly trailingEntriesMax: number;
   readonly trailingBytesMax: number;
   readonly transferTrailingBytesMax: number;
@@ -51,6 +52,7 @@ export const defaultRaftLimits: RaftLimits = {
   commitNoticeDelayMs: limits.commitNoticeDelayMs,
   snapshotEveryEntries: limits.snapshotEveryEntries,
   snapshotEveryBytes: limits.snapshotEveryBytes,
+  snapshotAtBytesMax: limits.snapshotAtBytesMax,
   trailingEntriesMax: limits.trailingEntriesMax,
   trailingBytesMax: limits.trailingBytesMax,
   transferTrailingBytesMax: limits.transferTrailingBytesMax,

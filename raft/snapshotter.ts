@@ -35,6 +35,7 @@ export interface SnapshotterOptions<Result> {
   readonly limits: PieceLimits & {
     readonly snapshotEveryEntries: number;
     readonly snapshotEveryBytes: number;
+    readonly snapshotAtBytesMax: number;
     readonly trailingEntriesMax: number;
     readonly trailingBytesMax: number;
     readonly transferTrailingBytesMax: number;
@@ -102,11 +103,9 @@ export class Snapshotter<Result> {
   applied(entries: number, bytes: number): void {
     this.#entriesSince += entries;
     this.#bytesSince += bytes;
-    const { snapshotEveryEntries, snapshotEveryBytes } = this.#options.limits;
-    const isLong =
-      this.#entriesSince >= snapshotEveryEntries &&
-      this.#bytesSince >= Math.min(this.#bytesOfLast, snapshotEveryBytes);
-    if (!isLong && this.#bytesSince < snapshotEveryBytes) return;
+    const { snapshotEveryEntries, snapshotEveryBytes, snapshotAtBytesMax } = this.#options.limits;
+    const isLong = this.#entriesSince >= snapshotEveryEntries || this.#bytesSince >= snapshotEveryBytes;
+    if (!isLong || this.#bytesSince < Math.min(this.#bytesOfLast, snapshotAtBytesMax)) return;
     if (this.#taking || this.#installing > 0) return;
     this.take().catch((error: unknown) => {
       // One from the leader came in between, or the member ended.

@@ -49,6 +49,7 @@ export const storeLimits = {
   compactPauseMs: 10,
   /** Of the key-value state; to be set for one member, as all else here. */
   snapshotChunkBytes: KV_LIMITS.snapshotChunkBytes,
+  valuesUnfiledBytesMax: KV_LIMITS.valuesUnfiledBytesMax,
   valuesResidentBytesMax: KV_LIMITS.valuesResidentBytesMax,
   valueCacheBytesMax: KV_LIMITS.valueCacheBytesMax,
   valueSlabBytesMin: KV_LIMITS.slabBytesMin,

@@ -16,7 +16,8 @@ export interface KvFsmOptions {
   readonly snapshotChunkBytes?: number;
   /** Absent: all values stay in memory. */
   readonly files?: ValueFiles;
-  /** Of values in memory before the oldest go to files. */
+  /** Of values in memory alone before the oldest are in files, too, and of values in memory before these are there alone. */
+  readonly valuesUnfiledBytesMax?: number;
   readonly valuesResidentBytesMax?: number;
   readonly valueCacheBytesMax?: number;
   readonly valueSlabBytesMin?: number;
@@ -33,13 +34,14 @@ export class KvFsm implements Fsm<Applied | null> {
     const {
       snapshotChunkBytes = KV_LIMITS.snapshotChunkBytes,
       files = null,
+      valuesUnfiledBytesMax: unfiledBytesMax = KV_LIMITS.valuesUnfiledBytesMax,
       valuesResidentBytesMax: residentBytesMax = KV_LIMITS.valuesResidentBytesMax,
       valueCacheBytesMax: cacheBytesMax = KV_LIMITS.valueCacheBytesMax,
       valueSlabBytesMin: slabBytesMin = KV_LIMITS.slabBytesMin,
     } = options;
     this.#snapshotChunkBytes = snapshotChunkBytes;
     this.#files = files;
-    this.store = new KvStore({ files, residentBytesMax, cacheBytesMax, slabBytesMin });
+    this.store = new KvStore({ files, unfiledBytesMax, residentBytesMax, cacheBytesMax, slabBytesMin });
   }
 
   apply(entries: readonly Entry[]): readonly (Applied | null)[] {

@@ -20,7 +20,9 @@ export const KV_LIMITS = {
   /** Slabs of values: a quarter of what is in memory, within these, and never less than one value. */
   slabBytesMin: 64 * 1024,
   slabBytesMax: 8 * 1024 * 1024,
-  /** Values in memory before the oldest go to files: a store of that size works as if there were no files. */
+  /** Values in memory alone before the oldest are in files, too: a store of that size works as if there were no files. */
+  valuesUnfiledBytesMax: 8 * 1024 * 1024,
+  /** Values in memory before the oldest are in files alone. */
   valuesResidentBytesMax: 32 * 1024 * 1024,
   /** Beyond that, on their way to files: a member that has more takes no writes until its disk has caught up. */
   unfiledBytesMax: 256 * 1024 * 1024,

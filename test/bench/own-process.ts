@@ -16,9 +16,20 @@ export class OwnProcess {
   readonly #child: ChildProcess;
   readonly #ended: Promise<void>;
 
-  constructor(command: string, args: readonly string[], logPath: string, ipc = false) {
+  constructor(
+    command: string,
+    args: readonly string[],
+    logPath: string,
+    {
+      ipc = false,
+      env = {},
+    }: { readonly ipc?: boolean; readonly env?: Readonly<Record<string, string>> } = {},
+  ) {
     const log = openSync(logPath, 'a', 0o600);
-    this.#child = spawn(command, args, { stdio: ['ignore', log, log, ...(ipc ? (['ipc'] as const) : [])] });
+    this.#child = spawn(command, args, {
+      stdio: ['ignore', log, log, ...(ipc ? (['ipc'] as const) : [])],
+      env: { ...env, ...process.env },
+    });
     closeSync(log);
     if (this.#child.pid === undefined) throw new Error(`${command} cannot be started`);
     this.pid = this.#child.pid;

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { machineEnvironment } from '../../deploy/machine-process.js';
 import { waitFor } from '../../deploy/wait.js';
 import { actorRef, createActorSystem, createNactEngine, createRealEnv } from '../../actors/runtime/index.js';
 import { createStoreClient, type StoreClient, type StoreMessage } from '../../actors/store/index.js';
@@ -40,7 +41,10 @@ export async function startStoreGroup(
         journal,
       };
       const command = [...nodeFlags, ...flags, entry, JSON.stringify(args)];
-      return new OwnProcess(process.execPath, command, `${folder}/${name}.log`, true);
+      return new OwnProcess(process.execPath, command, `${folder}/${name}.log`, {
+        ipc: true,
+        env: machineEnvironment,
+      });
     });
   let processes = startMembers();
   const { client, stop } = openClient(clusterId, members);

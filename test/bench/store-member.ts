@@ -3,6 +3,7 @@
  * No CURVE, as etcd is measured without TLS. `journal` is `file` (as a cluster runs) or `silent` (no trace).
  */
 import { RealDisk } from 'raft-consensus';
+import { heapGrowthPercent, limitHeapGrowth } from '../../deploy/heap-growth.js';
 import {
   actorRef,
   createActorSystem,
@@ -77,6 +78,7 @@ system.spawn<StoreMessage>(
     onFatal: fail,
   }),
 );
+limitHeapGrowth(heapGrowthPercent.machine);
 
 const stop = () => void system.stop().then(() => process.exit(0), fail);
 process.on('SIGTERM', stop);

@@ -245,6 +245,32 @@ describe('raft member', () => {
     assert.equal(group.seat(away).fsm.total, 101);
   });
 
+  it('keeps its log short by snapshots after many bytes, but none smaller than the last snapshot', async () => {
+    const snapshotEveryBytes = 1_000;
+    const limits = { snapshotEveryBytes, snapshotAtBytesMax: 10_000, trailingEntriesMax: 0 };
+    const group = await Group.started([a], 1, limits);
+    const leader = await group.leader();
+    const taken: number[] = [];
+    leader.observe((seen) => seen.type === 'snapshot-taken' && taken.push(seen.bytes));
+    // Until a snapshot is taken: how many bytes of entries.
+    const bytesUntilNext = async (padding: number): Promise<number> => {
+      group.seat(a).fsm.paddingBytes = padding;
+      const before = taken.length;
+      for (let entries = 1; ; entries++) {
+        await group.settled(leader.apply(bytes(1)));
+        await group.clock.pass(20);
+        if (taken.length > before) return entries * 25;
+      }
+    };
+    const first = await bytesUntilNext(4_000);
+    // The leader's first entries count, too.
+    assert(first >= snapshotEveryBytes - 200 && first <= snapshotEveryBytes, `${first} bytes`);
+    const second = await bytesUntilNext(50_000);
+    assert(second >= 4_000 && second < 4_200, `${second} bytes`);
+    const third = await bytesUntilNext(0);
+    assert(third >= 10_000 && third < 10_200, `${third} bytes, however large the last one was`);
+  });
+
   it('sends a large snapshot in pieces, and does not give up while some arrive, however many get lost', async () => {
     const group = await Group.started(names, 1, {
       snapshotEveryEntries: 20,

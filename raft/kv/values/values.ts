@@ -1,8 +1,9 @@
 /**
- * The values of one state, apart from its keys: packed into slabs outside the heap instead of an array each. As long as all of
- * them are within a budget they stay in memory, and no file exists; beyond it the oldest slabs go to files (value-files.ts) and
- * values are read from there one by one, the latest read ones from a cache. A file counts when it is durable, not before, and
- * what is read from one must match the checksum that is kept with the key. What nobody can see depends on any of this.
+ * The values of one state, apart from its keys: packed into slabs outside the heap instead of an array each. As long as they are
+ * few no file exists. Beyond that the oldest slabs are written to files (value-files.ts), so that snapshots need not repeat
+ * them; beyond a larger budget these leave memory, and values are read from files one by one, the latest read ones from a cache.
+ * A file counts when it is durable, not before, and what is read from one must match the checksum that is kept with the key.
+ * Nothing that anybody can see depends on any of this.
  */
 import { sumOf } from '../digest.js';
 import { KV_LIMITS } from '../limits.js';
@@ -15,7 +16,9 @@ import type { Version } from './version.js';
 export interface ValuesOptions {
   /** Null: everything stays in memory. */
   readonly files: ValueFiles | null;
-  /** Of values in memory before the oldest go to files. */
+  /** Of values in memory alone before the oldest are in files, too. */
+  readonly unfiledBytesMax: number;
+  /** Of values in memory before the oldest are in files alone. */
   readonly residentBytesMax: number;
   /** Of values read back that are kept at hand. */
   readonly cacheBytesMax: number;
@@ -25,6 +28,7 @@ export interface ValuesOptions {
 
 export const inMemory: ValuesOptions = {
   files: null,
+  unfiledBytesMax: Infinity,
   residentBytesMax: Infinity,
   cacheBytesMax: 0,
   slabBytesMin: KV_LIMITS.slabBytesMin,
@@ -40,6 +44,8 @@ export class Values {
   readonly #cache: ValueCache;
   #tail = Slab.none;
   #residentBytes = 0;
+  /** Of these, in no file. */
+  #unfiledBytes = 0;
   #usedBytes = 0;
   #liveBytes = 0;
   #filing: Promise<void> | null = null;
@@ -196,6 +202,8 @@ export class Values {
     this.#tail = Slab.empty(Math.max(length, slabBytesMin, Math.min(KV_LIMITS.slabBytesMax, share)));
     this.#slabs.add(this.#tail);
     this.#residentBytes += this.#tail.residentBytes;
+    this.#unfiledBytes += this.#tail.residentBytes;
+    this.#evictOldest();
     this.#fileOldest();
   }
 
@@ -204,7 +212,8 @@ export class Values {
     this.#usedBytes -= slab.used;
     this.#liveBytes -= slab.liveBytes;
     this.#residentBytes -= slab.residentBytes;
-    if (slab.file !== null) this.#options.files!.remove(slab.file);
+    if (slab.file === null) this.#unfiledBytes -= slab.residentBytes;
+    else this.#options.files!.remove(slab.file);
   }
 
   #fileOldest(): void {
@@ -214,11 +223,20 @@ export class Values {
   }
 
   #nextToFile(): Slab | undefined {
-    if (this.#residentBytes <= this.#options.residentBytesMax) return undefined;
-    for (const slab of this.#slabs) {
-      if (slab.isSealed && slab.bytes !== null && !slab.isSparse) return slab;
-    }
+    const { unfiledBytesMax, residentBytesMax } = this.#options;
+    if (this.#unfiledBytes <= Math.min(unfiledBytesMax, residentBytesMax)) return undefined;
+    for (const slab of this.#slabs) if (slab.isSealed && slab.file === null && !slab.isSparse) return slab;
     return undefined;
+  }
+
+  /** What is in files leaves memory. */
+  #evictOldest(): void {
+    for (const slab of this.#slabs) {
+      if (this.#residentBytes <= this.#options.residentBytesMax) return;
+      if (slab.file === null) continue;
+      this.#residentBytes -= slab.residentBytes;
+      slab.bytes = null;
+    }
   }
 
   async #file(files: ValueFiles): Promise<void> {
@@ -231,8 +249,8 @@ export class Values {
       slab.file = file;
       // It may have gone meanwhile.
       if (!this.#slabs.has(slab)) files.remove(file);
-      else this.#residentBytes -= slab.residentBytes;
-      slab.bytes = null;
+      else this.#unfiledBytes -= slab.residentBytes;
+      this.#evictOldest();
     }
   }
 

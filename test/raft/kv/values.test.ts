@@ -130,6 +130,32 @@ describe('a store larger than its memory', function () {
     assert.equal(await rewritten(small.fsm, snapshot), snapshot, 'any member can restore it as it is');
   });
 
+  it('writes values to files before they have to leave memory, so that no snapshot repeats them', async () => {
+    const early = await Paged.open({ valuesUnfiledBytesMax: MIB / 4 });
+    for (let n = 0; n < 900; n++) {
+      early.driver.do(put(`k${n}`, valueOf(n)));
+      await early.settled();
+    }
+    const { values, index } = early.fsm.store.versions;
+    assert.ok((await early.bytesOnDisk()) > MIB / 2);
+    index.scan('', null, ({ newest }) => {
+      assert.ok(values.peek(newest) !== undefined, `${newest.key} has left memory`);
+      return true;
+    });
+    const snapshot = early.snapshot();
+    assert.ok(snapshot.length < MIB / 2, `a snapshot of ${snapshot.length} bytes`);
+    for (let n = 900; n < 3000; n++) {
+      early.driver.do(put(`k${n % 1000}`, valueOf(n)));
+      await early.settled();
+    }
+    assert.ok(values.residentBytes <= 1.25 * MIB, `${values.residentBytes} bytes in memory`);
+    const again = await early.restarted(snapshot);
+    const plain = new StoreDriver();
+    for (let n = 0; n < 900; n++) plain.do(put(`k${n}`, valueOf(n)));
+    assert.deepEqual(again.fsm.store.range(everything), plain.store.range(everything));
+    assert.deepEqual([...early.fatal, ...again.fatal], []);
+  });
+
   it('reads values, ranges and old revisions as one that has them all in memory', async () => {
     for (const op of [
       everything,
@@ -337,7 +363,12 @@ describe('the files of a store', () => {
   });
 });
 
-const tiny: KvFsmOptions = { valuesResidentBytesMax: 600, valueCacheBytesMax: 200, valueSlabBytesMin: 100 };
+const tiny: KvFsmOptions = {
+  valuesUnfiledBytesMax: 200,
+  valuesResidentBytesMax: 600,
+  valueCacheBytesMax: 200,
+  valueSlabBytesMin: 100,
+};
 
 describe('a store with almost no memory', () => {
   const title = 'cannot be told from one that has all, whatever is done, and through crashes';

@@ -267,6 +267,7 @@ function valueKnobs(random: Random, wanted: boolean | undefined): Partial<StoreL
   const isDrawn = random.next() < 0.5;
   if (!(wanted ?? isDrawn)) return {};
   return {
+    valuesUnfiledBytesMax: 100,
     valuesResidentBytesMax: [0, 300][random.integer(2)]!,
     valueCacheBytesMax: [0, 50, 1_000][random.integer(3)]!,
     valueSlabBytesMin: [1, 30, 200][random.integer(3)]!,
