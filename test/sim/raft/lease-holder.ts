@@ -73,7 +73,7 @@ export class LeaseHolder {
         await use(lease, leased);
       } catch (error) {
         // A violation is kept, and ends the run.
-        if (this.#options.isOver()) return;
+        if (this.#options.isOver()) break;
         if (!(error instanceof StoreError)) throw error;
       }
       await this.#sleep(200 + this.#random.next() * 1_000);

@@ -55,7 +55,7 @@ export const diskBugs: readonly PlantedBug[] = [
     faults: ['slow-reads', 'crash', 'crash-all'],
     what: 'a member waits half a second for its log to be read, and then starts without one',
     after: 'store.md: slow disk; what is not there yet is not gone',
-    seed: 1,
+    seed: 2,
     seedsMax: 40,
     finds: /durability/,
     storage: (storage, clock) => {

@@ -18,7 +18,7 @@ export const linkBugs: readonly PlantedBug[] = [
     faults: ['crash-leader', 'isolate-one', 'isolate-leader', 'pause'],
     what: 'when the process of a leader ends, the first of the others takes its place without asking anybody',
     after: 'fail-over to the next in line; Raft §5.2: a leader is elected by a majority',
-    seed: 1,
+    seed: 2,
     seedsMax: 40,
     finds: /election safety|leader completeness|state machine safety|log matching/,
     member: ({ raft }) => {
