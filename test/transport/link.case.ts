@@ -352,11 +352,18 @@ export function linkCases(name: string, makeWorld: () => Promise<LinkWorld>): vo
 
     it('keeps a letter of an old incarnation from its receiver once the new one is known', async () => {
       const [a, b] = await pair();
-      b.policy.add({ id: 'd', from: ['b'], to: ['a'], action: { type: 'delay', minMs: 150, maxMs: 150 } });
+      // Long enough for the new one to be met meanwhile, also on a machine that has much else to do.
+      const delayMs = 600;
+      b.policy.add({
+        id: 'd',
+        from: ['b'],
+        to: ['a'],
+        action: { type: 'delay', minMs: delayMs, maxMs: delayMs },
+      });
       b.send(a, 'old');
       const b2 = await start('b', 2);
       await join(b2, a);
-      await world.pass(300);
+      await world.pass(delayMs + 150);
       assert.deepEqual(a.kinds(), []);
     });
 
