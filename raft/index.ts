@@ -169,12 +169,17 @@ export type {
 } from './kv/types.js';
 export {
   alarmShape,
+  authAnswerShape,
   authChangeShape,
   authQueryShape,
+  authSecretsShape,
   callerShape,
   keyRangeShape,
+  keyValuesShape,
   leaseIdShape,
+  rangeResultShape,
   rangeShape,
+  txnResultShape,
   txnShape,
   watchBatchShape,
   watchRequestShape,

@@ -35,6 +35,7 @@ import type { MemberMeasures } from './measures.js';
 import { restOf } from './long-ranges.js';
 import { refOf } from './membership.js';
 import type { StoreMessage, StoreReply, StoreRequest, StoreWatchReply } from './messages.js';
+import { malformedReply } from './reply-check.js';
 import { ResumingWatch } from './resuming-watch.js';
 import { type ManyRequests, SharedLetters } from './shared-letters.js';
 import { WatchNews } from './watch-news.js';
@@ -276,8 +277,9 @@ class ActorStoreClient implements GuardedStoreClient, CallerStore {
         if (isForLeader) this.#group.leader = target;
         return outcome as Extract<StoreReply, { type: T }>;
       }
-      if (outcome.type !== 'StoreFailed')
-        throw new TypeError(`store answered ${outcome.type} to ${request.type}`);
+      if (outcome.type !== 'StoreFailed') {
+        throw new StoreError('Timeout', `the store answered ${outcome.type} to ${request.type}`, false);
+      }
       // Whoever did not answer well is not asked first the next time.
       if (isForLeader && outcome.code !== 'Refused') this.#group.leader = (target + 1) % this.#members.length;
       const retry =
@@ -325,11 +327,15 @@ async function ask(
 ): Promise<StoreReply> {
   if (!member) throw new TypeError('the store has no members');
   try {
-    return await system.ask<StoreMessage, StoreReply>(
+    const reply = await system.ask<StoreMessage, StoreReply>(
       member.ref,
       (replyTo) => ({ ...request, replyTo }) as StoreMessage,
       { timeoutMs },
     );
+    const why = malformedReply(reply);
+    if (why === undefined) return reply;
+    const message = `store member ${member.name} answered what cannot be read: ${why}`;
+    return { type: 'StoreFailed', code: 'Timeout', message, definite: false };
   } catch (error) {
     if (!(error instanceof AskError)) throw error;
     // A letter that certainly was not handled is the same as no leader: another member may be asked.

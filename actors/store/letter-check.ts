@@ -159,7 +159,7 @@ const shapes: MessageShapes = {
   ...others,
 };
 
-const memberInfo: ShapeOf<StoreMemberInfo> = {
+export const memberInfo: ShapeOf<StoreMemberInfo> = {
   name: text,
   voter: flag,
   address: optional(text),

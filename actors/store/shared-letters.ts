@@ -90,7 +90,8 @@ export class SharedLetters {
   }
 
   #settle({ request, resolve, reject }: Waiting, reply: StoreReply | undefined, member: number, ms: number) {
-    if (reply === undefined) reject(new TypeError('fewer answers than requests'));
+    const message = 'the store answered fewer requests than were asked';
+    if (reply === undefined) resolve({ type: 'StoreFailed', code: 'Timeout', message, definite: false });
     else if (reply.type !== 'StoreAskAlone') resolve(reply);
     else this.#options.ask(member, request, ms).then(resolve, reject);
   }

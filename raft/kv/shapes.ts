@@ -1,6 +1,6 @@
 /**
- * The shapes of what is asked of a key-value store (types.ts, auth-types.ts), for whoever takes it from another machine. Only
- * shapes: what is of the right kind and must not be, such as an empty key, is refused where it takes effect, with etcd's texts.
+ * The shapes of what is asked of a key-value store, and of what it answers (types.ts, auth-types.ts), for whoever takes it from
+ * another machine. Only shapes: what is of the right kind and must not be, such as an empty key, is refused where it takes effect, with etcd's texts.
  */
 import {
   bytes,
@@ -16,18 +16,22 @@ import {
   union,
   whole,
 } from '../shape.js';
-import type { AuthChange, AuthQuery, Caller, Permission } from './auth-types.js';
+import type { AuthAnswer, AuthChange, AuthQuery, AuthSecrets, Caller, Permission } from './auth-types.js';
 import { isLeaseId } from './lease-id.js';
 import { KV_LIMITS } from './limits.js';
 import type {
   Alarm,
   Compare,
   DeleteOp,
+  DeleteResult,
   KeyRange,
   KeyValue,
   PutOp,
+  PutResult,
   RangeOp,
+  RangeResult,
   TxnOp,
+  TxnResult,
   WatchBatch,
   WatchEvent,
   WatchRequest,
@@ -115,6 +119,24 @@ function txnAt(depth: number): Check {
 
 export const txnShape: Check = union({ txn: txnAt(0) });
 
+export const keyValuesShape: Check = listOf(record(keyValue));
+
+const rangeResult: ShapeOf<RangeResult> = { kvs: keyValuesShape, more: flag, count };
+const putResult: ShapeOf<PutResult> = { prevKv: optional(record(keyValue)) };
+const deleteResult: ShapeOf<DeleteResult> = { deleted: count, prevKvs: optional(keyValuesShape) };
+
+function txnResultAt(depth: number): Check {
+  const inner: Check = depth < depthMax ? txnResultAt(depth + 1) : () => '';
+  const results = listOf(
+    union({ range: record(rangeResult), put: record(putResult), delete: record(deleteResult), txn: inner }),
+  );
+  const txn: ShapeOf<TxnResult> = { succeeded: flag, results };
+  return record(txn);
+}
+
+export const rangeResultShape: Check = union({ range: record(rangeResult) });
+export const txnResultShape: Check = union({ txn: txnResultAt(0) });
+
 const watchRequest: ShapeOf<WatchRequest> = {
   ...keyRange,
   startRevision: optional(whole),
@@ -172,3 +194,18 @@ export const authQueryShape: Check = union({
   user: record({ user: text }),
   role: record({ role: text }),
 } satisfies Record<AuthQuery['type'], Check>);
+
+export const authAnswerShape: Check = unionOf<AuthAnswer>({
+  status: { enabled: flag, authRevision: count },
+  names: { names: listOf(text) },
+  permissions: { permissions: listOf(record(permission)) },
+});
+
+const authSecrets: ShapeOf<AuthSecrets> = {
+  enabled: flag,
+  authRevision: count,
+  tokenKey: bytes,
+  user: optional(record({ passwordHash: optional(text) })),
+};
+
+export const authSecretsShape: Check = record(authSecrets);
