@@ -15,6 +15,7 @@ import {
   Raft,
   RaftError,
   StorageError,
+  type StorageErrorCode,
   WatchHub,
 } from 'raft-consensus';
 import {
@@ -71,7 +72,14 @@ function memberActor(options: StoreMemberOptions): Actor<StoreMember, StoreMessa
   };
 }
 
-const forGood: ReadonlySet<string> = new Set(['ForeignDirectory', 'WalLost']);
+/** No number of restarts makes another member's data its own, or brings back what is gone or damaged. */
+const forGood: ReadonlySet<string> = new Set<StorageErrorCode>([
+  'ForeignDirectory',
+  'WalLost',
+  'WalCorrupt',
+  'SnapshotCorrupt',
+  'ValueCorrupt',
+]);
 
 class StoreMember {
   readonly #options: StoreMemberOptions;
@@ -96,6 +104,15 @@ class StoreMember {
   readonly #ranges: LongRanges;
 
   static async open(options: StoreMemberOptions, ctx: ActorContext<StoreMessage>): Promise<StoreMember> {
+    try {
+      return await StoreMember.#opened(options, ctx);
+    } catch (error) {
+      if (error instanceof StorageError && forGood.has(error.code)) options.onFatal(error);
+      throw error;
+    }
+  }
+
+  static async #opened(options: StoreMemberOptions, ctx: ActorContext<StoreMessage>): Promise<StoreMember> {
     const storage = await options.openStorage();
     const book = new MemberBook(options.name, options.members);
     const isFounder = options.members.some(({ name }) => name === options.name);
@@ -117,11 +134,6 @@ class StoreMember {
       random: () => ctx.env.random.next(),
       onFatal: (error) => options.onFatal(error),
       ...(options.limits?.raft && { limits: options.limits.raft }),
-    }).catch((error: unknown) => {
-      // No number of restarts makes another member's data its own, or brings back what is gone.
-      const isForGood = error instanceof StorageError && forGood.has(error.code);
-      if (isForGood) options.onFatal(error);
-      throw error;
     });
     book.follow(raft.configuration());
     const tellHost = (configuration: Configuration) => {

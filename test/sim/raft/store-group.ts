@@ -55,8 +55,6 @@ export interface Member {
   crashAt: { readonly point: CrashPoint; times: number } | undefined;
   /** As it knew when it was last up, those that wait to be applied included. */
   lastConfigurations: readonly Configuration[];
-  /** How often it could not load what it has since it was last started. */
-  refusals: number;
   /** It stands still until then. */
   pausedUntilMs: number;
   starts: number;
@@ -119,7 +117,6 @@ export class StoreGroup {
       crashAt: undefined,
       lastConfigurations: [],
       pausedUntilMs: 0,
-      refusals: 0,
       starts: 0,
     }));
     this.atlas = new FaultAtlas(this.members);
@@ -190,7 +187,6 @@ export class StoreGroup {
     member.isUp = true;
     member.starts++;
     member.pausedUntilMs = 0;
-    member.refusals = 0;
     const { starts } = member;
     const { clockDriftMax } = this.swarm;
     if (clockDriftMax > 0) {
@@ -324,17 +320,8 @@ export class StoreGroup {
     if (!member.isUp) return;
     // What the disk does to it while it starts, it may say; `#onFatal` sees the whole error when it has given up.
     const isBad = member.disk.hasFailed || this.atlas.isDamaged(member);
-    if (isBad && /StorageError|RaftError/.test(text)) return this.#refused(member);
+    if (isBad && /StorageError|RaftError/.test(text)) return;
     this.violation ??= new Violation(`the actor of ${event.node} crashed: ${text}`);
-  }
-
-  /** Its supervisor gives up after some restarts within ten seconds, which a slow disk never lets happen: people do sooner. */
-  #refused(member: Member): void {
-    const { starts } = member;
-    if (!this.atlas.isDamaged(member) || ++member.refusals < refusalsMax) return;
-    this.world.simulation.clock.defer(() => {
-      if (member.isUp && member.starts === starts) this.#giveUp(member);
-    });
   }
 
   #giveUp(member: Member): void {
@@ -384,7 +371,6 @@ export class StoreGroup {
 }
 
 const boundsEveryMs = 500;
-const refusalsMax = 5;
 const healedDisk = { syncMinMs: 0.2, syncMeanMs: 0.5 };
 
 function storeRef(name: string) {
