@@ -6,6 +6,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { endLeftoverContainers } from '../actors/kubelet/index.js';
 import type { DataDir } from './data-dir.js';
+import { semiSpaceMiB } from './heap-growth.js';
 import { endLeftMachine, rememberMachine } from './left-machine.js';
 
 export type MachineState = 'starting' | 'running' | 'paused' | 'exited';
@@ -181,9 +182,9 @@ export const machineEnvironment: Readonly<Record<string, string>> = { MALLOC_ARE
  */
 function nodeFlags(dir: DataDir): string[] {
   const more = (process.env['KABUKI_NODE_FLAGS'] ?? '').split(' ').filter((flag) => flag !== '');
-  const semiSpaceMiB = dir.readSpec().store ? 16 : 4;
+  const { machine, storeAloneFront } = semiSpaceMiB;
   return [
-    `--max-semi-space-size=${semiSpaceMiB}`,
+    `--max-semi-space-size=${dir.readSpec().store ? storeAloneFront : machine}`,
     '--no-flush-bytecode',
     '--enable-source-maps',
     '--no-warnings',

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { semiSpaceMiB } from '../../deploy/heap-growth.js';
 import { machineEnvironment } from '../../deploy/machine-process.js';
 import { waitFor } from '../../deploy/wait.js';
 import { actorRef, createActorSystem, createNactEngine, createRealEnv } from '../../actors/runtime/index.js';
@@ -12,8 +13,8 @@ import { OwnProcess } from './own-process.js';
 import type { PutTarget } from './put-load.js';
 import type { MemberArguments } from './store-member.js';
 
-/** As deploy/ starts machines, without what only helps to read a crash. */
-const nodeFlags = ['--max-semi-space-size=4', '--no-warnings'];
+/** As `store run` starts the thread of its store, without what only helps to read a crash. */
+const nodeFlags = [`--max-semi-space-size=${semiSpaceMiB.storeAloneThread}`, '--no-warnings'];
 
 export interface StoreGroup extends PutTarget {
   readonly client: StoreClient;

@@ -78,7 +78,7 @@ system.spawn<StoreMessage>(
     onFatal: fail,
   }),
 );
-limitHeapGrowth(heapGrowthPercent.machine);
+limitHeapGrowth(heapGrowthPercent.storeAlone);
 
 const stop = () => void system.stop().then(() => process.exit(0), fail);
 process.on('SIGTERM', stop);
