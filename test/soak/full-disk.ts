@@ -148,7 +148,12 @@ async function caughtUp(stage: Stage, machine: string, acknowledged: ReadonlySet
   const applied = async (name: string) =>
     (await cluster.control<{ store: { appliedIndex: number } }>(name, 'status')).store.appliedIndex;
   const goal = await applied(await cluster.storeLeader());
-  await waitFor(`${machine} to catch up`, 60_000, async () => (await applied(machine)) >= goal);
+  await waitFor(`${machine} to catch up`, 60_000, async () => {
+    const status = (await cluster.machines()).find(({ name }) => name === machine);
+    // What it said last is more than that nobody answers.
+    if (status?.state === 'exited') throw new Error(`it ended again: ${status.failure}`);
+    return (await applied(machine)) >= goal;
+  });
   await cluster.allReady(60_000);
   await present(stage, acknowledged, cluster.spec.machines.find(({ name }) => name === machine)?.httpsPort);
 }

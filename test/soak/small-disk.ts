@@ -3,8 +3,8 @@ import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { output } from '../harness/program.js';
 
-/** On top of what is in the folder already. */
-const defaultMiB = 96;
+/** On top of what is in the folder already: after a start values lie in files and in the last snapshot, until the next one. */
+const defaultMiB = 256;
 
 export const canMount = process.getuid?.() === 0;
 
