@@ -12,14 +12,19 @@ export const heapGrowthPercent = {
   storeAlone: 100,
 } as const;
 
-/**
- * Of each thread, where what dies young lives; V8 takes up to three times as much. A store alone is there to be loaded: with 4
- * its thread spends half as much again on a put, with 16 it holds 12 MiB more and is no faster.
- */
+/** Half of where what dies young lives in a main thread; V8 takes up to three times as much. */
 export const semiSpaceMiB = {
   machine: 4,
-  storeAloneFront: 16,
-  storeAloneThread: 8,
+  storeAlone: 16,
+} as const;
+
+/**
+ * All of it, in the thread of a store: three halves. A store alone is there to be loaded: with half of this it spends half as
+ * much again on a put, with twice as much it holds 12 MiB more and is no faster.
+ */
+export const storeThreadYoungMiB = {
+  machine: 8,
+  storeAlone: 24,
 } as const;
 
 /** Of all threads, from their next collection on. To be called when they have started: until then heaps grow because they must. */

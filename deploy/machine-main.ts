@@ -4,7 +4,7 @@
  */
 import { machineNamed } from './cluster-spec.js';
 import { DataDir } from './data-dir.js';
-import { heapGrowthPercent, limitHeapGrowth, semiSpaceMiB } from './heap-growth.js';
+import { heapGrowthPercent, limitHeapGrowth, storeThreadYoungMiB } from './heap-growth.js';
 import type { MachineMessage } from './machine-process.js';
 import { stackOf, startStoreThread } from './store-thread.js';
 
@@ -26,7 +26,8 @@ process.on('unhandledRejection', fail);
 
 const hasMember = machine.role === 'master' && !spec.externalStore;
 // As the flags of the process say for its main thread (machine-process.ts).
-const youngGenerationMiB = spec.store ? 3 * semiSpaceMiB.storeAloneThread : 8;
+const { machine: inCluster, storeAlone } = storeThreadYoungMiB;
+const youngGenerationMiB = spec.store ? storeAlone : inCluster;
 const store = hasMember ? startStoreThread({ dataDir, machine: name, youngGenerationMiB }, fail) : undefined;
 const run = spec.store
   ? (await import('./store-machine-run.js')).runStoreMachine

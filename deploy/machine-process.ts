@@ -182,9 +182,9 @@ export const machineEnvironment: Readonly<Record<string, string>> = { MALLOC_ARE
  */
 function nodeFlags(dir: DataDir): string[] {
   const more = (process.env['KABUKI_NODE_FLAGS'] ?? '').split(' ').filter((flag) => flag !== '');
-  const { machine, storeAloneFront } = semiSpaceMiB;
+  const { machine, storeAlone } = semiSpaceMiB;
   return [
-    `--max-semi-space-size=${dir.readSpec().store ? storeAloneFront : machine}`,
+    `--max-semi-space-size=${dir.readSpec().store ? storeAlone : machine}`,
     '--no-flush-bytecode',
     '--enable-source-maps',
     '--no-warnings',

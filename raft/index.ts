@@ -43,6 +43,7 @@ export {
   optional,
   record,
   type ShapeOf,
+  type ShapesOf,
   text,
   union,
   whole,

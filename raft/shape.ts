@@ -9,6 +9,11 @@ export type Check = (value: unknown) => string | undefined;
 /** A check for every field of `T` but `type`: a field that is added does not compile before it has one. */
 export type ShapeOf<T> = { readonly [Field in Exclude<keyof T, 'type'>]-?: Check };
 
+/** Such a table for each of the types that `T` is of: a type that is added does not compile before it has one. */
+export type ShapesOf<T extends { readonly type: string }> = {
+  readonly [Type in T['type']]: ShapeOf<Extract<T, { readonly type: Type }>>;
+};
+
 type Shape = Readonly<Record<string, Check>>;
 
 const wrong = '';

@@ -2,7 +2,17 @@
  * What components say to an apiserver over the actor links, and what it says back (the ZeroMQ door).
  * One request, one `ApiResponseHead`; a stream goes on with chunks under credit until `ApiStreamEnd`.
  */
-import { bytes, count, flag, mapOf, optional, record, type ShapeOf, text } from 'raft-consensus';
+import {
+  bytes,
+  count,
+  flag,
+  mapOf,
+  optional,
+  record,
+  type ShapeOf,
+  type ShapesOf,
+  text,
+} from 'raft-consensus';
 import { type ActorRef, refShape } from '../runtime/index.js';
 import type { ApiRequest } from './request.js';
 
@@ -40,14 +50,6 @@ export type ApiReply =
   /** `seq` is the number of chunks that were sent. */
   | { readonly type: 'ApiStreamEnd'; readonly requestId: string; readonly seq: number };
 
-/**
- * What the letters must look like: senders are machines of the cluster (their keys are known), of any version. What is
- * malformed goes no further.
- */
-type Shapes<M extends { readonly type: string }> = {
-  readonly [Type in M['type']]: ShapeOf<Extract<M, { readonly type: Type }>>;
-};
-
 const request: ShapeOf<ApiRequest> = {
   method: text,
   path: text,
@@ -56,13 +58,17 @@ const request: ShapeOf<ApiRequest> = {
   body: optional(bytes),
 };
 
-export const apiServerMessages: Shapes<ApiServerMessage> = {
+/**
+ * What the letters must look like: senders are machines of the cluster (their keys are known), of any version. What is
+ * malformed goes no further.
+ */
+export const apiServerMessages: ShapesOf<ApiServerMessage> = {
   ApiRequest: { request: record(request), replyTo: refShape, credit: count, requestId: text },
   ApiCredit: { requestId: text, chunks: count },
   ApiCancel: { requestId: text },
 };
 
-export const apiReplies: Shapes<ApiReply> = {
+export const apiReplies: ShapesOf<ApiReply> = {
   ApiResponseHead: {
     requestId: text,
     status: count,

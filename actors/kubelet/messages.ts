@@ -12,6 +12,7 @@ import {
   optional,
   record,
   type ShapeOf,
+  type ShapesOf,
   text,
   whole,
 } from 'raft-consensus';
@@ -103,14 +104,6 @@ export type KubeletReply =
       readonly error?: { readonly status: number; readonly reason: string; readonly message: string };
     };
 
-/**
- * What the letters must look like: senders are machines of the cluster (their keys are known), of any version. What is
- * malformed goes no further.
- */
-type Shapes<M extends { readonly type: string }> = {
-  readonly [Type in M['type']]: ShapeOf<Extract<M, { readonly type: Type }>>;
-};
-
 const target: ShapeOf<ContainerSelector> = {
   namespace: text,
   pod: text,
@@ -130,7 +123,11 @@ const options: ShapeOf<LogOptions> = {
 
 const opening = { sessionId: text, target: record(target), replyTo: refShape, credit: count };
 
-export const kubeletMessages: Shapes<KubeletMessage> = {
+/**
+ * What the letters must look like: senders are machines of the cluster (their keys are known), of any version. What is
+ * malformed goes no further.
+ */
+export const kubeletMessages: ShapesOf<KubeletMessage> = {
   KubeletLogs: { ...opening, options: record(options) },
   KubeletExec: { ...opening, command: listOf(text), stdin: flag, tty: flag },
   KubeletAttach: { ...opening, stdin: flag, tty: flag },
@@ -144,7 +141,7 @@ export const kubeletMessages: Shapes<KubeletMessage> = {
 
 const error = record({ status: count, reason: text, message: text });
 
-export const kubeletReplies: Shapes<KubeletReply> = {
+export const kubeletReplies: ShapesOf<KubeletReply> = {
   KubeletStarted: { sessionId: text, credit: count },
   KubeletOutput: { sessionId: text, stream: oneOf('stdout', 'stderr'), bytes },
   KubeletInputCredit: { sessionId: text, chunks: count },

@@ -1,7 +1,7 @@
 /**
  * What the current code is doing on whose behalf: the message being handled, its cause and its sender. In a system that
  * records, this follows promises through AsyncLocalStorage; in Node 20 that taxes every promise and callback of the thread,
- * a quarter of what a lone write costs a store. A system without a journal has nobody to tell causes to and does without:
+ * about a tenth of what a write costs a store. A system without a journal has nobody to tell causes to and does without:
  * there a frame is known until the handler's first await.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';

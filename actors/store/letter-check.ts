@@ -22,6 +22,7 @@ import {
   rangeShape,
   record,
   type ShapeOf,
+  type ShapesOf,
   text,
   txnShape,
   union,
@@ -89,36 +90,35 @@ const nothing = record({});
 const need = union({ user: nothing, admin: nothing, read: record({ range: keyRangeShape }) });
 const digests = listOf(record({ index: count, digest: finite }), 1024);
 
-const requests: { readonly [Type in StoreRequest['type']]: ShapeOf<Extract<StoreRequest, { type: Type }>> } =
-  {
-    StoreTxn: { ...txn, ...asked },
-    StoreRange: { ...range, ...asked },
-    StoreRangeRead: { id: text, number: count, ...asked },
-    StoreCurrentRevision: asked,
-    StoreCompact: { revision: whole, ...asked },
-    StoreLeaseGrant: { ttlMs: finite, id: leaseIdShape, ...asked },
-    StoreLeaseRevoke: { id: leaseIdShape, ...asked },
-    StoreLeaseKeepAlive: { id: leaseIdShape, ...asked },
-    StoreLeaseTimeToLive: { id: leaseIdShape, keys: flag, ...asked },
-    StoreLeases: asked,
-    StoreHashKv: { revision: whole, ...asked },
-    StoreAlarms: asked,
-    StoreAlarm: { action: oneOf('raise', 'disarm'), alarm: alarmShape, ...asked },
-    StoreTransfer: { to: optional(text), ...asked },
-    StoreStatus: asked,
-    StoreMemberList: { serializable: flag, ...asked },
-    StoreMemberAdd: { name: text, address: record(memberAddress), learner: flag, ...asked },
-    StoreMemberUpdate: { name: text, change: record(memberChange), ...asked },
-    StoreMemberRemove: { name: text, ...asked },
-    StoreMemberPromote: { name: text, ...asked },
-    StoreBackupOpen: { serializable: flag, ...asked },
-    StoreBackupRead: { id: text, number: count, ...asked },
-    StoreMeasures: asked,
-    StoreAuthorize: { need, ...asked },
-    StoreAuth: { change: authChangeShape, ...asked },
-    StoreAuthQuery: { query: authQueryShape, ...asked },
-    StoreAuthSecrets: { user: optional(text), ...asked },
-  };
+const requests: ShapesOf<StoreRequest> = {
+  StoreTxn: { ...txn, ...asked },
+  StoreRange: { ...range, ...asked },
+  StoreRangeRead: { id: text, number: count, ...asked },
+  StoreCurrentRevision: asked,
+  StoreCompact: { revision: whole, ...asked },
+  StoreLeaseGrant: { ttlMs: finite, id: leaseIdShape, ...asked },
+  StoreLeaseRevoke: { id: leaseIdShape, ...asked },
+  StoreLeaseKeepAlive: { id: leaseIdShape, ...asked },
+  StoreLeaseTimeToLive: { id: leaseIdShape, keys: flag, ...asked },
+  StoreLeases: asked,
+  StoreHashKv: { revision: whole, ...asked },
+  StoreAlarms: asked,
+  StoreAlarm: { action: oneOf('raise', 'disarm'), alarm: alarmShape, ...asked },
+  StoreTransfer: { to: optional(text), ...asked },
+  StoreStatus: asked,
+  StoreMemberList: { serializable: flag, ...asked },
+  StoreMemberAdd: { name: text, address: record(memberAddress), learner: flag, ...asked },
+  StoreMemberUpdate: { name: text, change: record(memberChange), ...asked },
+  StoreMemberRemove: { name: text, ...asked },
+  StoreMemberPromote: { name: text, ...asked },
+  StoreBackupOpen: { serializable: flag, ...asked },
+  StoreBackupRead: { id: text, number: count, ...asked },
+  StoreMeasures: asked,
+  StoreAuthorize: { need, ...asked },
+  StoreAuth: { change: authChangeShape, ...asked },
+  StoreAuthQuery: { query: authQueryShape, ...asked },
+  StoreAuthSecrets: { user: optional(text), ...asked },
+};
 
 const raftLetter: ShapeOf<RaftLetter> = { raft: record({ from: text, type: text }), node: optional(text) };
 
@@ -131,7 +131,7 @@ const raftLetters = Object.fromEntries(
 
 type OtherType = Exclude<StoreMessage['type'], StoreRequest['type'] | RaftLetter['type']>;
 
-const others: { readonly [Type in OtherType]: ShapeOf<Extract<StoreMessage, { type: Type }>> } = {
+const others: Pick<ShapesOf<StoreMessage>, OtherType> = {
   StoreMany: {
     requests: listOf(
       union({ StoreTxn: record(txn), StoreRange: record(range) }),
@@ -170,9 +170,7 @@ const watchAlive: Check = (value) =>
   watchSeq(value) ?? count((value as unknown[])[2]) ?? flag((value as unknown[])[3]);
 
 /** What a client hears of its watches. */
-export const watchReplies: {
-  readonly [Type in StoreWatchReply['type']]: ShapeOf<Extract<StoreWatchReply, { type: Type }>>;
-} = {
+export const watchReplies: ShapesOf<StoreWatchReply> = {
   StoreWatchBatch: { watches: listOf(watchSeq), batch: watchBatchShape },
   StoreWatchAlive: { watches: listOf(watchAlive) },
   StoreWatchCompacted: { watchId: text, compactRevision: count },

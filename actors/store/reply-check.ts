@@ -6,11 +6,10 @@ import {
   alarmShape,
   authAnswerShape,
   authSecretsShape,
-  type Check,
+  bytes,
   count,
   finite,
   flag,
-  isRecord,
   keyValuesShape,
   leaseIdShape,
   listOf,
@@ -19,6 +18,7 @@ import {
   rangeResultShape,
   record,
   type ShapeOf,
+  type ShapesOf,
   text,
   txnResultShape,
   union,
@@ -70,18 +70,19 @@ const opened: ShapeOf<BackupOpened> = {
   keys: count,
   sizeBytes: count,
 };
-const piece: ShapeOf<BackupPiece> = {
-  bytes: (value) => (value instanceof Uint8Array ? undefined : ''),
-  isLast: flag,
-};
+const piece: ShapeOf<BackupPiece> = { bytes, isLast: flag };
 /** Figures for a page that people and their collectors read: nothing is decided by them. */
-const figures: Check = (value) => (isRecord(value) ? undefined : '');
+const figures = record({});
 
-const codes = oneOf(
-  ...(['NoLeader', 'Timeout', 'LeaderChanged', 'Overloaded', 'Refused'] satisfies StoreErrorCode[]),
-);
+const codes = {
+  NoLeader: true,
+  Timeout: true,
+  LeaderChanged: true,
+  Overloaded: true,
+  Refused: true,
+} satisfies Record<StoreErrorCode, true>;
 
-type Shapes = { readonly [Type in StoreReply['type']]: ShapeOf<Extract<StoreReply, { type: Type }>> };
+type Shapes = ShapesOf<StoreReply>;
 
 const shapes: Omit<Shapes, 'StoreManyAre'> = {
   StoreTxnDone: { revision: count, result: txnResultShape },
@@ -104,7 +105,7 @@ const shapes: Omit<Shapes, 'StoreManyAre'> = {
   StoreAuthSecretsAre: { secrets: authSecretsShape },
   StoreAskAlone: {},
   StoreFailed: {
-    code: codes,
+    code: oneOf(...Object.keys(codes)),
     kvCode: optional(text),
     membership: optional(text),
     message: text,

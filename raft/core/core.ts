@@ -275,6 +275,7 @@ export class RaftCore implements LeaderContext, FollowerContext {
     } else if (message.term < this.#term) {
       return this.#answerStale(message);
     }
+    if (leaderLetters.has(message.type)) this.#followLeader(message.from);
     switch (message.type) {
       case 'vote':
       case 'pre-vote':
@@ -283,16 +284,12 @@ export class RaftCore implements LeaderContext, FollowerContext {
       case 'pre-vote-reply':
         return this.#onVoteReply(message);
       case 'append':
-        this.#followLeader(message.from);
         return this.#follower.onAppend(message);
       case 'heartbeat':
-        this.#followLeader(message.from);
         return this.#follower.onHeartbeat(message);
       case 'commit':
-        this.#followLeader(message.from);
         return this.#follower.onCommitNotice(message);
       case 'snapshot':
-        this.#followLeader(message.from);
         return this.#follower.onSnapshot(message);
       case 'append-accepted':
         return this.#leader?.onAccepted(message);

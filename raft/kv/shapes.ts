@@ -12,6 +12,7 @@ import {
   optional,
   record,
   type ShapeOf,
+  type ShapesOf,
   text,
   union,
   whole,
@@ -152,12 +153,7 @@ const alarmTypes = oneOf('NoSpace', 'Corrupt');
 
 export const alarmShape: Check = record({ type: alarmTypes, ...alarm });
 
-/** Those that have one type of many, by it. */
-type Shapes<T extends { readonly type: string }> = {
-  readonly [Type in T['type']]: ShapeOf<Extract<T, { readonly type: Type }>>;
-};
-
-function unionOf<T extends { readonly type: string }>(shapes: Shapes<T>): Check {
+function unionOf<T extends { readonly type: string }>(shapes: ShapesOf<T>): Check {
   return union(
     Object.fromEntries(
       Object.entries<Readonly<Record<string, Check>>>(shapes).map(([type, shape]) => [type, record(shape)]),

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { semiSpaceMiB } from '../../deploy/heap-growth.js';
+import { storeThreadYoungMiB } from '../../deploy/heap-growth.js';
 import { machineEnvironment } from '../../deploy/machine-process.js';
 import { waitFor } from '../../deploy/wait.js';
 import { actorRef, createActorSystem, createNactEngine, createRealEnv } from '../../actors/runtime/index.js';
@@ -14,7 +14,7 @@ import type { PutTarget } from './put-load.js';
 import type { MemberArguments } from './store-member.js';
 
 /** As `store run` starts the thread of its store, without what only helps to read a crash. */
-const nodeFlags = [`--max-semi-space-size=${semiSpaceMiB.storeAloneThread}`, '--no-warnings'];
+const nodeFlags = [`--max-semi-space-size=${storeThreadYoungMiB.storeAlone / 3}`, '--no-warnings'];
 
 export interface StoreGroup extends PutTarget {
   readonly client: StoreClient;
