@@ -2,7 +2,14 @@ import assert from 'node:assert/strict';
 import { afterEach } from 'mocha';
 import { apiserverActor } from '../../../actors/apiserver/index.js';
 import type { ApiReply, ApiServerMessage } from '../../../actors/apiserver/messages.js';
-import { type ApiClient, ApiError, configMaps, createApiClient } from '../../../actors/client/index.js';
+import {
+  type ApiClient,
+  ApiError,
+  configMaps,
+  createApiClient,
+  type WatchHandler,
+} from '../../../actors/client/index.js';
+import type { ConfigMap } from '../../../actors/objects/types/core.js';
 import { actorRef, type RunningActorSystem } from '../../../actors/runtime/index.js';
 import { nodeId } from '../../../transport/index.js';
 import { admin, serverWorld, type ServerWorld } from './server-world.js';
@@ -33,6 +40,15 @@ describe('the actor door', () => {
     });
   const settled = <T>(promise: Promise<T>) => cluster.world.settled(promise);
   const map = (name: string, value = '') => ({ metadata: { name, namespace: 'default' }, data: { value } });
+  /** From now on; returns what ends it. */
+  async function watchMaps(
+    onEvent: WatchHandler<ConfigMap>['onEvent'],
+    onClose: () => void = () => {},
+  ): Promise<() => void> {
+    const { metadata } = await settled(client.list(configMaps));
+    const { resourceVersion } = metadata;
+    return await settled(client.watch(configMaps, { resourceVersion }, { onEvent, onClose }));
+  }
 
   it('carries the verbs', async () => {
     const created = await settled(client.create(configMaps, map('a', '1')));
@@ -87,13 +103,9 @@ describe('the actor door', () => {
 
   it('a watch takes no letter that is malformed for news, and goes on', async () => {
     const seen: string[] = [];
-    const list = await settled(client.list(configMaps));
-    const stop = await settled(
-      client.watch(
-        configMaps,
-        { resourceVersion: list.metadata.resourceVersion },
-        { onEvent: (type) => seen.push(type), onClose: () => seen.push('closed') },
-      ),
+    const stop = await watchMaps(
+      (type) => seen.push(type),
+      () => seen.push('closed'),
     );
     const requestId = `worker-1/1/watch/1-1`;
     const path = '/watch/1-1';
@@ -118,14 +130,7 @@ describe('the actor door', () => {
 
   it('streams watches under credit', async () => {
     const seen: string[] = [];
-    const list = await settled(client.list(configMaps));
-    const stop = await settled(
-      client.watch(
-        configMaps,
-        { resourceVersion: list.metadata.resourceVersion },
-        { onEvent: (type, object) => seen.push(`${type} ${object.metadata?.name}`), onClose: () => {} },
-      ),
-    );
+    const stop = await watchMaps((type, object) => seen.push(`${type} ${object.metadata?.name}`));
     for (let index = 0; index < 100; index += 1) await settled(client.create(configMaps, map(`m${index}`)));
     await cluster.world.until(() => seen.length === 100);
     assert.equal(seen[99], 'ADDED m99');
@@ -142,14 +147,7 @@ describe('the actor door', () => {
 
   it('tells watchers under the cause of the write, so that a trace goes through the store', async () => {
     const traces: (string | undefined)[] = [];
-    const list = await settled(client.list(configMaps));
-    await settled(
-      client.watch(
-        configMaps,
-        { resourceVersion: list.metadata.resourceVersion },
-        { onEvent: () => traces.push(worker.cause()?.trace.split('-')[1]), onClose: () => {} },
-      ),
-    );
+    await watchMaps(() => traces.push(worker.cause()?.trace.split('-')[1]));
     const trace = 'a'.repeat(32);
     const begin = () => client.create(configMaps, map('traced'));
     await settled(worker.withCause({ trace: `00-${trace}-${'b'.repeat(16)}-01` as never }, begin));
