@@ -34,15 +34,19 @@ export function strategyFor(info: ResourceInfo): Strategy {
   };
 }
 
-const generationKinds = new Set([
-  '/pods',
-  '/replicationcontrollers',
+const admissionKinds = [
   'admissionregistration.k8s.io/mutatingadmissionpolicies',
   'admissionregistration.k8s.io/mutatingadmissionpolicybindings',
   'admissionregistration.k8s.io/mutatingwebhookconfigurations',
   'admissionregistration.k8s.io/validatingadmissionpolicies',
   'admissionregistration.k8s.io/validatingadmissionpolicybindings',
   'admissionregistration.k8s.io/validatingwebhookconfigurations',
+];
+
+const generationKinds = new Set([
+  '/pods',
+  '/replicationcontrollers',
+  ...admissionKinds,
   'apiextensions.k8s.io/customresourcedefinitions',
   'apps/daemonsets',
   'apps/deployments',
@@ -76,12 +80,7 @@ const createOnUpdateKinds = new Set([
 ]);
 
 const conditionalUpdateKinds = new Set([
-  'admissionregistration.k8s.io/mutatingadmissionpolicies',
-  'admissionregistration.k8s.io/mutatingadmissionpolicybindings',
-  'admissionregistration.k8s.io/mutatingwebhookconfigurations',
-  'admissionregistration.k8s.io/validatingadmissionpolicies',
-  'admissionregistration.k8s.io/validatingadmissionpolicybindings',
-  'admissionregistration.k8s.io/validatingwebhookconfigurations',
+  ...admissionKinds,
   'apiextensions.k8s.io/customresourcedefinitions',
   'apiregistration.k8s.io/apiservices',
   'coordination.k8s.io/leases',

@@ -65,9 +65,9 @@ export function environmentOf(
   ]);
   for (const from of container.envFrom ?? []) {
     const data = from.configMapRef
-      ? configMapData(pod, sources, from.configMapRef)
+      ? configMapData(sources, from.configMapRef)
       : from.secretRef
-        ? secretData(pod, sources, from.secretRef)
+        ? secretData(sources, from.secretRef)
         : {};
     for (const key of Object.keys(data).sort()) env.set(`${from.prefix ?? ''}${key}`, data[key]!);
   }
@@ -149,8 +149,11 @@ function valueOf(
 ): string | undefined {
   const from = variable.valueFrom;
   if (from === undefined) return expand(variable.value ?? '', env);
-  if (from.configMapKeyRef) return configMapValue(pod, sources, from.configMapKeyRef);
-  if (from.secretKeyRef) return secretValue(pod, sources, from.secretKeyRef);
+  const { configMapKeyRef, secretKeyRef } = from;
+  if (configMapKeyRef) {
+    return valueIn('ConfigMap', configMapData(sources, configMapKeyRef), configMapKeyRef, pod);
+  }
+  if (secretKeyRef) return valueIn('Secret', secretData(sources, secretKeyRef), secretKeyRef, pod);
   if (from.fieldRef) return fieldValue(pod, from.fieldRef.fieldPath, sources);
   if (from.resourceFieldRef) return resourceValue(pod, container, from.resourceFieldRef, sources.allocatable);
   throw new ContainerConfigError(
@@ -160,19 +163,16 @@ function valueOf(
 
 type KeyRef = NonNullable<EnvVarSource['configMapKeyRef']>;
 
-function configMapValue(pod: Pod, sources: EnvironmentSources, ref: KeyRef): string | undefined {
-  const value = configMapData(pod, sources, ref)[ref.key];
+function valueIn(
+  kind: 'ConfigMap' | 'Secret',
+  data: Readonly<Record<string, string>>,
+  ref: KeyRef,
+  pod: Pod,
+): string | undefined {
+  const value = data[ref.key];
   if (value !== undefined || ref.optional) return value;
   throw new ContainerConfigError(
-    `couldn't find key ${ref.key} in ConfigMap ${pod.metadata?.namespace}/${ref.name}`,
-  );
-}
-
-function secretValue(pod: Pod, sources: EnvironmentSources, ref: KeyRef): string | undefined {
-  const value = secretData(pod, sources, ref)[ref.key];
-  if (value !== undefined || ref.optional) return value;
-  throw new ContainerConfigError(
-    `couldn't find key ${ref.key} in Secret ${pod.metadata?.namespace}/${ref.name}`,
+    `couldn't find key ${ref.key} in ${kind} ${pod.metadata?.namespace}/${ref.name}`,
   );
 }
 
@@ -181,22 +181,14 @@ interface ObjectRef {
   readonly optional?: boolean;
 }
 
-function configMapData(
-  _pod: Pod,
-  sources: EnvironmentSources,
-  ref: ObjectRef,
-): Readonly<Record<string, string>> {
+function configMapData(sources: EnvironmentSources, ref: ObjectRef): Readonly<Record<string, string>> {
   const found = sources.configMaps.get(ref.name ?? '');
   if (found === undefined && !ref.optional)
     throw new ContainerConfigError(`configmap "${ref.name}" not found`);
   return found?.data ?? {};
 }
 
-function secretData(
-  _pod: Pod,
-  sources: EnvironmentSources,
-  ref: ObjectRef,
-): Readonly<Record<string, string>> {
+function secretData(sources: EnvironmentSources, ref: ObjectRef): Readonly<Record<string, string>> {
   const found = sources.secrets.get(ref.name ?? '');
   if (found === undefined && !ref.optional) throw new ContainerConfigError(`secret "${ref.name}" not found`);
   const entries = Object.entries(found?.data ?? {});
