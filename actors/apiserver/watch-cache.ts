@@ -202,8 +202,13 @@ export class WatchCache {
     } catch (error) {
       if (generation !== this.#generation) return;
       system.note('apiserver', 'watch cache not filled', { error: String(error) });
-      this.#retry = system.env.clock.setTimer(limits.relistBackoffMs, () => void this.#fill());
+      this.#fillLater();
     }
+  }
+
+  #fillLater(): void {
+    const { clock } = this.#options.system.env;
+    this.#retry = clock.setTimer(limits.relistBackoffMs, () => void this.#fill());
   }
 
   /** Below this no resource has history: the revision of the last fill. */
@@ -235,7 +240,8 @@ export class WatchCache {
           if (generation !== this.#generation) return;
           this.#options.system.note('apiserver', 'store watch ended', { reason: reason.type });
           this.#watch = undefined;
-          void this.#fill();
+          if (reason.type === 'refused') this.#fillLater();
+          else void this.#fill();
         },
       },
     );

@@ -48,13 +48,17 @@ export interface StoreWatch {
 export interface WatchHandler {
   onBatch(batch: WatchBatch): void;
   /**
-   * The watch ended and will not resume: `compacted` (the start revision is gone; list again) or `closed`.
+   * The watch ended and will not resume: `compacted` (the start revision is gone; list again), `refused` (no member can read
+   * the request, of which one said why) or `closed`.
    * Loss of a member is not an end: the client resumes on another one from the last revision + 1.
    */
-  onEnd(
-    reason: { readonly type: 'compacted'; readonly compactRevision: Revision } | { readonly type: 'closed' },
-  ): void;
+  onEnd(reason: WatchEnd): void;
 }
+
+export type WatchEnd =
+  | { readonly type: 'compacted'; readonly compactRevision: Revision }
+  | { readonly type: 'refused'; readonly message: string }
+  | { readonly type: 'closed' };
 
 /** How the store is, as the member or endpoint sees it that was asked. */
 export interface StoreHealth {

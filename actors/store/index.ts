@@ -26,6 +26,7 @@ export {
   type StoreMemberInfo,
   type StoreStatus,
   type StoreWatch,
+  type WatchEnd,
   type WatchHandler,
 } from './client.js';
 export { decodeCause, encodeCause } from './context.js';

@@ -44,23 +44,25 @@ import type {
 } from './messages.js';
 import { letterTypes } from './raft-letters.js';
 
-/** What is wrong with a message, and whom to tell, if it is a request that says so. */
+/** What is wrong with a message, and whom to tell, if it says so. */
 export interface Malformed {
   readonly why: string;
-  readonly replyTo: ActorRef<StoreReply> | undefined;
+  readonly tell?:
+    | { readonly type: 'request'; readonly replyTo: ActorRef<StoreReply> }
+    | { readonly type: 'watch'; readonly watchId: string; readonly replyTo: ActorRef<StoreWatchReply> };
 }
 
 /** Undefined: `message` is what its type says. */
 export function malformed(message: unknown): Malformed | undefined {
   const why = misshapen(message, shapes);
-  return why === undefined ? undefined : { why, replyTo: isRecord(message) ? replyToOf(message) : undefined };
-}
-
-function replyToOf(message: Readonly<Record<string, unknown>>): ActorRef<StoreReply> | undefined {
-  const { type, replyTo } = message;
-  // What hears of watches takes no answers to requests; who hears nothing of its watch tries elsewhere.
-  if (type === 'StoreWatch') return undefined;
-  return refShape(replyTo) === undefined ? (replyTo as ActorRef<StoreReply>) : undefined;
+  if (why === undefined) return undefined;
+  if (!isRecord(message) || refShape(message['replyTo']) !== undefined) return { why };
+  const { type, watchId } = message;
+  if (type !== 'StoreWatch') {
+    return { why, tell: { type: 'request', replyTo: message['replyTo'] as ActorRef<StoreReply> } };
+  }
+  if (typeof watchId !== 'string') return { why };
+  return { why, tell: { type: 'watch', watchId, replyTo: message['replyTo'] as ActorRef<StoreWatchReply> } };
 }
 
 const asked = { replyTo: refShape, caller: optional(callerShape) };
@@ -174,5 +176,6 @@ export const watchReplies: ShapesOf<StoreWatchReply> = {
   StoreWatchBatch: { watches: listOf(watchSeq), batch: watchBatchShape },
   StoreWatchAlive: { watches: listOf(watchAlive) },
   StoreWatchCompacted: { watchId: text, compactRevision: count },
+  StoreWatchRefused: { watchId: text, message: text },
   StoreWatchLost: { watchId: text, members: optional(listOf(record(memberInfo))) },
 };

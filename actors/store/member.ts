@@ -32,6 +32,7 @@ import { GroupClock } from './group-clock.js';
 import { HashCheck } from './hash-check.js';
 import { LeaseWatch } from './lease-watch.js';
 import { type Malformed, malformed } from './letter-check.js';
+import { impostor } from './letter-sender.js';
 import { type StoreLimits, storeLimits } from './limits.js';
 import { LongRanges } from './long-ranges.js';
 import type { StoreMemberOptions } from './member-options.js';
@@ -212,6 +213,8 @@ class StoreMember {
     const wrong = malformed(message);
     if (wrong !== undefined) return this.#refuse(wrong);
     if (isRequest(message)) return void this.#answer(message);
+    const why = impostor(message, this.#ctx.system, this.#book);
+    if (why !== undefined) return this.#ctx.refuse(why);
     switch (message.type) {
       case 'StoreMany':
         void this.#answerMany(message);
@@ -306,11 +309,15 @@ class StoreMember {
   }
 
   /** What a machine sends must not be able to end this member. */
-  #refuse({ why, replyTo }: Malformed): void {
+  #refuse({ why, tell }: Malformed): void {
     const message = `store member ${this.#options.name} cannot read the request: ${why}`;
     const kvCode = 'InvalidArgument';
-    if (replyTo)
-      this.#reply(replyTo, { type: 'StoreFailed', code: 'Refused', kvCode, message, definite: true });
+    if (tell?.type === 'request') {
+      this.#reply(tell.replyTo, { type: 'StoreFailed', code: 'Refused', kvCode, message, definite: true });
+    } else if (tell?.type === 'watch') {
+      const { watchId, replyTo } = tell;
+      this.#ctx.tell<StoreWatchReply>(replyTo, { type: 'StoreWatchRefused', watchId, message });
+    }
     this.#ctx.refuse(why);
   }
 

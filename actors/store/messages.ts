@@ -235,6 +235,8 @@ export type StoreWatchReply =
   /** The member lives. */
   | { readonly type: 'StoreWatchAlive'; readonly watches: readonly WatchAlive[] }
   | { readonly type: 'StoreWatchCompacted'; readonly watchId: string; readonly compactRevision: Revision }
+  /** The member cannot read the request: of another version, perhaps, which the others need not be. */
+  | { readonly type: 'StoreWatchRefused'; readonly watchId: string; readonly message: string }
   /** The member stops serving this watch (it ends, or fell behind its leader): resume elsewhere. */
   | {
       readonly type: 'StoreWatchLost';

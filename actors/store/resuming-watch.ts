@@ -18,6 +18,8 @@ export class ResumingWatch implements StoreWatch {
   readonly #onLost: (reply: WatchLost) => void;
   #next: Revision;
   #attempt = 0;
+  /** What members that cannot read the request have said since one that could. */
+  #refusals: string[] = [];
   #closed = false;
   /** Who serves the watch, and under which name. */
   #serving: { readonly member?: ActorRef<StoreMessage>; readonly watchId: string } = { watchId: '' };
@@ -63,9 +65,7 @@ export class ResumingWatch implements StoreWatch {
     const lost = () => {
       if (!open) return;
       this.#detach();
-      system.env.clock.setTimer(storeLimits.watchResumeDelayMs, () => {
-        if (!this.#closed) this.#open();
-      });
+      system.env.clock.setTimer(storeLimits.watchResumeDelayMs, () => this.#again());
     };
     const acknowledge = () => {
       told = expected;
@@ -96,8 +96,10 @@ export class ResumingWatch implements StoreWatch {
         case 'StoreWatchCompacted':
           this.close();
           return this.#handler.onEnd({ type: 'compacted', compactRevision: item.compactRevision });
+        case 'StoreWatchRefused':
         case 'StoreWatchLost':
-          this.#onLost(item);
+          if (item.type === 'StoreWatchLost') this.#onLost(item);
+          else this.#refusals.push(item.message);
           return lost();
         default:
           item satisfies never;
@@ -122,8 +124,18 @@ export class ResumingWatch implements StoreWatch {
     });
   }
 
+  /** Elsewhere, unless all have said that they cannot read it: as many answers as there are members. */
+  #again(): void {
+    if (this.#closed) return;
+    const [message] = this.#refusals;
+    if (message === undefined || this.#refusals.length < this.#members.length) return this.#open();
+    this.#closed = true;
+    this.#handler.onEnd({ type: 'refused', message });
+  }
+
   #deliver(reached: Revision, events: Parameters<WatchHandler['onBatch']>[0]['events']): void {
     this.#attempt = 1;
+    this.#refusals = [];
     this.#next = revision(reached + 1);
     this.#handler.onBatch({ revision: reached, events });
   }

@@ -13,7 +13,7 @@ export type WatchNewsItem =
       readonly reached: Revision;
       readonly wantsCredit: boolean;
     }
-  | Extract<StoreWatchReply, { type: 'StoreWatchCompacted' | 'StoreWatchLost' }>;
+  | Extract<StoreWatchReply, { type: 'StoreWatchCompacted' | 'StoreWatchRefused' | 'StoreWatchLost' }>;
 
 type Listener = (item: WatchNewsItem) => void;
 
@@ -59,6 +59,7 @@ export class WatchNews {
         }
         return;
       case 'StoreWatchCompacted':
+      case 'StoreWatchRefused':
       case 'StoreWatchLost':
         return this.#tell(reply.watchId, reply);
       default:

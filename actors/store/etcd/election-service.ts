@@ -107,7 +107,7 @@ class Observer implements StreamHandler<LeaderRequest> {
           if (events.length > 0) this.#look(name);
         },
         onEnd: (reason) => {
-          if (reason.type === 'compacted')
+          if (reason.type !== 'closed')
             this.#call.end(new GrpcError(code.unavailable, 'etcdserver: watch ended'));
         },
       },

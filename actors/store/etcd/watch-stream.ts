@@ -182,11 +182,14 @@ export class WatchStream implements StreamHandler<WatchRequest> {
           if (watcher.watch === watch) this.#deliver(watcher, batch);
         },
         onEnd: (reason) => {
-          if (watcher.watch !== watch || reason.type !== 'compacted') return;
+          if (watcher.watch !== watch || reason.type === 'closed') return;
           this.#remove(watcher);
-          const { compactRevision } = reason;
+          const why =
+            reason.type === 'compacted'
+              ? { compactRevision: reason.compactRevision }
+              : { cancelReason: reason.message };
           const header = this.#options.view.header();
-          this.#call.send({ header, watchId: watcher.id, canceled: true, compactRevision });
+          this.#call.send({ header, watchId: watcher.id, canceled: true, ...why });
           this.#reportProgress();
         },
       },

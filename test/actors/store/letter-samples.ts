@@ -115,9 +115,9 @@ function others({ from, replyTo }: Moment): readonly StoreMessage[] {
     { type: 'StoreWatchCredit', watchId: 'w', batches: 1 },
     { type: 'StoreWatchProgress', watchId: 'w' },
     { type: 'StoreWatchCancel', watchId: 'w' },
-    { type: 'StoreDigestAsk', from: 'm9' },
+    { type: 'StoreDigestAsk', from },
     { type: 'StoreDigests', from, points: [{ index: 32, digest: 5 }] },
-    { type: 'StoreMemberAsk', name: 'm9', node: 'nowhere' },
+    { type: 'StoreMemberAsk', name: from, node: from },
     { type: 'StoreMemberGone', configuration },
     { type: 'StoreBackupClose', id: 'none' },
   ];

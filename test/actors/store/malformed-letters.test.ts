@@ -1,8 +1,9 @@
 import { strict as assert } from 'node:assert';
-import { memberId } from 'raft-consensus';
+import { memberId, type WatchBatch } from 'raft-consensus';
 import { actorRef, type RunningActorSystem } from '../../../actors/runtime/index.js';
+import type { WatchEnd } from '../../../actors/store/index.js';
 import type { StoreMessage, StoreReply, StoreWatchReply } from '../../../actors/store/messages.js';
-import { type JournalEvent, nodeId } from '../../../transport/index.js';
+import { type JournalEvent, type LinkEvents, nodeId } from '../../../transport/index.js';
 import { type SeededRandom, seededRandom } from '../../raft/seeded-random.js';
 import { kindOf, type Moment, type Mutation, mutations, pathsOf, samples } from './letter-samples.js';
 import { put, SmallGroup } from './small-group.js';
@@ -13,22 +14,30 @@ const file = 'dist/test/actors/store/malformed-letters.test.js';
 /** May be absent, or of another kind than in the sample. */
 const optional =
   /(?:^|\.)(?:rangeEnd|context|caller|inPieces|revision|limit|keysOnly|countOnly|sort|m(?:in|ax)\w+Revision|lease|prevKv|ignore\w+|startRevision|noPut|noDelete|url|publicKey|title|clientUrls|isToVote|user|to|index|node)$/;
+/** Said by members only, and of themselves (letter-sender.test.ts). */
+const speaksFor = /^(?:Raft|StoreDigest|StoreMemberAsk)/;
 const either = /(?:^|\.)(?:operand)$/;
 
 type Reply = StoreReply | StoreWatchReply;
 
+interface SendOptions {
+  readonly kind?: string;
+  readonly path?: string;
+  readonly from?: string;
+}
+
 /** A group of three, and a machine of its cluster that has lost its mind. */
 class Rogue {
   readonly group: SmallGroup;
-  readonly system: RunningActorSystem;
   readonly replies: Reply[] = [];
+  readonly #system: RunningActorSystem;
   readonly #replyTo;
   #read = 0;
 
   constructor(seed: number) {
     this.group = new SmallGroup(`malformed-${seed}`);
-    this.system = this.group.world.system(nodeId('rogue'));
-    this.#replyTo = this.system.callback<Reply>('rogue', (reply) => this.replies.push(reply));
+    this.#system = this.group.world.system(nodeId('rogue'));
+    this.#replyTo = this.#system.callback<Reply>('rogue', (reply) => this.replies.push(reply));
   }
 
   moment(to: string, from: string): Moment {
@@ -36,21 +45,24 @@ class Rogue {
     return { from: memberId(from), to: memberId(to), term, lastIndex, replyTo: this.#replyTo.ref };
   }
 
-  /** What the member's machine put on record of it. The envelope is a right one: links see to that (test/transport/codec). */
+  /**
+   * What the member's machine put on record of it. The envelope is a right one: links see to that (test/transport/codec). `from`:
+   * it is a member's machine that has lost its mind.
+   */
   async send(
     to: string,
     body: unknown,
-    kind = 'Malformed',
-    path = '/store',
+    { kind = 'Malformed', path = '/store', from }: SendOptions = {},
   ): Promise<readonly JournalEvent[]> {
     this.#events();
-    const { link } = this.system;
+    const system = from === undefined ? this.#system : this.group.systems.get(from)!;
+    const { link } = system;
     const { send } = link;
     link.send = (envelope) => {
       link.send = send;
       link.send({ ...envelope, kind, body });
     };
-    this.system.tell(actorRef<StoreMessage>(nodeId(to), path), { type: 'StoreTick' });
+    system.tell(actorRef<StoreMessage>(nodeId(to), path), { type: 'StoreTick' });
     await this.group.wait(4);
     this.#checkAllLive();
     return this.#events().filter(({ node, type }) => node === to && type === 'drop');
@@ -85,6 +97,8 @@ function isCertainlyWrong({ path, was, is }: Mutation): boolean {
 }
 
 function saysWhy(reply: Reply): boolean {
+  if (reply.type === 'StoreWatchRefused')
+    return reply.message.includes('cannot read the request: StoreWatch.');
   return reply.type === 'StoreFailed' && reply.kvCode === 'InvalidArgument' && reply.definite;
 }
 
@@ -99,7 +113,10 @@ async function feed(rogue: Rogue, to: string, from: string, random: SeededRandom
         const what = `${type} to ${to}, ${path.join('.')} = ${String(JSON.stringify(text(mutation.is)))?.slice(0, 80)}`;
         try {
           rogue.replies.length = 0;
-          const drops = await rogue.send(to, mutation.message, type);
+          const drops = await rogue.send(to, mutation.message, {
+            kind: type,
+            ...(speaksFor.test(type) && { from }),
+          });
           reported += drops.length;
           const isReported = drops.some(
             ({ reason, detail }) => reason === 'malformed' && detail?.['why'] !== '',
@@ -107,7 +124,8 @@ async function feed(rogue: Rogue, to: string, from: string, random: SeededRandom
           if (!isCertainlyWrong(mutation)) continue;
           assert(isReported, 'it is dropped and on record');
           if (!('replyTo' in sample()) || path[0] === 'replyTo') continue;
-          if (mutation.message.type !== 'StoreWatch') assert(rogue.replies.some(saysWhy), 'it is answered');
+          if (path[0] === 'watchId') continue;
+          assert(rogue.replies.some(saysWhy), 'it is answered');
         } catch (cause) {
           throw new Error(`${what}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
         }
@@ -192,12 +210,47 @@ describe('a machine of the cluster that sends malformed letters', () => {
       { type: 'StoreTxnDone' },
     ];
     for (const letter of letters) {
-      const [drop] = await rogue.send('client', letter, 'StoreWatchBatch', '/store-watch/1-1');
+      const [drop] = await rogue.send('client', letter, {
+        kind: 'StoreWatchBatch',
+        path: '/store-watch/1-1',
+      });
       assert.equal(drop?.reason, 'malformed', JSON.stringify(letter));
     }
     await group.put('seen');
     await group.world.run(() => seen.length === 2);
     assert.deepEqual(seen, ['put', 'put']);
+    watch.close();
+  });
+
+  it('a watch that no member can read ends, and says why; one that some can read goes on there', async () => {
+    const { group } = new Rogue(0);
+    await group.leader();
+    const ends: WatchEnd[] = [];
+    const seen: string[] = [];
+    const handler = {
+      onBatch: ({ events }: WatchBatch) => seen.push(...events.map(({ kv }) => kv.key)),
+      onEnd: (end: WatchEnd) => ends.push(end),
+    };
+    group.client.watch({ key: 7 as unknown as string }, handler);
+    await group.world.run(() => ends.length === 1);
+    const [end] = ends;
+    assert(end?.type === 'refused');
+    assert.match(
+      end.message,
+      /^store member m\d cannot read the request: StoreWatch\.request\.key is absent/,
+    );
+    const system = group.systems.get('m1')!;
+    const { onEnvelope } = system as unknown as LinkEvents;
+    (system as unknown as LinkEvents).onEnvelope = (envelope) => {
+      const body = envelope.body as StoreMessage;
+      const older = body.type === 'StoreWatch' ? { ...body, credit: undefined } : body;
+      onEnvelope.call(system, { ...envelope, body: older });
+    };
+    const watch = group.client.watch({ key: 'seen' }, handler);
+    await group.wait(5_000);
+    await group.put('seen');
+    await group.world.run(() => seen.length === 1);
+    assert.equal(ends.length, 1);
     watch.close();
   });
 

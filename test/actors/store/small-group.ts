@@ -1,7 +1,7 @@
 /** Three store members in a simulated world, which tests look into, break, pause and give other clocks. */
 import { strict as assert } from 'node:assert';
 import { KvError, type LeaseId, type Op, type RaftLimits, type TxnOp } from 'raft-consensus';
-import { actorRef } from '../../../actors/runtime/index.js';
+import { actorRef, type RunningActorSystem } from '../../../actors/runtime/index.js';
 import {
   createStoreClient,
   type GuardedStoreClient,
@@ -28,6 +28,8 @@ export class SmallGroup {
   readonly names: readonly string[];
   readonly refs: readonly { readonly name: string; readonly ref: ReturnType<typeof storeRef> }[];
   readonly client: GuardedStoreClient;
+  /** Of the members, as they were last started. */
+  readonly systems = new Map<string, RunningActorSystem>();
   readonly parts = new Map<string, MemberParts>();
   /** Members that ended themselves, and why. */
   readonly ended = new Map<string, unknown>();
@@ -49,6 +51,7 @@ export class SmallGroup {
 
   start(name: string): void {
     const system = this.world.system(nodeId(name));
+    this.systems.set(name, system);
     system.spawn(
       storeMember({
         name,
