@@ -31,6 +31,7 @@ export const edges: readonly string[] = [
   'actors/store/etcd-client/http2-connection.ts',
   // Passwords and tokens of its users.
   'actors/store/etcd/passwords.ts',
+  'actors/store/etcd/password-thread.ts',
   'actors/store/etcd/tokens.ts',
   'actors/store/etcd/process-figures.ts',
   // The machine as a kubelet sees it, and the process runtime.

@@ -1,9 +1,10 @@
 /**
- * Users and roles in etcd's database (etcd api/authpb, server/storage/schema/auth.go). Hashes of passwords are bytes to both,
- * but etcd makes them with bcrypt and we with scrypt: neither can check a password against the other's.
+ * Users and roles in etcd's database (etcd api/authpb, server/storage/schema/auth.go). Hashes of passwords are bcrypt's on both
+ * sides, and go over as they are.
  */
 import type { KvSnapshotHead } from 'raft-consensus';
 import { bytes, embedded, bool, enumeration, key, message, repeated, text } from '../etcd/message.js';
+import { isPasswordHash } from '../etcd/password-hash.js';
 
 export type AuthState = NonNullable<KvSnapshotHead['auth']>;
 type User = AuthState['users'][number];
@@ -26,9 +27,6 @@ const RoleRecord = message('Role', {
 });
 
 const accesses = ['read', 'write', 'readwrite'] as const;
-/** What our own hashes begin with. */
-const OWN_HASH = /^scrypt\$/;
-
 export function encodeUser({ name, passwordHash, roles }: User): Buffer {
   const password = passwordHash === undefined ? {} : { password: Buffer.from(passwordHash) };
   return UserRecord.encode({ name, ...password, roles, options: { noPassword: passwordHash === undefined } });
@@ -43,7 +41,7 @@ export interface StoredUser extends Omit<User, 'sinceRevision'> {
 export function decodeUser(record: Buffer): StoredUser {
   const { name, password, roles } = UserRecord.decode(record);
   const hash = Buffer.from(password).toString();
-  const isForeign = hash !== '' && !OWN_HASH.test(hash);
+  const isForeign = hash !== '' && !isPasswordHash(hash);
   return { name, roles, isForeign, ...(hash !== '' && !isForeign && { passwordHash: hash }) };
 }
 

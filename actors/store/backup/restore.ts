@@ -221,7 +221,7 @@ function restoredAuth(auth: StoredAuth, { disablesAuth, tokenKey }: RestoreOptio
   if (auth.isEnabled && !disablesAuth && foreign.length > 0) {
     throw new BackupError(
       'Foreign',
-      `authentication is enabled in it, and the passwords of ${foreign.join(', ')} are etcd's, which cannot be checked ` +
+      `authentication is enabled in it, and the passwords of ${foreign.join(', ')} are in no form that can be checked ` +
         'here: restore it with authentication disabled, set the passwords anew, and enable it then',
     );
   }

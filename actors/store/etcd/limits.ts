@@ -19,8 +19,12 @@ export const etcdLimits = {
   tokenTtlMs: 300_000,
   /** Tokens, and names of certificates, that a front need not verify again. */
   callersRememberedMax: 10_000,
-  /** Checked or hashed side by side, 16 MiB each. */
+  /** Waiting to be checked or hashed. */
   passwordsAtOnceMax: 32,
+  /** etcd's --bcrypt-cost. */
+  bcryptCost: 10,
+  /** bcrypt looks at no more of a password. */
+  passwordBytesMax: 72,
   leaseTtlMaxSeconds: 9_000_000_000,
   /** One and a half election timeouts, in whole seconds: shorter leases would end with every election. */
   leaseTtlMinSeconds: 2,

@@ -88,21 +88,22 @@ describe('a snapshot that a real etcd saved becomes a store of ours', function (
     await back.stop();
   });
 
-  it('with users whose passwords only etcd can check, it is taken when authentication is to be disabled', async () => {
+  it('with users and authentication, it is asked for etcd’s passwords, or nobody is when that is wanted', async () => {
     const ctl = (...args: string[]) => etcdctl(etcd!.endpoint, ...args);
     await ctl('user', 'add', 'root:secret');
     await ctl('user', 'grant-role', 'root', 'root');
     await ctl('auth', 'enable');
     await ctl('--user=root:secret', 'snapshot', 'save', path('auth.db'));
-    const refused = await snapshot('restore', path('auth.db'), '--data-dir', path('auth'));
-    assert.equal(refused.code, 1);
-    assert.match(
-      refused.stderr,
-      /auth\.db cannot be restored: authentication is enabled in it, and the passwords of root/,
-    );
-    const taken = await snapshot('restore', path('auth.db'), '--data-dir', path('auth'), '--disable-auth');
+    const taken = await snapshot('restore', path('auth.db'), '--data-dir', path('auth'), '--members', '1');
     assert.equal(taken.code, 0, taken.stderr);
-    assert.match(taken.stdout, /without a password until one is set: root/);
+    const store = await started(path('auth'));
+    assert.equal(await store.etcdctl('--user=root:secret', 'put', 'k1', 'by root'), 'OK\n');
+    await assert.rejects(store.etcdctl('--user=root:other', 'get', 'k1'), /authentication failed/);
+    await assert.rejects(store.etcdctl('get', 'k1'), /user name is empty/);
+    const open = ['--data-dir', path('open'), '--members', '1', '--disable-auth'];
+    const disabled = await snapshot('restore', path('auth.db'), ...open);
+    assert.equal(disabled.code, 0, disabled.stderr);
+    assert.match(await (await started(path('open'))).etcdctl('get', 'k1'), /k1\n/);
   });
 
   it('a database out of the folder of a member has no sum, and is taken when told so', async () => {
@@ -143,5 +144,18 @@ describe('a snapshot that a real etcd saved becomes a store of ours', function (
     await assert.rejects(restored.etcdctl('--user=ann:other', 'get', 'k1'), /authentication failed/);
     await assert.rejects(restored.etcdctl('get', 'k1'), /user name is empty/);
     assert.match(await restored.etcdctl('--user=root:secret', 'role', 'get', 'reader'), /\[k, l\)/);
+    // And to etcd, which checks the same passwords.
+    await restoreByEtcdctl(path('users.db'), path('users-etcd'));
+    const theirs = await startEtcd(path('users-etcd'));
+    try {
+      assert.match(await etcdctl(theirs.endpoint, '--user=ann:word', 'get', 'k1'), /k1\ngoes on/);
+      await assert.rejects(
+        etcdctl(theirs.endpoint, '--user=ann:other', 'get', 'k1'),
+        /authentication failed/,
+      );
+      await assert.rejects(etcdctl(theirs.endpoint, 'get', 'k1'), /user name is empty/);
+    } finally {
+      await theirs.stop();
+    }
   });
 });

@@ -48,6 +48,21 @@ describe('a backup that is restored', () => {
     assert.deepEqual((await restore(await backupOf(group))).keys, wanted.keys);
   });
 
+  it('with passwords in a form that nobody here can check is refused while rights are asked for', async () => {
+    const group = new SmallGroup('strange passwords', { members: ['m1'] });
+    await group.leader();
+    for (const change of [
+      { type: 'user-add', user: 'root', passwordHash: 'rot13:ebbg' },
+      { type: 'role-add', role: 'root' },
+      { type: 'user-grant', user: 'root', role: 'root' },
+      { type: 'enable', tokenKey: new Uint8Array(32) },
+    ] as const) {
+      await group.do(group.client.authChange(change));
+    }
+    const why = /the passwords of root are in no form that can be checked here/;
+    await assert.rejects(restore(await backupOf(group)), why);
+  });
+
   it('that is damaged is refused, or gives a store, and never anything else, even if its sum is not looked at', async () => {
     const group = new SmallGroup('damaged', { members: ['m1'] });
     await group.leader();

@@ -385,7 +385,10 @@ describe("etcd's API asks for rights", function () {
     root = await api.login('root', 'root-secret');
     const found = spawnSync('grep', ['-rlaE', '(root|alice|another)-secret', store.dataDir]);
     assert.equal(found.stdout.toString(), '');
-    assert.equal(spawnSync('grep', ['-rlaE', 'scrypt', store.dataDir]).status, 0);
+    assert.equal(spawnSync('grep', ['-rlaE', '\\$2b\\$10\\$', store.dataDir]).status, 0);
+    const tooLong = { name: 'alice', password: 'a'.repeat(73) };
+    const refused = '2 bcrypt: password length exceeds 72 bytes';
+    assert.equal(await api.outcome('Auth/UserChangePassword', UserPasswordRequest, tooLong, root), refused);
   });
 
   it('from when it is enabled until it is disabled; tokens of before are worth nothing after', async () => {
