@@ -83,7 +83,7 @@ async function play(seed: string, replicas: number): Promise<string> {
   cluster.world.heal();
   await allReady(cluster, 5);
   await running(cluster, 'web', replicas + 2);
-  return cluster.world.journal.text;
+  return cluster.world.journal.toNdjson();
 }
 
 async function create(cluster: SimCluster, name: string, replicas: number): Promise<void> {

@@ -99,7 +99,7 @@ export class SimCluster {
       } catch (error) {
         last = error;
       }
-      await this.world.run(this.world.simulation.nowMs + 100);
+      await this.world.pass(100);
     }
     throw new Error(`not within ${maxVirtualMs} ms of virtual time (seed ${this.world.simulation.seed})`, {
       cause: last,

@@ -16,26 +16,11 @@ import {
   FaultPolicy,
   type Incarnation,
   type Journal,
-  type JournalEvent,
+  MemoryJournal,
   type NodeId,
   SimNetwork,
 } from '../../transport/index.js';
 import { settled } from '../actors/runtime/settled.js';
-
-/** Keeps every event as one line of NDJSON. */
-export class TextJournal implements Journal {
-  readonly lines: string[] = [];
-
-  record(event: JournalEvent): void {
-    this.lines.push(JSON.stringify(event));
-  }
-  flush = async () => {};
-  close = async () => {};
-
-  get text(): string {
-    return this.lines.join('\n');
-  }
-}
 
 /** What becomes of one operation of a disk: an error, or how long it takes. */
 export type DiskTiming = (node: NodeId, operation: DiskOperation, file: string) => Error | number;
@@ -48,7 +33,7 @@ export interface SimWorldOptions<J extends Journal> {
   readonly diskDone?: (node: NodeId, operation: DiskOperation, file: string) => void;
 }
 
-export class SimWorld<J extends Journal = TextJournal> {
+export class SimWorld<J extends Journal = MemoryJournal> {
   readonly journal: J;
   readonly simulation: Simulation;
   readonly network: SimNetwork;
@@ -61,7 +46,7 @@ export class SimWorld<J extends Journal = TextJournal> {
 
   constructor(
     seed: number | string,
-    options: SimWorldOptions<J> = { journal: new TextJournal() as Journal as J },
+    options: SimWorldOptions<J> = { journal: new MemoryJournal() as Journal as J },
   ) {
     this.journal = options.journal;
     this.#timing = options.disk;
@@ -140,6 +125,11 @@ export class SimWorld<J extends Journal = TextJournal> {
 
   run(until: number | (() => boolean), limits: RunLimits = {}): Promise<void> {
     return this.simulation.run(until, { maxVirtualMs: 120_000, maxEvents: 5_000_000, ...limits });
+  }
+
+  /** Lets that much virtual time pass. */
+  pass(ms: number): Promise<void> {
+    return this.run(this.simulation.nowMs + ms);
   }
 
   /** Lets the world go on until the promise is settled. */

@@ -137,7 +137,7 @@ describe('the HTTPS door', () => {
     assert.equal(headers['kabuki-served-by'], 'master-1');
     assert.equal(headers['cache-control'], 'no-cache, private');
     assert.match(String(headers['audit-id']), /^[0-9a-f-]{36}$/);
-    assert.match(cluster.world.journal.text(), new RegExp(`GET /version 200.*`));
+    assert.match(cluster.world.journal.toNdjson(), new RegExp(`GET /version 200.*`));
   });
 
   it('answers 413 to a body over the limit and 400 to a path that is not UTF-8', async () => {

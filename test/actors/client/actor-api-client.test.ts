@@ -8,8 +8,9 @@ import {
   pods,
 } from '../../../actors/client/index.js';
 import type { RunningActorSystem } from '../../../actors/runtime/index.js';
+import { nodeId } from '../../../transport/index.js';
+import { SimWorld } from '../../sim/world.js';
 import { ScriptedApiServer, statusBody } from './scripted-apiserver.js';
-import { SimCluster } from './sim-cluster.js';
 
 async function rejection(promise: Promise<unknown>): Promise<ApiError> {
   const error = await promise.then(
@@ -21,15 +22,15 @@ async function rejection(promise: Promise<unknown>): Promise<ApiError> {
 }
 
 describe('API client over actor messages', () => {
-  let cluster: SimCluster;
+  let world: SimWorld;
   let systems: RunningActorSystem[];
   let local: ScriptedApiServer;
   let remote: ScriptedApiServer;
   let client: ApiClient;
 
   beforeEach(async () => {
-    cluster = new SimCluster(7);
-    systems = cluster.startAll('m1.client', 'm1', 'm2');
+    world = new SimWorld(7);
+    systems = ['m1.client', 'm1', 'm2'].map((name) => world.system(nodeId(name)));
     local = new ScriptedApiServer(systems[1]!);
     remote = new ScriptedApiServer(systems[2]!);
     client = createApiClient({
@@ -37,10 +38,10 @@ describe('API client over actor messages', () => {
       apiservers: [local.ref, remote.ref],
       userAgent: 'tester/1',
     });
-    await cluster.run(50);
+    await world.pass(50);
   });
 
-  const settled = <T>(promise: Promise<T>) => cluster.settled(promise);
+  const settled = <T>(promise: Promise<T>) => world.settled(promise);
   const bodyOf = (server: ScriptedApiServer) =>
     JSON.parse(new TextDecoder().decode(server.requests.at(-1)!.body)) as Record<string, unknown>;
 
@@ -103,8 +104,8 @@ describe('API client over actor messages', () => {
   });
 
   it('fails over, also with a write, when the node is gone before the request', async () => {
-    cluster.kill(systems[1]!);
-    await cluster.run(10_000);
+    world.kill(systems[1]!.node);
+    await world.pass(10_000);
     await settled(client.create(configMaps, { metadata: { name: 'a', namespace: 'default' } }));
     assert.equal(remote.requests.length, 1);
   });
@@ -139,9 +140,9 @@ describe('API client over actor messages', () => {
       local.requests.length === 1
         ? { status: 429, body: statusBody(429, 'TooManyRequests'), headers: { 'retry-after': '2' } }
         : { status: 201, body: {} };
-    const before = cluster.simulation.nowMs;
+    const before = world.simulation.nowMs;
     await settled(client.create(configMaps, { metadata: { name: 'a', namespace: 'default' } }));
-    assert.ok(cluster.simulation.nowMs - before >= 2000);
+    assert.ok(world.simulation.nowMs - before >= 2000);
     assert.equal(local.requests.length, 2);
   });
 
@@ -149,20 +150,20 @@ describe('API client over actor messages', () => {
     for (const server of [local, remote]) server.answer = () => ({ status: 503 });
     const error = await rejection(settled(client.get(configMaps, 'default', 'a')));
     assert.deepEqual([error.status, error.definite], [503, true]);
-    assert.ok(cluster.simulation.nowMs < 12_000);
+    assert.ok(world.simulation.nowMs < 12_000);
   });
 });
 
 describe('watch over actor messages', () => {
-  let cluster: SimCluster;
+  let world: SimWorld;
   let systems: RunningActorSystem[];
   let server: ScriptedApiServer;
   let got: string[];
   let close: () => void;
 
   beforeEach(async () => {
-    cluster = new SimCluster(11);
-    systems = cluster.startAll('m1', 'm2');
+    world = new SimWorld(11);
+    systems = ['m1', 'm2'].map((name) => world.system(nodeId(name)));
     server = new ScriptedApiServer(systems[1]!);
     server.answer = () => 'stream';
     const client = createApiClient({
@@ -172,8 +173,8 @@ describe('watch over actor messages', () => {
       limits: { watchCreditChunks: 8, watchIdleMs: 20_000 },
     });
     got = [];
-    await cluster.run(50);
-    close = await cluster.settled(
+    await world.pass(50);
+    close = await world.settled(
       client.watch(
         configMaps,
         { namespace: 'default', resourceVersion: '5' },
@@ -197,14 +198,14 @@ describe('watch over actor messages', () => {
     const text = line('ADDED', 'a') + line('MODIFIED', 'b');
     stream().send(text.slice(0, 11));
     stream().send(text.slice(11));
-    await cluster.run(10);
+    await world.pass(10);
     assert.deepEqual(got, ['ADDED a', 'MODIFIED b']);
   });
 
   it('returns credit as it consumes', async () => {
     for (let n = 0; n < 8; n += 1) stream().send(line('ADDED', String(n)));
     assert.equal(stream().taken, 0);
-    await cluster.run(10);
+    await world.pass(10);
     assert.equal(stream().taken, 8);
   });
 
@@ -212,7 +213,7 @@ describe('watch over actor messages', () => {
     stream().send(line('ADDED', 'a'));
     stream().skip();
     stream().send(line('ADDED', 'c'));
-    await cluster.run(10);
+    await world.pass(10);
     assert.deepEqual(got, ['ADDED a', 'closed']);
     assert.equal(stream().cancelled, true);
   });
@@ -220,38 +221,38 @@ describe('watch over actor messages', () => {
   it('closes when the end came before all chunks', async () => {
     stream().skip();
     stream().end();
-    await cluster.run(10);
+    await world.pass(10);
     assert.deepEqual(got, ['closed']);
   });
 
   it('closes at once when the apiserver actor crashes', async () => {
     systems[1]!.crash('/apiserver', 'on purpose');
-    await cluster.run(100);
+    await world.pass(100);
     assert.deepEqual(got, ['closed']);
   });
 
   it('closes when the node is lost', async () => {
-    cluster.kill(systems[1]!);
-    await cluster.until(() => got.includes('closed'), { maxVirtualMs: 15_000 });
+    world.kill(systems[1]!.node);
+    await world.run(() => got.includes('closed'), { maxVirtualMs: 15_000 });
   });
 
   it('closes after a long silence: the last letter may be the lost one', async () => {
-    await cluster.run(19_000);
+    await world.pass(19_000);
     assert.deepEqual(got, []);
-    await cluster.run(2_000);
+    await world.pass(2_000);
     assert.deepEqual(got, ['closed']);
   });
 
   it('closes when its handler throws, so that the informer starts a new one', async () => {
     stream().send(line('ADDED', 'poison'));
-    await cluster.run(10);
+    await world.pass(10);
     assert.deepEqual(got, ['closed']);
   });
 
   it('says nothing more once the consumer has closed it', async () => {
     close();
     stream().send(line('ADDED', 'late'));
-    await cluster.run(10);
+    await world.pass(10);
     assert.deepEqual(got, []);
     assert.equal(stream().cancelled, true);
   });

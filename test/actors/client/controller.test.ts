@@ -12,8 +12,9 @@ import {
 } from '../../../actors/client/index.js';
 import type { ConfigMap } from '../../../actors/objects/types/core.js';
 import type { RunningActorSystem } from '../../../actors/runtime/index.js';
+import { nodeId } from '../../../transport/index.js';
+import { SimWorld } from '../../sim/world.js';
 import { causeNamed } from './manual-env.js';
-import { SimCluster } from './sim-cluster.js';
 
 /** An informer that the test fills by hand. */
 class HandFedInformer {
@@ -44,15 +45,15 @@ class HandFedInformer {
 }
 
 describe('controller', () => {
-  let cluster: SimCluster;
+  let world: SimWorld;
   let system: RunningActorSystem;
   let informer: HandFedInformer;
   let source: ControllerSource;
   let seen: string[];
 
   beforeEach(() => {
-    cluster = new SimCluster(3);
-    system = cluster.start('m1', ['m1']);
+    world = new SimWorld(3);
+    system = world.system(nodeId('m1'));
     informer = new HandFedInformer();
     source = keysOf(informer as unknown as Informer<ConfigMap>, (object) => [keyOf(object)]);
     seen = [];
@@ -85,12 +86,12 @@ describe('controller', () => {
 
   it('does nothing before its informers have synced', async () => {
     start(async () => {});
-    await cluster.run(20);
+    await world.pass(20);
     informer.add('a');
-    await cluster.run(100);
+    await world.pass(100);
     assert.deepEqual(seen, []);
     informer.sync();
-    await cluster.run(100);
+    await world.pass(100);
     assert.deepEqual(seen, ['default/a']);
   });
 
@@ -108,11 +109,11 @@ describe('controller', () => {
       running -= 1;
     });
     informer.sync();
-    await cluster.run(20);
+    await world.pass(20);
     for (const name of ['a', 'b', 'c', 'a', 'a']) informer.add(name);
-    await cluster.run(10);
+    await world.pass(10);
     informer.add('a');
-    await cluster.run(1000);
+    await world.pass(1000);
     assert.equal(most, 2);
     assert.deepEqual(seen, ['default/a', 'default/b', 'default/c', 'default/a']);
   });
@@ -124,28 +125,31 @@ describe('controller', () => {
       traces.push(system.cause()?.trace);
     });
     informer.sync();
-    await cluster.run(20);
+    await world.pass(20);
     const trace = `00-${'ab'.repeat(16)}-${'cd'.repeat(8)}-01`;
     system.withCause(causeNamed(trace), () => informer.add('a'));
-    await cluster.run(100);
+    await world.pass(100);
     assert.deepEqual(traces, [trace]);
   });
 
   it('notes a failure and tries again with a growing pause, conflicts quietly', async () => {
     const at: number[] = [];
     start(async () => {
-      at.push(cluster.simulation.nowMs);
+      at.push(world.simulation.nowMs);
       if (at.length === 1) throw new Error('store is full');
       if (at.length === 2) throw new ApiError(409, 'Conflict', 'modified', true);
     });
     informer.sync();
-    await cluster.run(20);
+    await world.pass(20);
     informer.add('a');
-    await cluster.run(5000);
+    await world.pass(5000);
     assert.equal(at.length, 3);
     assert.ok(at[1]! - at[0]! >= 100 && at[2]! - at[1]! >= 200);
     assert.deepEqual(
-      cluster.notes('reconcile failed').map(({ detail }) => detail?.['error']),
+      world.journal
+        .events()
+        .filter(({ kind }) => kind === 'reconcile failed')
+        .map(({ detail }) => detail?.['error']),
       ['store is full'],
     );
   });
@@ -153,11 +157,11 @@ describe('controller', () => {
   it('comes back when a reconcile asks for it', async () => {
     start(async () => (seen.length === 1 ? { requeueAfterMs: 500 } : undefined));
     informer.sync();
-    await cluster.run(20);
+    await world.pass(20);
     informer.add('a');
-    await cluster.run(400);
+    await world.pass(400);
     assert.equal(seen.length, 1);
-    await cluster.run(200);
+    await world.pass(200);
     assert.equal(seen.length, 2);
   });
 
@@ -166,13 +170,13 @@ describe('controller', () => {
       if (seen.length === 1) assert.fail('a bug');
     });
     informer.sync();
-    await cluster.run(20);
+    await world.pass(20);
     informer.add('a');
-    await cluster.run(300);
-    assert.equal(cluster.events.filter((event) => event.type === 'crash').length, 1);
+    await world.pass(300);
+    assert.equal(world.journal.events().filter((event) => event.type === 'crash').length, 1);
     assert.equal(informer.handlers.size, 1, 'the handlers of the crashed one are gone');
     informer.add('b');
-    await cluster.run(300);
+    await world.pass(300);
     assert.deepEqual(seen, ['default/a', 'default/b']);
   });
 });

@@ -62,7 +62,7 @@ describe('kubelet', () => {
     await bench.world.until(() => replies.length === 5);
     const last = replies.at(-1);
     assert.equal(last?.type === 'KubeletEnded' && last.error?.reason, 'NotFound');
-    assert.ok(!bench.world.journal.events.some(({ type }) => type === 'crash'));
+    assert.ok(!bench.world.journal.events().some(({ type }) => type === 'crash'));
   });
 
   it('renews its lease, also when somebody else wrote it', async () => {

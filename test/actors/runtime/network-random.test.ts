@@ -9,15 +9,13 @@ import {
   type ActorRef,
   actorRef,
   AskError,
-  createActorSystem,
-  createSimEngine,
   type Message,
   type RunningActorSystem,
   seededRandom,
-  Simulation,
 } from '../../../actors/runtime/index.js';
-import { FaultPolicy, type Incarnation, nodeId, type NodeId, SimNetwork } from '../../../transport/index.js';
-import { actor, MemoryJournal } from './world.js';
+import { nodeId, type NodeId } from '../../../transport/index.js';
+import { SimWorld } from '../../sim/world.js';
+import { actor } from './world.js';
 
 type Request = { readonly type: 'Request'; readonly id: number; readonly replyTo: ActorRef<Message> };
 type Order = Request | { readonly type: 'Crash' | 'Stop' };
@@ -29,17 +27,14 @@ const names = ['n1', 'n2', 'n3'].map(nodeId);
 const targets = ['/permanent', '/temporary', '/small', '/never-there'];
 
 class Chaos {
-  readonly journal = new MemoryJournal();
+  readonly world: SimWorld;
   readonly handled = new Set<number>();
   readonly fired = new Map<number, number>();
   /** Watches whose watcher died with its node cannot fire. */
   readonly watchers = new Map<number, RunningActorSystem>();
   readonly wrong: string[] = [];
   readonly systems = new Map<NodeId, RunningActorSystem>();
-  readonly simulation: Simulation;
   readonly random;
-  readonly #network: SimNetwork;
-  readonly #incarnations = new Map<NodeId, number>();
   asks = 0;
   settled = 0;
   definite = 0;
@@ -47,13 +42,7 @@ class Chaos {
 
   constructor(seed: number) {
     this.random = seededRandom(seed, 'test');
-    this.simulation = new Simulation({
-      seed,
-      link: ({ node, incarnation, policy, clock, random }) =>
-        this.#network.link(node, incarnation, policy, { clock, random }),
-      onKill: (node) => this.#network.kill(node),
-    });
-    this.#network = new SimNetwork({ clock: this.simulation.clock, random: this.simulation.random });
+    this.world = new SimWorld(seed);
     for (const node of names) this.start(node);
   }
 
@@ -62,15 +51,7 @@ class Chaos {
   }
 
   start(node: NodeId): void {
-    const incarnation = ((this.#incarnations.get(node) ?? 0) + 1) as Incarnation;
-    this.#incarnations.set(node, incarnation);
-    const env = this.simulation.env(node);
-    const faults = new FaultPolicy();
-    const link = env.link(node, incarnation, faults);
-    const cluster = new Map(names.map((name) => [name, this.#network.addressOf(name)]));
-    const engine = createSimEngine(env.clock);
-    const { journal } = this;
-    const system = createActorSystem({ node, incarnation, env, link, journal, faults, engine, cluster });
+    const system = this.world.system(node);
     this.systems.set(node, system);
     this.#spawnTargets(system);
     system.spawn<Command>({
@@ -153,7 +134,7 @@ class Chaos {
   }
 
   #kill(system: RunningActorSystem): void {
-    this.simulation.kill(system.node);
+    this.world.kill(system.node);
     this.systems.delete(system.node);
     for (const [watch, owner] of this.watchers) if (owner === system) this.watchers.delete(watch);
   }
@@ -167,34 +148,39 @@ class Chaos {
       { type: 'delay', minMs: 1, maxMs: 40 },
       { type: 'reorder', probability: 0.5, windowMs: 20 },
     ] as const;
-    if (this.random.next() < 0.5) this.#network.faults.clear();
+    if (this.random.next() < 0.5) this.world.network.faults.clear();
     else
-      this.#network.faults.add({ id: String(this.random.integer(3)), from, to, action: this.pick(actions) });
+      this.world.network.faults.add({
+        id: String(this.random.integer(3)),
+        from,
+        to,
+        action: this.pick(actions),
+      });
   }
 
   heal(): void {
-    this.#network.faults.clear();
+    this.world.network.faults.clear();
     for (const node of names) if (!this.systems.has(node)) this.start(node);
   }
 }
 
 async function tryOne(seed: number): Promise<Chaos> {
   const chaos = new Chaos(seed);
-  const pass = (ms: number) => chaos.simulation.run(chaos.simulation.nowMs + ms);
-  await pass(20);
+  const { world } = chaos;
+  await world.pass(20);
   for (let n = 0; n < 150; n++) {
     chaos.step();
-    await pass(chaos.random.next() < 0.1 ? 4000 : chaos.random.next() * 20);
+    await world.pass(chaos.random.next() < 0.1 ? 4000 : chaos.random.next() * 20);
   }
   chaos.heal();
-  await pass(20_000);
+  await world.pass(20_000);
   for (const [watch, times] of chaos.fired)
     if (times > 1) chaos.wrong.push(`watch ${watch} fired ${times} times`);
   // Now every target that is still there ends, in a quiet network: no watch may stay silent.
   for (const system of chaos.systems.values()) {
     for (const path of targets) system.crash(`/targets${path}`, 'the end');
   }
-  await pass(60_000);
+  await world.pass(60_000);
   for (const watch of chaos.watchers.keys()) {
     const times = chaos.fired.get(watch) ?? 0;
     if (times !== 1) chaos.wrong.push(`watch ${watch} fired ${times} times`);

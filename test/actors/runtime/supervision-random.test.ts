@@ -123,7 +123,8 @@ async function tryOne(seed: number): Promise<void> {
     await world.simulation.run(world.simulation.nowMs + random.integer(6));
   }
   await world.simulation.run(world.simulation.nowMs + 60_000);
-  const contradictions = world.journal.events
+  const contradictions = world.journal
+    .events()
     .filter((e) => (e.type === 'crash' || e.kind === 'stopped-hook-threw') && e.detail?.error !== undefined)
     .filter((e) => /two lives|died twice|starts while/.test(`${e.reason} ${e.detail?.error}`));
   assert.deepEqual(contradictions, []);

@@ -194,7 +194,7 @@ export function supervisionSuite(name: string, make: WorldMaker): void {
       supervise('one-for-one', [flaky]);
       await logged('+flaky');
       assert.equal(starts, 3);
-      assert.equal(world.journal.events.filter((e) => e.type === 'crash').length, 2);
+      assert.equal(world.journal.events().filter((e) => e.type === 'crash').length, 2);
     });
 
     it('keeps messages for a child that is backing off, up to its mailbox depth', async () => {
@@ -227,7 +227,7 @@ export function supervisionSuite(name: string, make: WorldMaker): void {
       assert.equal(system.crash('/s/stuck', 'the test says so'), true);
       await logged('+stuck', 'Work', '+stuck');
       assert.equal(system.crash('/s/nobody', 'the test says so'), false);
-      const crash = world.journal.events.find((e) => e.type === 'crash');
+      const crash = world.journal.events().find((e) => e.type === 'crash');
       assert.equal(crash?.reason, 'crashed on purpose: the test says so');
     });
 
@@ -239,7 +239,7 @@ export function supervisionSuite(name: string, make: WorldMaker): void {
       tell('/s/stuck', 'Work');
       await logged('+stuck');
       await world.settled(system.stop());
-      assert(world.journal.events.some((e) => e.type === 'stop' && e.actor === '/s/stuck'));
+      assert(world.journal.events().some((e) => e.type === 'stop' && e.actor === '/s/stuck'));
     });
 
     it('stops what an actor spawned before the actor itself, and when it crashes', async () => {

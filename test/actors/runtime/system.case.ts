@@ -102,7 +102,7 @@ export function systemSuite(name: string, make: WorldMaker): void {
         assert.deepEqual([error.code, error.definite], ['Dead', true]);
       }
       assert.equal(a.deadLetters[0]?.envelope.kind, 'Get');
-      assert(world.journal.events.some((e) => e.type === 'dead' && e.node === b.node));
+      assert(world.journal.events().some((e) => e.type === 'dead' && e.node === b.node));
     });
 
     it('rejects an ask at once when the asked actor crashes, here and elsewhere', async () => {
@@ -125,7 +125,9 @@ export function systemSuite(name: string, make: WorldMaker): void {
       const ref = b.spawn<Get>({ id: 'mute', start: () => actor(() => {}) });
       const asked = a.ask(ref, get, { timeoutMs: 60_000 });
       asked.catch(() => {});
-      await world.until(() => world.journal.events.some((e) => e.type === 'handled' && e.actor === '/mute'));
+      await world.until(() =>
+        world.journal.events().some((e) => e.type === 'handled' && e.actor === '/mute'),
+      );
       world.network.cut(b.node, 'timeout');
       const error = await rejection(world.settled(asked));
       assert.deepEqual([error.code, error.definite], ['Unreachable', false]);
@@ -145,7 +147,7 @@ export function systemSuite(name: string, make: WorldMaker): void {
       for (let i = 0; i < 2; i++) system.tell(ref, get(actorRef(system.node, '/x')));
       const error = await rejection(world.settled(system.ask(ref, get, { timeoutMs: 60_000 })));
       assert.deepEqual([error.code, error.definite], ['Refused', true]);
-      assert(world.journal.events.some((e) => e.type === 'drop' && e.reason === 'mailbox-full'));
+      assert(world.journal.events().some((e) => e.type === 'drop' && e.reason === 'mailbox-full'));
       assert.equal(system.deadLetterCount, 1);
       assert.equal(a.deadLetterCount, 0);
     });
@@ -159,7 +161,7 @@ export function systemSuite(name: string, make: WorldMaker): void {
       const callback = b.callback<Add>('stream', () => b.refuse('it has no number either'));
       a.tell(callback.ref, { type: 'Add', n: 1 });
       await world.until(() => b.deadLetterCount === 2);
-      const drops = world.journal.events.filter(({ type, node }) => type === 'drop' && node === b.node);
+      const drops = world.journal.events().filter(({ type, node }) => type === 'drop' && node === b.node);
       assert.deepEqual(
         drops.map(({ kind, reason, detail }) => [kind, reason, detail]),
         [
@@ -220,11 +222,11 @@ export function systemSuite(name: string, make: WorldMaker): void {
       const cause = { trace: '00-0123456789abcdef0123456789abcdef-0123456789abcdef-01' as never };
       a.withCause(cause, () => a.tell(ref, { type: 'Add', n: 1 }));
       await world.until(() =>
-        world.journal.events.some((e) => e.type === 'handled' && e.kind === 'Add' && e.node === b.node),
+        world.journal.events().some((e) => e.type === 'handled' && e.kind === 'Add' && e.node === b.node),
       );
-      const sends = world.journal.events.filter(
-        (e) => e.type === 'send' && ['Add', 'Get', 'Total'].includes(e.kind ?? ''),
-      );
+      const sends = world.journal
+        .events()
+        .filter((e) => e.type === 'send' && ['Add', 'Get', 'Total'].includes(e.kind ?? ''));
       assert.deepEqual(
         sends.map((e) => e.kind),
         ['Add', 'Get', 'Total', 'Add'],
@@ -321,12 +323,14 @@ export function systemSuite(name: string, make: WorldMaker): void {
           }),
       });
       system.tell(ref, { type: 'Add', n: 1 });
-      await world.until(() => world.journal.events.some((e) => e.type === 'handle' && e.actor === '/ghost'));
+      await world.until(() =>
+        world.journal.events().some((e) => e.type === 'handle' && e.actor === '/ghost'),
+      );
       system.crash('/ghost', 'the test says so');
       await world.until(() => outcome !== undefined);
       assert(outcome instanceof AskError && outcome.definite);
       assert.deepEqual(told, []);
-      assert(world.journal.events.some((e) => e.kind === 'told-after-end'));
+      assert(world.journal.events().some((e) => e.kind === 'told-after-end'));
     });
 
     it('records the throw of a callback, closes it, and goes on', async () => {
@@ -335,11 +339,11 @@ export function systemSuite(name: string, make: WorldMaker): void {
         throw new Error('bad callback');
       });
       system.tell(callback.ref, { type: 'Any' });
-      await world.until(() => world.journal.events.some((e) => e.type === 'crash'));
+      await world.until(() => world.journal.events().some((e) => e.type === 'crash'));
       system.tell(callback.ref, { type: 'Any' });
       await world.quiet();
       assert.equal(system.deadLetterCount, 1);
-      assert.equal(world.journal.events.find((e) => e.type === 'crash')?.reason, 'bad callback');
+      assert.equal(world.journal.events().find((e) => e.type === 'crash')?.reason, 'bad callback');
     });
 
     it('puts fault rules on record beside the messages they hit', () => {
@@ -347,7 +351,7 @@ export function systemSuite(name: string, make: WorldMaker): void {
       const rule = { id: 'r1', from: ['n1'], to: ['*'], action: { type: 'drop', probability: 0.5 } } as const;
       system.faults.add(rule);
       system.faults.remove('r1');
-      const faults = world.journal.events.filter((e) => e.type === 'fault');
+      const faults = world.journal.events().filter((e) => e.type === 'fault');
       assert.deepEqual(
         faults.map(({ kind, reason, detail }) => [kind, reason, detail?.['rule'], detail?.['probability']]),
         [
@@ -361,7 +365,7 @@ export function systemSuite(name: string, make: WorldMaker): void {
       const [a, b] = [world.system('a'), world.system('b')];
       a.tell(actorRef(b.node, '/system'), { type: 'Watch' });
       a.tell(actorRef(b.node, '/system'), { type: 'Format' });
-      const refused = () => world.journal.events.filter((e) => e.reason === 'unknown-control').length;
+      const refused = () => world.journal.events().filter((e) => e.reason === 'unknown-control').length;
       await world.until(() => refused() === 2);
     });
 
@@ -378,7 +382,9 @@ export function systemSuite(name: string, make: WorldMaker): void {
       });
       const asks = [1, 2].map(() => rejection(system.ask(ref, get, { timeoutMs: 10 })));
       await world.settled(Promise.all(asks));
-      await world.until(() => world.journal.events.some((e) => e.type === 'drop' && e.reason === 'expired'));
+      await world.until(() =>
+        world.journal.events().some((e) => e.type === 'drop' && e.reason === 'expired'),
+      );
       assert.equal(handled, 1);
     });
   });

@@ -54,10 +54,10 @@ export function watchSuite(name: string, make: WorldMaker): void {
     const watch = (ref: ActorRef<never>) => a.tell(watcher, { type: 'Watch', ref });
     const handled = (kind: string, actorPath = '/watcher') =>
       world.until(() =>
-        world.journal.events.some((e) => e.type === 'handled' && e.kind === kind && e.actor === actorPath),
+        world.journal.events().some((e) => e.type === 'handled' && e.kind === kind && e.actor === actorPath),
       );
     const controlled = (kind: string) =>
-      world.until(() => world.journal.events.some((e) => e.type === 'recv' && e.kind === kind));
+      world.until(() => world.journal.events().some((e) => e.type === 'recv' && e.kind === kind));
 
     for (const [order, reason] of [
       ['Crash', 'crash'],
@@ -92,7 +92,7 @@ export function watchSuite(name: string, make: WorldMaker): void {
       a.tell(ref, { type: 'Crash' });
       await world.until(() => seen.length === 1);
       a.tell(ref, { type: 'Crash' });
-      await world.until(() => world.journal.events.filter((e) => e.type === 'restart').length === 2);
+      await world.until(() => world.journal.events().filter((e) => e.type === 'restart').length === 2);
       assert.deepEqual(seen, ['/target crash']);
     });
 
@@ -131,7 +131,7 @@ export function watchSuite(name: string, make: WorldMaker): void {
       a.tell(watcher, { type: 'Unwatch', ref });
       a.tell(ref, { type: 'Crash' });
       await controlled('Unwatch');
-      await world.until(() => world.journal.events.some((e) => e.type === 'restart'));
+      await world.until(() => world.journal.events().some((e) => e.type === 'restart'));
       await world.quiet();
       assert.deepEqual(seen, []);
     });
@@ -241,8 +241,8 @@ export function watchSuite(name: string, make: WorldMaker): void {
       a.tell(ref, { type: 'Begin' });
       await world.until(() => results.length === 2);
       assert.deepEqual(results, ['bad', 'fine']);
-      const begin = world.journal.events.find((e) => e.type === 'send' && e.kind === 'Begin');
-      const ends = world.journal.events.filter((e) => e.type === 'send' && e.kind === 'Ended');
+      const begin = world.journal.events().find((e) => e.type === 'send' && e.kind === 'Begin');
+      const ends = world.journal.events().filter((e) => e.type === 'send' && e.kind === 'Ended');
       assert.deepEqual(
         ends.map((e) => e.cause),
         [begin?.id, begin?.id],

@@ -15,26 +15,12 @@ import {
 import {
   FaultPolicy,
   type Incarnation,
-  type Journal,
-  type JournalEvent,
+  MemoryJournal,
   type NodeId,
   nodeId,
 } from '../../../transport/index.js';
 import { Loopback } from './loopback.js';
 import { settled } from './settled.js';
-
-export class MemoryJournal implements Journal {
-  readonly events: JournalEvent[] = [];
-  record(event: JournalEvent): void {
-    this.events.push(event);
-  }
-  flush = async () => {};
-  close = async () => {};
-
-  text(): string {
-    return this.events.map((event) => JSON.stringify(event)).join('\n');
-  }
-}
 
 export interface World {
   readonly network: Loopback;

@@ -23,28 +23,28 @@ import { type ActorRef, actorRef, type RunningActorSystem } from '../../../actor
 import { schedulerSpec } from '../../../actors/scheduler/index.js';
 import { encodeCause } from '../../../actors/store/index.js';
 import { nodeId } from '../../../transport/index.js';
+import { SimWorld } from '../../sim/world.js';
 import { MemoryStore } from '../apiserver/memory-store.js';
 import { admin, testVersion } from '../apiserver/server-world.js';
-import { SimCluster } from '../client/sim-cluster.js';
 import { node, pod } from './cluster-builder.js';
 
 const machines = ['m1', 'm2', 'm3'] as const;
 
 describe('scheduler with the real apiserver', () => {
-  let cluster: SimCluster;
+  let world: SimWorld;
   let systems: RunningActorSystem[];
+  let hosts: RunningActorSystem[];
   let servers: ApiServer[];
   let client: ApiClient;
 
   /** The apiservers live on nodes of their own, `m1.api`, over one store. */
   async function begin(seed: number): Promise<void> {
-    cluster = new SimCluster(seed);
-    const names = [...machines, ...machines.map((name) => `${name}.api`), 'store'];
-    const host = cluster.start('store', names);
-    const store = new MemoryStore(host.env.clock, () => encodeCause(host.cause()));
-    systems = machines.map((name) => cluster.start(name, names));
-    servers = machines.map((name) => {
-      const system = cluster.start(`${name}.api`, names);
+    world = new SimWorld(seed);
+    const keeper = world.system(nodeId('store'));
+    const store = new MemoryStore(keeper.env.clock, () => encodeCause(keeper.cause()));
+    systems = machines.map((name) => world.system(nodeId(name)));
+    hosts = machines.map((name) => world.system(nodeId(`${name}.api`)));
+    servers = hosts.map((system) => {
       const server = createApiServer({
         system,
         store,
@@ -57,7 +57,7 @@ describe('scheduler with the real apiserver', () => {
       return server;
     });
     client = clientOf(0, 'tester');
-    await cluster.run(200);
+    await world.pass(200);
   }
 
   function clientOf(own: number, userAgent: string, election = false): ApiClient {
@@ -85,7 +85,7 @@ describe('scheduler with the real apiserver', () => {
 
   async function create(count: number, prefix: string): Promise<void> {
     for (let n = 0; n < count; n += 1) {
-      await cluster.settled(
+      await world.settled(
         client.create(pods, pod(`${prefix}${n}`, { image: 'i', requests: { cpu: '100m' } })),
       );
     }
@@ -94,21 +94,21 @@ describe('scheduler with the real apiserver', () => {
   async function addNodes(count: number): Promise<void> {
     for (let n = 0; n < count; n += 1) {
       const { status, ...rest } = node(`n${n}`);
-      const made = await cluster.settled(client.create(nodes, rest));
-      await cluster.settled(client.updateStatus(nodes, { ...made, status: status! }));
+      const made = await world.settled(client.create(nodes, rest));
+      await world.settled(client.updateStatus(nodes, { ...made, status: status! }));
     }
   }
 
   async function bound(): Promise<(string | undefined)[]> {
-    const list = await cluster.settled(client.list(pods, { namespace: 'default' }));
+    const list = await world.settled(client.list(pods, { namespace: 'default' }));
     return list.items.map(({ spec }) => spec?.nodeName);
   }
 
   async function eventually(condition: () => Promise<boolean>): Promise<void> {
-    const untilMs = cluster.simulation.nowMs + 30_000;
+    const untilMs = world.simulation.nowMs + 30_000;
     while (!(await condition())) {
-      assert.ok(cluster.simulation.nowMs < untilMs, 'not within 30 s of virtual time');
-      await cluster.run(100);
+      assert.ok(world.simulation.nowMs < untilMs, 'not within 30 s of virtual time');
+      await world.pass(100);
     }
   }
 
@@ -124,24 +124,24 @@ describe('scheduler with the real apiserver', () => {
     runSchedulers();
     await create(5, 'p');
     await eventually(allBound);
-    await cluster.settled(client.create(pods, pod('huge', { image: 'i', requests: { cpu: '64' } })));
+    await world.settled(client.create(pods, pod('huge', { image: 'i', requests: { cpu: '64' } })));
     await eventually(async () => {
-      const { status } = await cluster.settled(client.get(pods, 'default', 'huge'));
+      const { status } = await world.settled(client.get(pods, 'default', 'huge'));
       return status?.conditions?.some(({ reason }) => reason === 'Unschedulable') ?? false;
     });
-    const huge = await cluster.settled(client.get(pods, 'default', 'huge'));
+    const huge = await world.settled(client.get(pods, 'default', 'huge'));
     const condition = huge.status?.conditions?.find(({ type }) => type === 'PodScheduled');
     assert.equal(
       condition?.message,
       '0/2 nodes are available: 2 Insufficient cpu. ' +
         'preemption: 0/2 nodes are available: 2 Preemption is not helpful for scheduling.',
     );
-    const said = await cluster.settled(client.list(events, { namespace: 'default' }));
+    const said = await world.settled(client.list(events, { namespace: 'default' }));
     const reasons = said.items.map(({ reason }) => reason);
     assert.equal(reasons.filter((reason) => reason === 'Scheduled').length, 5);
     assert.ok(reasons.includes('FailedScheduling'));
-    const lease = await cluster.settled(client.get(leases, 'kube-system', 'kube-scheduler'));
-    const shown = await cluster.settled(client.get(endpoints, 'kube-system', 'kube-scheduler'));
+    const lease = await world.settled(client.get(leases, 'kube-system', 'kube-scheduler'));
+    const shown = await world.settled(client.get(endpoints, 'kube-system', 'kube-scheduler'));
     const annotation = JSON.parse(shown.metadata?.annotations?.[leaderAnnotation] ?? '{}') as object;
     assert.deepEqual(Object.keys(annotation), [
       'holderIdentity',
@@ -159,14 +159,14 @@ describe('scheduler with the real apiserver', () => {
     runSchedulers();
     await create(3, 'a');
     await eventually(allBound);
-    const { spec } = await cluster.settled(client.get(leases, 'kube-system', 'kube-scheduler'));
+    const { spec } = await world.settled(client.get(leases, 'kube-system', 'kube-scheduler'));
     const own = systems.findIndex(({ node: name }) => spec?.holderIdentity === `${name}_1`);
     client = clientOf((own + 1) % 3, 'tester');
-    cluster.kill(systems[own]!);
-    const before = cluster.simulation.nowMs;
+    world.kill(systems[own]!.node);
+    const before = world.simulation.nowMs;
     await create(3, 'b');
     await eventually(allBound);
-    assert.ok(cluster.simulation.nowMs - before < 3_300, `took ${cluster.simulation.nowMs - before} ms`);
+    assert.ok(world.simulation.nowMs - before < 3_300, `took ${world.simulation.nowMs - before} ms`);
   });
 
   it('refuses what a deposed leader writes', async () => {
@@ -175,12 +175,12 @@ describe('scheduler with the real apiserver', () => {
       metadata: { name: 'lock', namespace: 'kube-system' },
       spec: { holderIdentity, leaseTransitions: 4, leaseDurationSeconds: 2 },
     });
-    const made = await cluster.settled(client.create(leases, lease('me')));
+    const made = await world.settled(client.create(leases, lease('me')));
     const fencing = 'kube-system/lock=me/4';
     const map = (name: string) => ({ metadata: { name, namespace: 'default' } });
-    await cluster.settled(client.create(configMaps, map('while-leading'), { fencing }));
-    await cluster.settled(client.update(leases, { ...lease('other'), metadata: made.metadata! }));
-    const error = await cluster.settled(
+    await world.settled(client.create(configMaps, map('while-leading'), { fencing }));
+    await world.settled(client.update(leases, { ...lease('other'), metadata: made.metadata! }));
+    const error = await world.settled(
       client.create(configMaps, map('deposed'), { fencing }).catch((reason: unknown) => reason),
     );
     assert(error instanceof ApiError);
@@ -191,14 +191,14 @@ describe('scheduler with the real apiserver', () => {
     await begin(4);
     const factory = createInformerFactory({ system: systems[0]!, client });
     const informer = factory.informer(configMaps, { namespace: 'default' });
-    await cluster.settled(factory.synced());
+    await world.settled(factory.synced());
     for (let n = 0; n < 12; n += 1) {
       const object = { metadata: { name: `c${n}`, namespace: 'default' }, data: { n: String(n) } };
-      await cluster.settled(clientOf(1, 'tester').create(configMaps, object));
-      if (n % 4 === 3) assert.ok(cluster.crashApiServer(n % 8 === 3 ? 'm1.api' : 'm2.api'));
-      await cluster.run(300);
+      await world.settled(clientOf(1, 'tester').create(configMaps, object));
+      if (n % 4 === 3) assert.ok(hosts[n % 8 === 3 ? 0 : 1]!.crash('/apiserver', 'on purpose'));
+      await world.pass(300);
     }
-    await cluster.until(() => informer.list().length === 12, { maxVirtualMs: 10_000 });
+    await world.run(() => informer.list().length === 12, { maxVirtualMs: 10_000 });
     factory.stop();
   });
 });

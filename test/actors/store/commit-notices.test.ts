@@ -1,7 +1,5 @@
 /** News of a commit waits a moment for the next append, which brings it too. */
 import { strict as assert } from 'node:assert';
-import type { JournalEvent } from '../../../transport/index.js';
-import type { TextJournal } from '../../sim/world.js';
 import { SmallGroup } from './small-group.js';
 
 describe('news of a commit', () => {
@@ -9,15 +7,13 @@ describe('news of a commit', () => {
     const group = new SmallGroup('notices', { raft: { commitNoticeDelayMs } });
     await group.leader();
     await group.put('first');
-    const { lines } = group.world.journal as TextJournal;
-    const from = lines.length;
+    const before = group.sent('RaftCommit');
     for (let i = 0; i < 10; i++) await group.put(`k${i}`);
     // All members have it soon, and no heartbeat is needed for that.
     const begunMs = group.nowMs;
     await group.world.run(() => [...group.parts.values()].every(({ store }) => store.keyCount === 11));
     assert(group.nowMs - begunMs < commitNoticeDelayMs + 50, `${group.nowMs - begunMs} ms`);
-    const kinds = lines.slice(from).map((line) => JSON.parse(line) as JournalEvent);
-    return kinds.filter(({ type, kind }) => type === 'send' && kind === 'RaftCommit').length;
+    return group.sent('RaftCommit') - before;
   }
 
   it('goes to each follower at once if it must not wait', async () => {

@@ -2,17 +2,18 @@ import { strict as assert } from 'node:assert';
 import { type Letter, memberId } from 'raft-consensus';
 import { actorRef, type RunningActorSystem } from '../../../actors/runtime/index.js';
 import type { StoreMessage, StoreReply, StoreWatchReply } from '../../../actors/store/messages.js';
-import { type JournalEvent, nodeId } from '../../../transport/index.js';
+import { nodeId } from '../../../transport/index.js';
 import { samples } from './letter-samples.js';
 import { SmallGroup } from './small-group.js';
 
 /** What `to` put on record as refused when `system` told it `message`. */
 async function refusals(group: SmallGroup, system: RunningActorSystem, to: string, message: StoreMessage) {
-  const before = group.world.journal.lines.length;
+  const { journal } = group.world;
+  journal.clear();
   system.tell(actorRef<StoreMessage>(nodeId(to), '/store'), message);
   await group.wait(4);
-  const events = group.world.journal.lines.slice(before).map((line) => JSON.parse(line) as JournalEvent);
-  return events
+  return journal
+    .events()
     .filter(({ node, type, reason }) => node === to && type === 'drop' && reason === 'malformed')
     .map(({ detail }) => String(detail?.['why']));
 }

@@ -14,10 +14,10 @@ describe('a range that is too long for one letter', () => {
     const list = group.client.range(everything);
     let isThere = false;
     void list.then(() => (isThere = true));
-    await group.world.run(() => letters(group, 'StoreRangePiece') > 0);
+    await group.world.run(() => group.sent('StoreRangePiece') > 0);
     await group.put('/00000000', 'later');
     await group.do(group.client.compact(revision(at + 1)));
-    assert.ok(!isThere || letters(group, 'StoreRangePiece') > 0);
+    assert.ok(!isThere || group.sent('StoreRangePiece') > 0);
     const { result, revision: of } = await group.do(list);
     assert.equal(of, at);
     assert.equal(result.count, 5_000);
@@ -26,7 +26,7 @@ describe('a range that is too long for one letter', () => {
       Array.from({ length: 5_000 }, (_, n) => nameOf(n)),
     );
     assert.equal(Buffer.from(result.kvs[0]!.value).toString(), 'v');
-    assert.equal(letters(group, 'StoreRangePiece'), 2);
+    assert.equal(group.sent('StoreRangePiece'), 2);
     const keys = await group.do(group.client.range({ ...everything, keysOnly: true }));
     assert.equal(keys.result.kvs.length, 5_000);
     assert.ok(keys.result.kvs.every(({ value }) => value.length === 0));
@@ -37,7 +37,7 @@ describe('a range that is too long for one letter', () => {
   it('is read anew from another member when the one that gave the first piece is gone', async () => {
     const group = await filled('anew', 5_000);
     const list = group.client.range(everything, { timeoutMs: 30_000 });
-    await group.world.run(() => letters(group, 'StoreRangeDone') > 0);
+    await group.world.run(() => group.sent('StoreRangeDone') > 0);
     group.kill('m1');
     const { result } = await group.do(list);
     assert.deepEqual([result.kvs.length, result.count], [5_000, 5_000]);
@@ -47,7 +47,7 @@ describe('a range that is too long for one letter', () => {
     const group = await filled('given-up', 5_000, ['m1']);
     const { store } = group.parts.get('m1')!;
     void group.clientOf('m1').range(everything);
-    await group.world.run(() => letters(group, 'StoreRangeDone') > 0);
+    await group.world.run(() => group.sent('StoreRangeDone') > 0);
     group.world.kill(group.world.system('client-m1' as never).node);
     await group.put('/00000000', 'later');
     await group.do(group.client.compact(store.revision));
@@ -73,11 +73,4 @@ async function filled(seed: string, keys: number, members?: readonly string[]): 
 
 function nameOf(n: number): string {
   return `/${String(n).padStart(8, '0')}`;
-}
-
-/** That left so far. */
-function letters(group: SmallGroup, kind: string): number {
-  return group.world.journal.lines.filter(
-    (line) => line.includes('"type":"send"') && line.includes(`"kind":"${kind}"`),
-  ).length;
 }

@@ -32,7 +32,6 @@ class Rogue {
   readonly replies: Reply[] = [];
   readonly #system: RunningActorSystem;
   readonly #replyTo;
-  #read = 0;
 
   constructor(seed: number) {
     this.group = new SmallGroup(`malformed-${seed}`);
@@ -68,10 +67,11 @@ class Rogue {
     return this.#events().filter(({ node, type }) => node === to && type === 'drop');
   }
 
+  /** Since the last time. */
   #events(): readonly JournalEvent[] {
-    const { lines } = this.group.world.journal;
-    const events = lines.slice(this.#read).map((line) => JSON.parse(line) as JournalEvent);
-    this.#read = lines.length;
+    const { journal } = this.group.world;
+    const events = journal.events();
+    journal.clear();
     const crash = events.find(({ type }) => type === 'crash');
     assert.equal(crash, undefined, `an actor crashed: ${JSON.stringify(crash)}`);
     return events;

@@ -9,17 +9,11 @@ describe('very many watches of one client', () => {
     const group = new SmallGroup('crowd', { members: ['m1'], store: { watchesPerTurn: 100 } });
     const watches = crowd(group, 'front', 1_000);
     await group.world.run(() => watches.every(({ reached }) => reached > 0));
-    const letters = () => {
-      const count = (kind: string) =>
-        group.world.journal.lines.filter(
-          (line) => line.includes('"type":"send"') && line.includes(`"kind":"${kind}"`),
-        ).length;
-      return {
-        batch: count('StoreWatchBatch'),
-        alive: count('StoreWatchAlive'),
-        opened: count('StoreWatch'),
-      };
-    };
+    const letters = () => ({
+      batch: group.sent('StoreWatchBatch'),
+      alive: group.sent('StoreWatchAlive'),
+      opened: group.sent('StoreWatch'),
+    });
     const before = letters();
     await group.put('/k0');
     await group.put('/k1');

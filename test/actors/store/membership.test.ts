@@ -55,7 +55,7 @@ async function insist<T>(world: SimWorld, call: () => Promise<T>): Promise<T> {
       return await world.settled(call());
     } catch (error) {
       if (tries === 50 || !(error instanceof StoreError)) throw error;
-      await world.run(world.simulation.nowMs + 200);
+      await world.pass(200);
     }
   }
 }
@@ -69,7 +69,7 @@ describe('members of the store', () => {
   it('a client sees who they are and where they live', async () => {
     const { world, client } = groupOf(['m1', 'm2', 'm3'], 'list');
     await insist(world, () => client.txn(put('/a', '1')));
-    await world.run(world.simulation.nowMs + 1_000);
+    await world.pass(1_000);
     assert.deepEqual(
       await insist(world, () => client.members()),
       ['m1', 'm2', 'm3'].map((name) => ({ name, voter: true, address: name })),
@@ -106,7 +106,7 @@ describe('members of the store', () => {
     const { result } = await insist(world, () => client.range({ type: 'range', key: '/', rangeEnd: '0' }));
     assert.equal(result.kvs.length, 5);
     // The removed member that still runs lets go of its watchers; the client knows others only as leaders.
-    await world.run(world.simulation.nowMs + 15_000);
+    await world.pass(15_000);
     assert.deepEqual(
       seen,
       Array.from({ length: written }, (_, i) => String(i + 1)),
@@ -116,7 +116,7 @@ describe('members of the store', () => {
   it('what must not be is refused with the reason, and nothing is changed', async () => {
     const { world, client } = groupOf(['m1', 'm2', 'm3'], 'refused');
     await insist(world, () => client.txn(put('/a', '1')));
-    await world.run(world.simulation.nowMs + 1_000);
+    await world.pass(1_000);
     await assert.rejects(world.settled(client.memberRemove('m9')), refusedFor('member-not-found'));
     await assert.rejects(world.settled(client.memberAdd('m1', 'm9')), refusedFor('member-exists'));
     await assert.rejects(world.settled(client.memberAdd('m9', 'm1')), refusedFor('member-exists'));
@@ -135,12 +135,12 @@ describe('members of the store', () => {
     for (let i = 0; i < 30; i++) await insist(world, () => client.txn(put(`/${i}`, 'x')));
     const url = 'tcp://127.0.0.1:4001';
     await insist(world, () => client.memberAdd('m2', { node: 'm2', url }));
-    await world.run(world.simulation.nowMs + 5_000);
+    await world.pass(5_000);
     // A group of one with a voter that never started could not even take it out again.
     assert.equal(await namesOf(world, client), 'm1 (m2)');
     start('m2');
     await insist(world, () => client.memberUpdate('m2', { publicKey: key('a') }));
-    await world.run(world.simulation.nowMs + 5_000);
+    await world.pass(5_000);
     assert.equal(await namesOf(world, client), 'm1 m2');
     assert.deepEqual((await world.settled(client.members()))[1], {
       name: 'm2',

@@ -2,8 +2,6 @@
 import { strict as assert } from 'node:assert';
 import { KvError, leaseId, type RangeOp } from 'raft-consensus';
 import { StoreError } from '../../../actors/store/index.js';
-import type { JournalEvent } from '../../../transport/index.js';
-import type { TextJournal } from '../../sim/world.js';
 import { put, SmallGroup, txn } from './small-group.js';
 
 describe('requests of one turn', () => {
@@ -83,7 +81,7 @@ describe('requests of one turn', () => {
     const { client, world } = group;
     // Who leads is known from then on, and nothing is asked twice.
     await group.put('first');
-    const from = (world.journal as TextJournal).lines.length;
+    world.journal.clear();
     const old = { type: 'put', key: 'a', value: Buffer.from('x'), prevKv: true } as const;
     await group.do(
       Promise.all([
@@ -94,9 +92,8 @@ describe('requests of one turn', () => {
         client.txn(put('b')),
       ]),
     );
-    const asked = (world.journal as TextJournal).lines
-      .slice(from)
-      .map((line) => JSON.parse(line) as JournalEvent)
+    const asked = world.journal
+      .events()
       .filter(({ type, node, kind }) => type === 'send' && node === 'client' && kind?.startsWith('Store'))
       .map(({ kind }) => kind)
       .toSorted();

@@ -113,8 +113,14 @@ export class SmallGroup {
     return error.cause.code;
   }
 
+  /** How many letters of that kind have left so far. */
+  sent(kind: string): number {
+    const events = this.world.journal.events();
+    return events.filter((event) => event.type === 'send' && event.kind === kind).length;
+  }
+
   wait(ms: number): Promise<void> {
-    return this.world.run(this.nowMs + ms);
+    return this.world.pass(ms);
   }
 }
 

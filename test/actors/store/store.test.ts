@@ -49,7 +49,7 @@ describe('store over actors', () => {
   it('members that stop at the same time do not wait for each other to take over', async () => {
     const { world, client } = cluster('stop-all');
     await world.settled(client.txn(put('/a', '')));
-    await world.run(world.simulation.nowMs + 1_000);
+    await world.pass(1_000);
     const begunMs = world.simulation.nowMs;
     await world.settled(Promise.all(names.map((name) => world.stop(nodeId(name)))));
     assert.ok(world.simulation.nowMs - begunMs < 500, `it took ${world.simulation.nowMs - begunMs} ms`);
@@ -66,7 +66,7 @@ describe('store over actors', () => {
       action: { type: 'duplicate', probability: 1 },
     });
     await world.settled(client.txn(put('/a', 'one')));
-    await world.run(world.simulation.nowMs + 1_000);
+    await world.pass(1_000);
     const { result } = await world.settled(client.range({ type: 'range', key: '/a' }));
     assert.deepEqual([result.kvs[0]?.version, result.kvs[0]?.modRevision], [1, 3]);
   });
@@ -110,7 +110,7 @@ describe('store over actors', () => {
     await writeUntilDone(world, client, '/majority');
     assert(((await world.settled(refused)) as StoreError) instanceof StoreError);
     world.heal();
-    await world.run(world.simulation.nowMs + 5_000);
+    await world.pass(5_000);
     for (const member of members) {
       const own = createStoreClient({ system: world.system(nodeId(`c.${member.name}`)), members: [member] });
       const { result } = await world.settled(own.range({ type: 'range', key: '/', rangeEnd: '0' }));
@@ -192,15 +192,15 @@ describe('store over actors', () => {
     const { world, client } = cluster('history', limits);
     const compacted = async () => (await world.settled(client.status())).compactRevision;
     for (let i = 0; i < 5; i += 1) await world.settled(client.txn(put('/hot', 'x'.repeat(10_000))));
-    await world.run(world.simulation.nowMs + 30_000);
+    await world.pass(30_000);
     assert.equal(await compacted(), 0);
     for (let i = 0; i < 20; i += 1) await world.settled(client.txn(put('/hot', `${i}`.padEnd(10_000))));
-    await world.run(world.simulation.nowMs + 10_000);
+    await world.pass(10_000);
     const small = await compacted();
     assert(small > 0, 'nothing was compacted');
     const { result } = await world.settled(client.range({ type: 'range', key: '/hot' }));
     assert.equal(Buffer.from(result.kvs[0]!.value).toString().trim(), '19');
-    await world.run(world.simulation.nowMs + 30_000);
+    await world.pass(30_000);
     assert.equal(await compacted(), small, 'what is left is small');
   });
 
@@ -212,7 +212,7 @@ describe('store over actors', () => {
       assert.equal(await refusal(world, client.leaseGrant(6_000, { id })), 'LeaseExists');
       await world.settled(client.txn(put('/b', 'x', id)));
       await world.settled(client.txn(put('/a', 'x', id)));
-      await world.run(world.simulation.nowMs + 4_000);
+      await world.pass(4_000);
       for (const member of members) {
         const others = members.filter((other) => other !== member);
         const own = createStoreClient({ system, members: [member, ...others] });
@@ -238,7 +238,7 @@ describe('store over actors', () => {
     const { world, client, system } = cluster('hash');
     await world.settled(client.txn(put('/a', 'one')));
     const { revision } = await world.settled(client.txn(put('/b', 'two')));
-    await world.run(world.simulation.nowMs + 2_000);
+    await world.pass(2_000);
     const hashes = new Set<number>();
     for (const member of members) {
       const own = createStoreClient({ system, members: [member] });
@@ -280,7 +280,7 @@ describe('store over actors', () => {
       await world.settled(client.txn(put('/a', '1')));
       kill(await leaderOf(world, client));
       await writeUntilDone(world, client, '/b');
-      return world.journal.text;
+      return world.journal.toNdjson();
     };
     const first = await play('one');
     assert.equal(await play('one'), first);
