@@ -1,14 +1,7 @@
 /** Real ZeroMQ links on loopback, in real time, with short timeouts. */
 import { strict as assert } from 'node:assert';
 import { setTimeout as sleep } from 'node:timers/promises';
-import {
-  type Clock,
-  type Journal,
-  type JournalEvent,
-  type LinkLimits,
-  ZmqLink,
-  type ZmqLinkOptions,
-} from '../../transport/index.js';
+import { type Clock, type LinkLimits, ZmqLink, type ZmqLinkOptions } from '../../transport/index.js';
 import type { LinkWorld } from './link.case.js';
 import { SeededRandom } from './virtual-clock.js';
 
@@ -34,18 +27,6 @@ export async function until(what: string, condition: () => boolean, boundMs = 50
   while (!condition()) {
     assert(performance.now() < endMs, `${what}: not within ${boundMs} ms`);
     await sleep(2);
-  }
-}
-
-export class JournalList implements Journal {
-  readonly events: JournalEvent[] = [];
-  record(event: JournalEvent): void {
-    this.events.push(event);
-  }
-  async flush(): Promise<void> {}
-  async close(): Promise<void> {}
-  kinds(): (string | undefined)[] {
-    return this.events.map((event) => event.kind);
   }
 }
 
