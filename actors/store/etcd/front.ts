@@ -21,6 +21,7 @@ import { lockService } from './lock-service.js';
 import { maintenanceService } from './maintenance-service.js';
 import type { StreamCall } from './method.js';
 import { Pages } from './pages.js';
+import { rangeStreamService } from './range-stream.js';
 import { RpcCounts } from './rpc-counts.js';
 import { code, errors } from './status.js';
 import { watchService } from './watch-service.js';
@@ -58,6 +59,7 @@ export async function openEtcdFront(options: EtcdFrontOptions): Promise<EtcdFron
   await view.asked;
   const methods = new Map([
     ...kvService(view),
+    ...rangeStreamService(view),
     ...watchService({ client, view, clock, limits }),
     ...clusterService(view, () => `member-${system.env.uuid().slice(0, 8)}`),
     ...joinService(view),

@@ -8,7 +8,9 @@ import type { Method, Methods, StreamCall, StreamHandler, StreamMethod, UnaryMet
 import { toGrpcError } from './status.js';
 
 const judgedByTheStore: ReadonlySet<string> = new Set([
-  ...['Range', 'Put', 'DeleteRange', 'Txn', 'Compact'].map((name) => `/etcdserverpb.KV/${name}`),
+  ...['Range', 'RangeStream', 'Put', 'DeleteRange', 'Txn', 'Compact'].map(
+    (name) => `/etcdserverpb.KV/${name}`,
+  ),
   // Each watcher at its creation.
   '/etcdserverpb.Watch/Watch',
   ...['LeaseGrant', 'LeaseRevoke', 'LeaseKeepAlive', 'LeaseTimeToLive', 'LeaseLeases'].map(

@@ -62,6 +62,11 @@ export const rangeResponseFields = {
 export const RangeResponse = message('RangeResponse', rangeResponseFields);
 export type RangeResponse = MessageOf<typeof RangeResponse>;
 
+export const RangeStreamResponse = message('RangeStreamResponse', {
+  rangeResponse: embedded(1, () => RangeResponse),
+});
+export type RangeStreamResponse = MessageOf<typeof RangeStreamResponse>;
+
 export const PutRequest = message('PutRequest', {
   key: key(1),
   value: bytes(2),

@@ -15,6 +15,11 @@ export const etcdLimits = {
   /** Of the answer to a range, encoded in one turn: some milliseconds. */
   rangeKeysPerTurn: 4096,
   rangeBytesPerTurn: 1024 * 1024,
+  /** Of a range in chunks: the first, and how large they are to become (etcd: that of a request). */
+  rangeStreamKeysFirst: 10,
+  rangeStreamChunkBytes: 1536 * 1024,
+  /** What a key and its value take in an answer beside themselves, about. */
+  keyValueHeadBytes: 24,
   /** etcd's --auth-token-ttl. */
   tokenTtlMs: 300_000,
   /** Tokens, and names of certificates, that a front need not verify again. */

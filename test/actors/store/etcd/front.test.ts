@@ -138,7 +138,6 @@ describe("etcd's API", function () {
       ['/etcdserverpb.Cluster/Nothing', 'unknown method Nothing for service etcdserverpb.Cluster'],
       ['/no.Service/Nothing', 'unknown method Nothing for service no.Service'],
       ['/nothing', 'malformed method name: "/nothing"'],
-      ['/etcdserverpb.KV/RangeStream', 'etcdserver: RangeStream is not supported: use Range with a limit'],
       [
         '/etcdserverpb.Maintenance/Downgrade',
         'etcdserver: a downgrade is not supported: the format of this store is not that of a version of etcd',
