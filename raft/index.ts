@@ -53,7 +53,8 @@ export { RaftError, type MembershipRefusal, type RaftErrorCode } from './errors.
 export { MemorySnapshots, MemoryStorage } from './memory.js';
 export { type DurationHistogram, Durations } from './durations.js';
 export { type HeartbeatStats, HeartbeatWatch } from './heartbeat-watch.js';
-export type { CoreView, Observation, Observer, PeerStats, RaftStats } from './observer.js';
+export type { CoreView, Observation, Observer } from './observer.js';
+export type { PeerStats, RaftStats } from './stats.js';
 export { Raft } from './raft.js';
 export { defaultRaftLimits, noMembers, type RaftLimits, type RaftOptions } from './options.js';
 export { MemberCheck, type CheckedState, type MemberCheckOptions } from './member-check.js';

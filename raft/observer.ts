@@ -2,7 +2,6 @@
  * What `Raft` tells those who watch it (hashicorp/raft: observers). Called at once, in order; must not throw.
  */
 import type { RaftCore } from './core/core.js';
-import type { HeartbeatStats } from './heartbeat-watch.js';
 import type { Role } from './core/ready.js';
 import type { Configuration, LogIndex, MemberId, Term } from './core/types.js';
 
@@ -33,34 +32,6 @@ export type Observation =
     };
 
 export type Observer = (observation: Observation) => void;
-
-export interface RaftStats {
-  readonly id: MemberId;
-  readonly role: Role;
-  readonly leader: MemberId | null;
-  readonly term: Term;
-  readonly firstIndex: LogIndex;
-  readonly lastIndex: LogIndex;
-  /** Durable on this member. */
-  readonly stableIndex: LogIndex;
-  readonly commitIndex: LogIndex;
-  readonly appliedIndex: LogIndex;
-  readonly snapshotIndex: LogIndex;
-  readonly pendingProposals: number;
-  readonly uncommittedBytes: number;
-  readonly heartbeats: HeartbeatStats;
-  /** As of `appliedIndex`. */
-  readonly configuration: Configuration;
-  /** Of a leader; empty otherwise. */
-  readonly peers: readonly PeerStats[];
-}
-
-export interface PeerStats {
-  readonly id: MemberId;
-  readonly state: 'probe' | 'replicate' | 'snapshot';
-  readonly matchIndex: LogIndex;
-  readonly inflight: number;
-}
 
 /** What the core of a member holds, for those who check the properties of a group. To be read only. */
 export type CoreView = Pick<

@@ -8,7 +8,6 @@
 import { strict as assert } from 'node:assert';
 import { isJoint, isMember, type ConfigurationChange, type MemberStep } from './core/configuration.js';
 import { entryBytes } from './core/log.js';
-import { DiskWatch } from './disk-watch.js';
 import { RaftError } from './errors.js';
 import { JointWaiters } from './joint-waiters.js';
 import { loadMember } from './loaded-member.js';
@@ -24,19 +23,21 @@ import { checkMessage, checkPlausible } from './message-check.js';
 import { defaultRaftLimits, type RaftLimits, type RaftOptions } from './options.js';
 import { ProposalQueue, type Proposal } from './proposals.js';
 import { ReadWaiters } from './read-waiters.js';
+import { dropped, invalid, notLeader, notProposed, overLimit, stopped } from './refusals.js';
+import { Saves } from './saves.js';
 import { Snapshotter } from './snapshotter.js';
+import { type RaftStats, statsOf } from './stats.js';
 import { ForgottenEntries } from './forgotten.js';
 import { HeartbeatWatch } from './heartbeat-watch.js';
 import { PeerWatch } from './peer-watch.js';
 import { Transfer } from './transfer.js';
 import type { RaftCore } from './core/core.js';
-import type { ChangeResult, ProposeResult } from './core/outcomes.js';
+import type { ChangeResult } from './core/outcomes.js';
 import type { Message } from './core/messages.js';
 import type { Persist, Ready, Role, SoftState } from './core/ready.js';
 import type { Configuration, Entry, EntryType, LogIndex, MemberId } from './core/types.js';
-import type { CoreView, Observation, Observer, RaftStats } from './observer.js';
+import type { CoreView, Observation, Observer } from './observer.js';
 import type { Letter } from './snapshot-pieces.js';
-import type { SaveBatch } from './storage.js';
 import type { Clock } from './transport.js';
 
 interface Proposed<Result> {
@@ -67,8 +68,7 @@ export class Raft<Result> {
   #state: 'running' | 'stopping' | 'ended' = 'running';
   #pumpScheduled = false;
   #timer: { cancel(): void } | null = null;
-  #saving: Promise<void> | null = null;
-  readonly #diskWatch: DiskWatch;
+  readonly #saves: Saves;
   readonly #transfer = new Transfer();
   #draining: { readonly deadlineMs: number; resolve(): void } | null = null;
   #role: Role = 'follower';
@@ -100,7 +100,6 @@ export class Raft<Result> {
     });
     const heartbeatMs = raftLimits.heartbeatTicks * raftLimits.tickMs;
     this.#heartbeats = new HeartbeatWatch(heartbeatMs, this.#electionTimeoutMs);
-    this.#diskWatch = new DiskWatch(this.#electionTimeoutMs);
     this.#snapshotter = new Snapshotter({
       core,
       fsm: options.fsm,
@@ -118,6 +117,12 @@ export class Raft<Result> {
       },
       observe: (observation) => this.#observe(observation),
       fail: (error) => this.#fail(error),
+    });
+    this.#saves = new Saves({
+      storage: options.storage,
+      snapshotter: this.#snapshotter,
+      clock: options.clock,
+      electionTimeoutMs: this.#electionTimeoutMs,
     });
     // Members that start together must not tick together, or their elections collide.
     this.#armTimer(raftLimits.tickMs * options.random());
@@ -150,11 +155,9 @@ export class Raft<Result> {
   /** Linearizable read: resolves with an applied index that is not older than the call. On any member. */
   readIndex(timeoutMs = defaultTimeoutMs): Promise<LogIndex> {
     return new Promise((resolve, reject) => {
-      if (this.#state === 'ended') return reject(this.#stoppedError());
+      if (this.#state === 'ended') return reject(stopped(this.id));
       if (this.#reads.size >= this.#limits.pendingReadsMax) {
-        return reject(
-          new RaftError('Dropped', 'too many reads are waiting', { definite: true, leader: this.#leader }),
-        );
+        return reject(dropped('too many reads are waiting', this.#leader));
       }
       this.#reads.add({ deadlineMs: this.#clock.monotonicMs() + timeoutMs, resolve, reject });
       this.#schedule();
@@ -164,25 +167,21 @@ export class Raft<Result> {
   /** Resolves when a majority has confirmed, after the call, that this member leads. */
   async verifyLeader(timeoutMs = defaultTimeoutMs): Promise<void> {
     const { term } = this.#core;
-    if (this.#core.role !== 'leader') throw this.#notLeader();
+    if (this.#core.role !== 'leader') throw notLeader(this.#core);
     await this.readIndex(timeoutMs);
-    if (this.#core.role !== 'leader' || this.#core.term !== term) throw this.#notLeader();
+    if (this.#core.role !== 'leader' || this.#core.term !== term) throw notLeader(this.#core);
   }
 
   /** Hands leadership over, to `to` or to the voter whose log is most complete. */
   leadershipTransfer(to?: MemberId): Promise<void> {
     return new Promise((resolve, reject) => {
-      if (this.#state === 'ended') return reject(this.#stoppedError());
-      if (this.#core.role !== 'leader') return reject(this.#notLeader());
-      if (this.#transfer.isPending) {
-        return reject(
-          new RaftError('Dropped', 'a transfer is under way', { definite: true, leader: this.#leader }),
-        );
-      }
+      if (this.#state === 'ended') return reject(stopped(this.id));
+      if (this.#core.role !== 'leader') return reject(notLeader(this.#core));
+      if (this.#transfer.isPending) return reject(dropped('a transfer is under way', this.#leader));
       const target = to ?? this.#peers.mostComplete(this.#core, this.#clock.monotonicMs());
       if (target === null || this.#core.transferLeadership(target) !== 'started') {
         const why = `leadership cannot go to ${target ?? 'anybody: no other voter is alive'}`;
-        return reject(new RaftError('InvalidArgument', why, { definite: true, leader: this.#leader }));
+        return reject(invalid(why, this.#leader));
       }
       const deadlineMs = this.#clock.monotonicMs() + 2 * this.#electionTimeoutMs;
       this.#transfer.begin({ to: target, deadlineMs, resolve, reject });
@@ -192,7 +191,7 @@ export class Raft<Result> {
 
   /** Takes a snapshot now, whatever the thresholds say. */
   snapshot(): Promise<LogIndex> {
-    if (this.#state === 'ended') return Promise.reject(this.#stoppedError());
+    if (this.#state === 'ended') return Promise.reject(stopped(this.id));
     return this.#snapshotter.take();
   }
 
@@ -245,7 +244,7 @@ export class Raft<Result> {
     const { prevIndex, transition, timeoutMs = defaultTimeoutMs } = options;
     const nowMs = this.#clock.monotonicMs();
     if (this.#core.role !== 'leader')
-      throw this.#state === 'ended' ? this.#stoppedError() : this.#notLeader();
+      throw this.#state === 'ended' ? stopped(this.id) : notLeader(this.#core);
     const refusal = refusalOf(this.#core, steps, transition, (peer) => this.#peers.lives(peer, nowMs));
     if (refusal !== null && !this.#isPending()) throw refusal;
     const change: ConfigurationChange = {
@@ -290,29 +289,10 @@ export class Raft<Result> {
   }
 
   stats(): RaftStats {
-    const { log, role, term, commit, appliedIndex, leader, leaderId } = this.#core;
-    return {
-      id: this.id,
-      role,
-      term,
-      leader: leaderId,
-      firstIndex: log.firstIndex,
-      lastIndex: log.lastIndex,
-      stableIndex: log.stableIndex,
-      commitIndex: commit,
-      appliedIndex,
-      snapshotIndex: log.snapshot?.index ?? (0 as LogIndex),
+    return statsOf(this.#core, {
       pendingProposals: this.#proposals.size,
-      uncommittedBytes: leader?.uncommittedBytes ?? 0,
       heartbeats: this.#heartbeats.stats,
-      configuration: this.#core.configuration,
-      peers: [...(leader?.peers ?? [])].map(([id, peer]) => ({
-        id,
-        state: peer.state,
-        matchIndex: peer.match,
-        inflight: peer.inflightMessages,
-      })),
-    };
+    });
   }
 
   /** Ends the member. A leader hands over first (`handOver` false: as if its power had failed). */
@@ -327,7 +307,8 @@ export class Raft<Result> {
       this.#end();
     }
     // A disk that hangs must not hold up the end: what it was writing was never confirmed to anybody.
-    if (this.#saving !== null) await Promise.race([this.#saving, this.#pause(this.#electionTimeoutMs)]);
+    const { running } = this.#saves;
+    if (running !== null) await Promise.race([running, this.#pause(this.#electionTimeoutMs)]);
   }
 
   #pause(ms: number): Promise<void> {
@@ -409,7 +390,7 @@ export class Raft<Result> {
   }
 
   #checkDisk(nowMs: number): void {
-    const stall = this.#diskWatch.check(nowMs);
+    const stall = this.#saves.stall(nowMs);
     if (stall === null) return;
     if (stall.isNews) this.#observe({ type: 'disk-stalled', sinceMs: stall.sinceMs });
     const { leader } = this.#core;
@@ -468,10 +449,9 @@ export class Raft<Result> {
   }
 
   #save(persist: Persist): void {
-    this.#diskWatch.begin(this.#clock.monotonicMs());
-    this.#saving = this.#write(persist).then(
+    this.#saves.begin(
+      persist,
       () => {
-        this.#saved();
         if (this.#state === 'ended') return;
         this.#guard(() => {
           this.#core.persisted();
@@ -480,34 +460,8 @@ export class Raft<Result> {
         });
         this.#pump();
       },
-      (error: unknown) => {
-        this.#saved();
-        this.#fail(error);
-      },
+      (error) => this.#fail(error),
     );
-  }
-
-  #saved(): void {
-    this.#saving = null;
-    this.#diskWatch.end();
-  }
-
-  #write(persist: Persist): Promise<void> {
-    const { storage } = this.#options;
-    const batch: SaveBatch = {
-      entries: persist.entries,
-      mustSync: persist.mustSync,
-      ...(persist.hardState !== null && { hardState: persist.hardState }),
-      ...(persist.truncateFrom !== null && { truncateFrom: persist.truncateFrom }),
-      ...(persist.snapshot !== null && { snapshot: persist.snapshot.meta }),
-    };
-    const due = this.#snapshotter.takeCompaction();
-    // The log begins anew behind an installed snapshot: nothing is left to compact.
-    if (persist.snapshot !== null) {
-      return this.#snapshotter.install(persist.snapshot).then(() => storage.save(batch));
-    }
-    if (due === null) return storage.save(batch);
-    return storage.compact(due.toIndex, due.snapshot).then(() => storage.save(batch));
   }
 
   #restore(snapshot: NonNullable<Persist['snapshot']>): void {
@@ -588,7 +542,8 @@ export class Raft<Result> {
   // ---- proposals
 
   #propose(data: readonly Uint8Array[], type: EntryType, timeoutMs: number): Promise<Proposed<Result>> {
-    const refusal = this.#refusal(data);
+    if (this.#state !== 'running') return Promise.reject(stopped(this.id));
+    const refusal = overLimit(data, this.#proposals.size, this.#limits, this.id);
     if (refusal !== null) return Promise.reject(refusal);
     return this.#await(data.length, timeoutMs, () => this.#core.propose(data, type));
   }
@@ -600,10 +555,10 @@ export class Raft<Result> {
   /** Resolves when the `count` entries that `append` makes are applied here. */
   #await(count: number, timeoutMs: number, append: () => ChangeResult): Promise<Proposed<Result>> {
     return new Promise((resolve, reject) => {
-      if (this.#state !== 'running') return reject(this.#stoppedError());
+      if (this.#state !== 'running') return reject(stopped(this.id));
       const outcome = append();
       if (outcome.type === 'refused') return reject(refused(outcome.reason, outcome.why));
-      if (outcome.type === 'dropped') return reject(this.#droppedError(outcome));
+      if (outcome.type === 'dropped') return reject(notProposed(this.#core, outcome, this.#leader));
       const proposal: Proposal<Result> = {
         first: outcome.firstIndex,
         last: (outcome.firstIndex + count - 1) as LogIndex,
@@ -616,28 +571,6 @@ export class Raft<Result> {
       this.#proposals.add(proposal);
       this.#schedule();
     });
-  }
-
-  #refusal(data: readonly Uint8Array[]): RaftError | null {
-    if (this.#state !== 'running') return this.#stoppedError();
-    const { pendingProposalsMax, proposalBytesMax } = this.#limits;
-    for (const one of data) {
-      if (one.length <= proposalBytesMax) continue;
-      const why = `an entry of ${one.length} bytes exceeds the limit of ${proposalBytesMax}`;
-      return new RaftError('InvalidArgument', why, { definite: true });
-    }
-    if (this.#proposals.size < pendingProposalsMax) return null;
-    return new RaftError('Dropped', `${pendingProposalsMax} proposals are waiting`, {
-      definite: true,
-      leader: this.id,
-    });
-  }
-
-  #droppedError(outcome: ProposeResult & { readonly type: 'dropped' }): RaftError {
-    if (outcome.reason === 'not-leader') return this.#notLeader();
-    const why =
-      outcome.reason === 'transferring' ? 'leadership is being handed over' : 'too much is uncommitted';
-    return new RaftError('Dropped', why, { definite: true, leader: this.#leader });
   }
 
   // ---- the end
@@ -661,7 +594,7 @@ export class Raft<Result> {
     this.#timer?.cancel();
     this.#notices.close();
     this.#snapshotter.stop();
-    this.#transfer.end(this.#stoppedError(cause));
+    this.#transfer.end(stopped(this.id, cause));
     this.#draining?.resolve();
     this.#proposals.rejectAll(
       ({ first }) =>
@@ -670,7 +603,7 @@ export class Raft<Result> {
           cause,
         }),
     );
-    this.#reads.rejectAll(() => this.#stoppedError(cause));
+    this.#reads.rejectAll(() => stopped(this.id, cause));
     this.#jointWaiters.rejectAll(cause);
   }
 
@@ -680,18 +613,6 @@ export class Raft<Result> {
 
   get #electionTimeoutMs(): number {
     return this.#limits.electionTicks * this.#limits.tickMs;
-  }
-
-  #notLeader(): RaftError {
-    const leader = this.#core.leaderId;
-    return new RaftError('NotLeader', `${this.id} does not lead; ${leader ?? 'nobody it knows'} does`, {
-      definite: true,
-      leader,
-    });
-  }
-
-  #stoppedError(cause?: unknown): RaftError {
-    return new RaftError('Stopped', `the member ${this.id} has stopped`, { definite: true, cause });
   }
 }
 
