@@ -7,7 +7,7 @@ import { parseDocument } from 'yaml';
 import { findDuplicateFields } from './duplicate-fields.js';
 import { ObjectError } from './errors.js';
 import { objectLimits } from './limits.js';
-import { decodeProtobuf, decodeProtobufAs } from './protobuf.js';
+import { decodeProtobuf, decodeProtobufAs } from './protobuf-reader.js';
 import { apiVersionOf } from './registry.js';
 import type { Definition } from './schema-table.js';
 import { schemaTable } from './schema-table.js';

@@ -108,3 +108,8 @@ function wireField(name: string, proto: ProtoField, owner: Definition): WireFiel
     pointer: field.pointer,
   };
 }
+
+/** JSONSchemaProps, which each of its unions (-OrArray, -OrBool, -OrStringArray) may hold. */
+export function unionSchema(): Definition {
+  return schemaTable().definition('io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps');
+}

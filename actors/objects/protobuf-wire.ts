@@ -159,3 +159,15 @@ function encodeVarint(value: bigint): Uint8Array {
 export function malformed(detail: string): ObjectError {
   return new ObjectError('MALFORMED', `proto: ${detail}`);
 }
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+/** Throws MALFORMED when the bytes are no UTF-8. */
+export function textOf(bytes: Uint8Array | undefined): string {
+  if (!bytes) return '';
+  try {
+    return utf8.decode(bytes);
+  } catch (cause) {
+    throw new ObjectError('MALFORMED', 'proto: a string is not valid UTF-8', { cause });
+  }
+}

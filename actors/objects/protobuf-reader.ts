@@ -1,33 +1,23 @@
 /**
- * `application/vnd.kubernetes.protobuf` by the schema table: four magic bytes, then runtime.Unknown
- * {typeMeta, raw, contentEncoding, contentType}, whose raw is the object's message. What comes out is the
- * JSON form of the object, as Go would print it; client-go sends this by default since v0.32.
+ * Objects out of `application/vnd.kubernetes.protobuf`, by the schema table. What comes out is the JSON form of the object, as
+ * Go would print it; client-go sends this by default since v0.32.
  */
-import { objectLimits } from './limits.js';
-import { wirePlanOf } from './protobuf-plan.js';
-import type { WireField, WirePlan } from './protobuf-plan.js';
-import { WireReader, WireWriter, malformed } from './protobuf-wire.js';
-import type { WireType } from './protobuf-wire.js';
 import { ObjectError } from './errors.js';
+import { objectLimits } from './limits.js';
+import { isProtobuf, readEnvelope } from './protobuf-envelope.js';
+import { unionSchema, type WireField, type WirePlan, wirePlanOf } from './protobuf-plan.js';
+import { malformed, textOf, WireReader, type WireType } from './protobuf-wire.js';
 import { canonicalQuantity } from './quantity.js';
 import { parseApiVersion } from './registry.js';
-import type { Definition, FieldType } from './schema-table.js';
-import { schemaTable } from './schema-table.js';
-import { formatTime, parseTimestamp, printMicroTime } from './time.js';
-import type { JsonObject } from './typed.js';
-import { FieldIssues, isObject, setOwn, toTyped, zeroOf } from './typed.js';
-
-const magic = Uint8Array.from([0x6b, 0x38, 0x73, 0x00]);
+import { type Definition, type FieldType, schemaTable } from './schema-table.js';
+import { formatTime, printMicroTime } from './time.js';
+import { FieldIssues, type JsonObject, setOwn, toTyped, zeroOf } from './typed.js';
 
 export interface DecodedProtobuf {
   /** As the envelope says; '' when it does not. */
   readonly apiVersion: string;
   readonly kind: string;
   readonly object: JsonObject;
-}
-
-export function isProtobuf(bytes: Uint8Array): boolean {
-  return bytes.length >= 4 && magic.every((byte, index) => bytes[index] === byte);
 }
 
 /** By the kind that the envelope names. Throws MALFORMED and UNSUPPORTED_MEDIA_TYPE. */
@@ -50,50 +40,8 @@ export function decodeProtobufAs(bytes: Uint8Array, definition: Definition): Dec
   return { apiVersion, kind, object: decodeMessage(raw, definition) };
 }
 
-/** The object must be typed (see typed.ts). */
-export function encodeProtobuf(object: JsonObject, definition: Definition): Buffer {
-  const typeMeta = new WireWriter();
-  typeMeta.string(1, typeof object['apiVersion'] === 'string' ? object['apiVersion'] : '');
-  typeMeta.string(2, typeof object['kind'] === 'string' ? object['kind'] : '');
-  const envelope = new WireWriter();
-  envelope.bytes(1, typeMeta.finish());
-  envelope.bytes(2, writeMessage(object, wirePlanOf(definition)));
-  envelope.string(3, '');
-  envelope.string(4, '');
-  return Buffer.concat([magic, envelope.finish()]);
-}
-
-function readEnvelope(bytes: Uint8Array): { apiVersion: string; kind: string; raw: Uint8Array } {
-  if (!isProtobuf(bytes)) {
-    throw malformed('provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]');
-  }
-  let apiVersion = '';
-  let kind = '';
-  let raw: Uint8Array = new Uint8Array();
-  const reader = new WireReader(bytes.subarray(4));
-  while (!reader.done) {
-    const { number, wire } = reader.tag();
-    if (number === 1 && wire === 2) {
-      const typeMeta = new WireReader(reader.bytes());
-      while (!typeMeta.done) {
-        const tag = typeMeta.tag();
-        if (tag.number === 1 && tag.wire === 2) apiVersion = readText(typeMeta.bytes());
-        else if (tag.number === 2 && tag.wire === 2) kind = readText(typeMeta.bytes());
-        else typeMeta.skip(tag.wire);
-      }
-    } else if (number === 2 && wire === 2) raw = reader.bytes();
-    else if (number === 3 && wire === 2) {
-      const encoding = readText(reader.bytes());
-      if (encoding !== '') {
-        throw new ObjectError('UNSUPPORTED_MEDIA_TYPE', `content encoding "${encoding}" is not supported`);
-      }
-    } else reader.skip(wire);
-  }
-  return { apiVersion, kind, raw };
-}
-
 /** A bare message; the result is typed. Throws MALFORMED. */
-export function decodeMessage(raw: Uint8Array, definition: Definition): JsonObject {
+function decodeMessage(raw: Uint8Array, definition: Definition): JsonObject {
   const object: JsonObject = {};
   readMessage(new WireReader(raw), wirePlanOf(definition), object, 0);
   return toTyped(object, definition, new FieldIssues());
@@ -176,7 +124,7 @@ function readMapEntry(
   let value: unknown;
   while (!entry.done) {
     const tag = entry.tag();
-    if (tag.number === 1 && tag.wire === 2) key = readText(entry.bytes());
+    if (tag.number === 1 && tag.wire === 2) key = textOf(entry.bytes());
     else if (tag.number === 2) {
       if (of.kind === 'list') {
         const list = (value ??= []) as unknown[];
@@ -193,7 +141,7 @@ function readSingle(reader: WireReader, wire: WireType, type: FieldType, depth: 
   if (wire !== expected) throw malformed(`wrong wire type ${wire} for a ${type.kind}`);
   switch (type.kind) {
     case 'string':
-      return readText(reader.bytes());
+      return textOf(reader.bytes());
     case 'bytes':
       return Buffer.from(reader.bytes()).toString('base64');
     case 'boolean':
@@ -223,7 +171,7 @@ function readNested(bytes: Uint8Array, definition: Definition, depth: number): u
       return object;
     }
     case 'quantity':
-      return canonicalQuantity(readText(readNumbered(bytes).get(1) as Uint8Array | undefined) || '0');
+      return canonicalQuantity(textOf(readNumbered(bytes).get(1) as Uint8Array | undefined) || '0');
     case 'time':
     case 'microTime': {
       if (bytes.length === 0) return null;
@@ -235,7 +183,7 @@ function readNested(bytes: Uint8Array, definition: Definition, depth: number): u
     case 'intOrString': {
       const numbers = readNumbered(bytes);
       return numbers.get(1) === 1
-        ? readText(numbers.get(3) as Uint8Array | undefined)
+        ? textOf(numbers.get(3) as Uint8Array | undefined)
         : Number(numbers.get(2) ?? 0) | 0;
     }
     case 'raw':
@@ -268,20 +216,18 @@ function readRaw(bytes: Uint8Array | undefined): unknown {
     return { ...object, apiVersion, kind };
   }
   try {
-    return JSON.parse(readText(bytes)) as unknown;
+    return JSON.parse(textOf(bytes)) as unknown;
   } catch (cause) {
     throw new ObjectError('MALFORMED', 'proto: an embedded value is not JSON', { cause });
   }
 }
-
-const jsonSchemaProps = 'io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps';
 
 /**
  * JSONSchemaPropsOrArray {1 schema, 2 repeated schemas}, -OrBool {1 allows, 2 schema}, -OrStringArray {1, 2
  * strings}.
  */
 function readUnion(bytes: Uint8Array, definition: Definition, depth: number): unknown {
-  const schema = schemaTable().definition(jsonSchemaProps);
+  const schema = unionSchema();
   const strings = definition.name.endsWith('OrStringArray');
   const reader = new WireReader(bytes);
   const many: unknown[] = [];
@@ -291,139 +237,11 @@ function readUnion(bytes: Uint8Array, definition: Definition, depth: number): un
     const { number, wire } = reader.tag();
     if (wire === 0) allows = reader.int64() !== 0;
     else if (wire !== 2) reader.skip(wire);
-    else if (number === 2 && strings) many.push(readText(reader.bytes()));
+    else if (number === 2 && strings) many.push(textOf(reader.bytes()));
     else if (number === 2 && !definition.name.endsWith('OrBool'))
       many.push(readNested(reader.bytes(), schema, depth + 1));
     else single = readNested(reader.bytes(), schema, depth + 1);
   }
   if (many.length > 0) return many;
   return single ?? allows ?? null;
-}
-
-const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-
-function readText(bytes: Uint8Array | undefined): string {
-  if (!bytes) return '';
-  try {
-    return utf8.decode(bytes);
-  } catch (cause) {
-    throw new ObjectError('MALFORMED', 'proto: a string is not valid UTF-8', { cause });
-  }
-}
-
-function writeMessage(object: JsonObject, plan: WirePlan): Buffer {
-  const writer = new WireWriter();
-  for (const entry of plan.entries) {
-    if (entry.type === 'inline') {
-      writer.bytes(entry.number, writeMessage(object, entry.plan));
-      continue;
-    }
-    const { name, type, number, wrapped, pointer } = entry.field;
-    const value = Object.hasOwn(object, name) ? object[name] : undefined;
-    if (value !== undefined && value !== null) writeField(writer, number, type, value, wrapped);
-    else if (!pointer && type.kind !== 'list' && type.kind !== 'map') writeZero(writer, number, type);
-  }
-  return writer.finish();
-}
-
-/** Go writes plain values even when they are zero. */
-function writeZero(writer: WireWriter, number: number, type: FieldType): void {
-  if (type.kind === 'bytes') return;
-  if (type.kind !== 'object') writeField(writer, number, type, zeroOf(type), false);
-  else if (type.definition.special === undefined)
-    writer.bytes(number, writeMessage({}, wirePlanOf(type.definition)));
-  else writer.bytes(number, new Uint8Array());
-}
-
-function writeField(
-  writer: WireWriter,
-  number: number,
-  type: FieldType,
-  value: unknown,
-  wrapped: boolean,
-): void {
-  switch (type.kind) {
-    case 'list': {
-      const target = wrapped ? new WireWriter() : writer;
-      for (const entry of value as unknown[]) writeField(target, wrapped ? 1 : number, type.of, entry, false);
-      if (wrapped) writer.bytes(number, target.finish());
-      break;
-    }
-    case 'map':
-      for (const [key, entry] of Object.entries(value as JsonObject)) {
-        const pair = new WireWriter();
-        pair.string(1, key);
-        writeField(pair, 2, type.of, entry, type.of.kind === 'list');
-        writer.bytes(number, pair.finish());
-      }
-      break;
-    case 'string':
-      writer.string(number, value as string);
-      break;
-    case 'bytes':
-      writer.bytes(number, Buffer.from(value as string, 'base64'));
-      break;
-    case 'boolean':
-      writer.varint(number, value === true ? 1 : 0);
-      break;
-    case 'double':
-      writer.double(number, value as number);
-      break;
-    case 'int32':
-    case 'int64':
-      writer.varint(number, value as number);
-      break;
-    case 'object':
-      writer.bytes(number, writeNested(value, type.definition));
-      break;
-    default:
-      throw malformed(`cannot write ${String(type satisfies never)}`);
-  }
-}
-
-function writeNested(value: unknown, definition: Definition): Buffer {
-  const writer = new WireWriter();
-  const special = definition.special;
-  switch (special) {
-    case undefined:
-      return writeMessage(value as JsonObject, wirePlanOf(definition));
-    case 'quantity':
-      writer.string(1, String(value));
-      break;
-    case 'time':
-    case 'microTime': {
-      const { seconds, nanos } = parseTimestamp(value as string);
-      writer.varint(1, seconds);
-      writer.varint(2, nanos);
-      break;
-    }
-    case 'intOrString':
-      writer.varint(1, typeof value === 'string' ? 1 : 0);
-      writer.varint(2, typeof value === 'string' ? 0 : (value as number));
-      writer.string(3, typeof value === 'string' ? value : '');
-      break;
-    case 'raw':
-    case 'json':
-      writer.string(1, JSON.stringify(value));
-      break;
-    case 'union':
-      writeUnion(writer, value, definition);
-      break;
-    default:
-      throw malformed(`cannot write ${String(special satisfies never)}`);
-  }
-  return writer.finish();
-}
-
-function writeUnion(writer: WireWriter, value: unknown, definition: Definition): void {
-  const schema = schemaTable().definition(jsonSchemaProps);
-  const orBool = definition.name.endsWith('OrBool');
-  if (orBool) writer.varint(1, value === false ? 0 : 1);
-  if (isObject(value)) writer.bytes(orBool ? 2 : 1, writeNested(value, schema));
-  else if (Array.isArray(value)) {
-    for (const entry of value) {
-      if (typeof entry === 'string') writer.string(2, entry);
-      else writer.bytes(2, writeNested(entry, schema));
-    }
-  }
 }
