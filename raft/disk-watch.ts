@@ -5,11 +5,15 @@
 import * as limits from './limits.js';
 
 export class DiskWatch {
-  readonly #electionTimeoutMs: number;
+  #electionTimeoutMs: number;
   #sinceMs: number | null = null;
   #reported = false;
 
   constructor(electionTimeoutMs: number) {
+    this.#electionTimeoutMs = electionTimeoutMs;
+  }
+
+  reload(electionTimeoutMs: number): void {
     this.#electionTimeoutMs = electionTimeoutMs;
   }
 

@@ -17,7 +17,7 @@ const parts = 8;
 const beyond = [2, 4];
 
 export class HeartbeatWatch {
-  readonly #sendGapMaxMs: number;
+  #sendGapMaxMs: number;
   readonly #silences: Durations;
   /** Of a leader: by peer, when the last one left. */
   readonly #sentMs = new Map<MemberId, number>();
@@ -28,6 +28,11 @@ export class HeartbeatWatch {
     this.#sendGapMaxMs = 2 * heartbeatMs;
     const eighths = Array.from({ length: parts }, (_, i) => ((i + 1) * electionTimeoutMs) / parts);
     this.#silences = new Durations([...eighths, ...beyond.map((times) => times * electionTimeoutMs)]);
+  }
+
+  /** Another interval from now on. The bounds of silences stay, or they could not be added up. */
+  reload(heartbeatMs: number): void {
+    this.#sendGapMaxMs = 2 * heartbeatMs;
   }
 
   /** A leadership begins. */

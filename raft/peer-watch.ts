@@ -6,10 +6,14 @@ import type { Observation } from './observer.js';
 export class PeerWatch {
   readonly #heardMs = new Map<MemberId, number>();
   readonly #failing = new Set<MemberId>();
-  readonly #silenceMaxMs: number;
+  #silenceMaxMs: number;
   #sinceMs = 0;
 
   constructor(silenceMaxMs: number) {
+    this.#silenceMaxMs = silenceMaxMs;
+  }
+
+  reload(silenceMaxMs: number): void {
     this.#silenceMaxMs = silenceMaxMs;
   }
 

@@ -22,6 +22,7 @@ import { CommitNotices } from './commit-notices.js';
 import { checkMessage, checkPlausible } from './message-check.js';
 import { defaultRaftLimits, type RaftLimits, type RaftOptions } from './options.js';
 import { ProposalQueue, type Proposal } from './proposals.js';
+import { checkReload, type ReloadableLimits } from './reload.js';
 import { ReadWaiters } from './read-waiters.js';
 import { dropped, invalid, notLeader, notProposed, overLimit, stopped } from './refusals.js';
 import { Saves } from './saves.js';
@@ -293,6 +294,28 @@ export class Raft<Result> {
       pendingProposals: this.#proposals.size,
       heartbeats: this.#heartbeats.stats,
     });
+  }
+
+  /** What it works with now. */
+  limits(): RaftLimits {
+    return { ...this.#limits };
+  }
+
+  /**
+   * Other limits from now on, until the member ends: all of them, or none when it throws `InvalidArgument`. Members that are to
+   * elect in time should be given the same ticks.
+   */
+  reload(changes: Partial<ReloadableLimits>): void {
+    if (this.#state === 'ended') throw stopped(this.id);
+    checkReload(this.#limits, changes);
+    // In place: snapshots and pieces look at the same ones.
+    Object.assign(this.#limits, changes);
+    this.#core.reload(changes);
+    this.#heartbeats.reload(this.#limits.heartbeatTicks * this.#limits.tickMs);
+    this.#peers.reload(this.#electionTimeoutMs);
+    this.#saves.reload(this.#electionTimeoutMs);
+    // It may be time for one by now.
+    this.#snapshotter.applied(0, 0);
   }
 
   /** Ends the member. A leader hands over first (`handOver` false: as if its power had failed). */

@@ -44,6 +44,10 @@ export class Saves {
     );
   }
 
+  reload(electionTimeoutMs: number): void {
+    this.#watch.reload(electionTimeoutMs);
+  }
+
   /** Null: the disk does not keep anybody waiting. */
   stall(nowMs: number): ReturnType<DiskWatch['check']> {
     return this.#watch.check(nowMs);

@@ -24,7 +24,7 @@ import { Quorum } from './quorum.js';
 import { logIndex, term as asTerm } from './types.js';
 import type { MemoryLog } from './log.js';
 import type { Message, ReadIndexRequest, SnapshotMessage, VoteReply, VoteRequest } from './messages.js';
-import type { CoreOptions, CoreState } from './options.js';
+import type { CoreLimits, CoreOptions, CoreState } from './options.js';
 import type { ChangeResult, ProposeResult, TransferResult } from './outcomes.js';
 import type { InstalledSnapshot, Persist, ReadState, Ready, Role, SoftState } from './ready.js';
 import type {
@@ -111,6 +111,13 @@ export class RaftCore implements LeaderContext, FollowerContext {
     // A fresh group need not wait long; in one that has a leader the pre-vote finds out.
     this.#electionTimer = new ElectionTimer(options);
     this.#electionTimer.startCampaign();
+  }
+
+  /** Other limits from now on. In place: what the core has made looks at the same ones. */
+  reload(limits: Partial<CoreLimits>): void {
+    const { heartbeatTicks, electionTicks } = Object.assign(this.options, limits);
+    assert(heartbeatTicks < electionTicks, 'heartbeats must be more frequent than elections');
+    if (limits.electionTicks !== undefined) this.#electionTimer.redraw();
   }
 
   /** Who belongs to the group, as of the applied index. */

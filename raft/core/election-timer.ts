@@ -23,6 +23,13 @@ export class ElectionTimer {
     this.#elapsedTicks++;
   }
 
+  /** Patience is drawn anew, what has passed of it stays: the limits have changed. */
+  redraw(): void {
+    const elapsedTicks = this.#elapsedTicks;
+    this.startWaiting();
+    this.#elapsedTicks = elapsedTicks;
+  }
+
   /** The same patience again. */
   restart(): void {
     this.#elapsedTicks = 0;
