@@ -1,14 +1,13 @@
 /**
- * Edge: the life of one container as a process group: spawn in a session of its own, output to the log and
- * to whoever is attached, stop signal, SIGKILL after the grace period, and what is run by exec beside it.
+ * Edge: the life of one container as a process group: its start, output to the log and to whoever is attached, stop signal,
+ * SIGKILL after the grace period, and what is run by exec beside it. How its programs are started: container-programs.ts.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
-import type { Readable } from 'node:stream';
-import { accessSync, constants, realpathSync, statSync } from 'node:fs';
-import { chmod, chown, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { isAbsolute, join } from 'node:path';
+import type { ChildProcess } from 'node:child_process';
+import { readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Clock, Timer } from '../../transport/index.js';
 import type { ContainerLog } from './container-log.js';
+import { ContainerPrograms, type Launched, messageBytesMax } from './container-programs.js';
 import {
   type ContainerConfig,
   type ContainerRecord,
@@ -17,11 +16,9 @@ import {
   RuntimeError,
 } from './container-runtime.js';
 import type { RuntimeLimits } from './limits.js';
-import { type MountViews, readyWord, type ViewCommand, type ViewProgram } from './mount-views.js';
-import { containerIdVariable, signalGroup, startMark } from './process-group.js';
-import { attachedStreams, type Ending, endingOf, processStreams } from './process-streams.js';
-import type { ViewMount } from './view-plan.js';
-import { holds, viewMounts } from './volume-files.js';
+import type { MountViews } from './mount-views.js';
+import { signalGroup, startMark } from './process-group.js';
+import { attachedStreams, processStreams } from './process-streams.js';
 
 /** What stands in `<attempt>.json` beside the log of a container. */
 export interface StoredRecord {
@@ -51,10 +48,11 @@ type OutputListener = (stream: 'stdout' | 'stderr', bytes: Uint8Array) => void;
 
 const logTailLines = 80;
 const logTailBytesMax = 2048;
-const messageBytesMax = 4096;
 
 export class ProcessContainer {
   readonly #setting: Setting;
+  /** Undefined for a container of an earlier life. */
+  readonly #programs: ContainerPrograms | undefined;
   #record: ContainerRecord;
   #child: ChildProcess | undefined;
   #groupId: number | undefined;
@@ -70,6 +68,17 @@ export class ProcessContainer {
   constructor(setting: Setting) {
     this.#setting = setting;
     this.#record = setting.record;
+    const { config, views, volumesDir } = setting;
+    this.#programs =
+      config &&
+      new ContainerPrograms({
+        containerId: setting.record.id,
+        config,
+        root: this.root,
+        viewDir: this.#viewDir,
+        volumesDir,
+        views,
+      });
     this.#ended = new Promise((resolve) => {
       this.#end = resolve;
     });
@@ -88,6 +97,10 @@ export class ProcessContainer {
     return `${this.#setting.path}.root`;
   }
 
+  get #viewDir(): string {
+    return `${this.#setting.path}.view`;
+  }
+
   /** One write at a time, in the order of the calls. */
   store(record = this.#record): Promise<void> {
     const stored: StoredRecord = {
@@ -101,18 +114,12 @@ export class ProcessContainer {
   }
 
   async start(): Promise<void> {
-    const { config, clock } = this.#setting;
-    if (config === undefined || this.#record.state !== 'created') {
+    if (this.#programs === undefined || this.#record.state !== 'created') {
       throw new RuntimeError('Running', `container ${this.#record.name} was started before`);
     }
-    await mkdir(join(this.root, parentOf(config.terminationMessagePath)), { recursive: true });
-    const cwd = await this.#workingDir(config);
-    if (config.user !== undefined && process.getuid?.() === 0) {
-      await chown(this.root, config.user, config.group ?? config.user);
-    }
-    const launch = await this.#launch(config, cwd, (child) => this.#wire(child));
-    if ('refusal' in launch) return this.#failedToStart(launch.refusal);
-    const { child, ending } = launch;
+    const launched = await this.#programs.start((child) => this.#wire(child));
+    if ('refusal' in launched) return this.#failedToStart(launched.refusal);
+    const { child, ending } = launched;
     if (this.#record.state !== 'created') {
       // Stopped while its mounts were being made.
       signalGroup(child.pid!, 'SIGKILL');
@@ -121,77 +128,10 @@ export class ProcessContainer {
     this.#child = child;
     this.#groupId = child.pid!;
     this.#startMark = startMark(child.pid!);
-    this.#record = { ...this.#record, state: 'running', startedAtMs: clock.nowMs() };
+    this.#record = { ...this.#record, state: 'running', startedAtMs: this.#setting.clock.nowMs() };
     void ending.exit.then((exitCode) => this.#exited(child, ending.closed, exitCode));
     this.#setting.changed();
     await this.store();
-  }
-
-  /** Resolves when the container's own program runs, in its view of the file system if it has mounts. */
-  async #launch(config: ContainerConfig, cwd: string, wire: Wiring): Promise<Launched | Refused> {
-    const { views, volumesDir, path } = this.#setting;
-    const stdin = config.stdin ? 'pipe' : 'ignore';
-    if (program(config) === '') return { refusal: 'no command specified' };
-    if (views === undefined || !this.#inView) {
-      const refusal = programRefusal(config, cwd, this.#environment(config));
-      if (refusal !== undefined) return { refusal };
-      const child = spawn(program(config), config.argv.slice(1), {
-        ...this.#spawnOptions(config, cwd),
-        stdio: [stdin, 'pipe', 'pipe'],
-      });
-      const ending = endingOf(child);
-      if (child.pid !== undefined) wire(child, ending);
-      const failure = await spawned(child);
-      return failure === undefined ? { child, ending } : { refusal: failure.message };
-    }
-    let command: ViewCommand;
-    try {
-      const store = `${path}.view`;
-      await mkdir(store, { recursive: true });
-      const mounts = viewMounts(volumesDir, config.mounts);
-      const message = await this.#messageMount(config);
-      const all = message === undefined ? mounts : [...mounts, message];
-      command = views.run(realpathSync(store), all, this.#viewProgram(config, config.argv, cwd));
-    } catch (error) {
-      if (!isExpected(error)) throw error;
-      return { refusal: error.message };
-    }
-    return this.#spawnInView(config, command, stdin, wire);
-  }
-
-  async #spawnInView(
-    config: ContainerConfig,
-    command: ViewCommand,
-    stdin: 'pipe' | 'ignore',
-    wire: Wiring,
-  ): Promise<Launched | Refused> {
-    const child = spawn(command.file, command.args, {
-      cwd: '/',
-      detached: true,
-      env: this.#environment(config),
-      stdio: [stdin, 'pipe', 'pipe', 'pipe'],
-    });
-    const ending = endingOf(child);
-    if (child.pid !== undefined) wire(child, ending);
-    const failure = await refusalOf(child, ending);
-    return failure === undefined ? { child, ending } : { refusal: failure };
-  }
-
-  /** The file for the termination message, to be put where the container writes it; none if that is in a volume. */
-  async #messageMount(config: ContainerConfig): Promise<ViewMount | undefined> {
-    const mountPath = config.terminationMessagePath;
-    if (config.mounts.some((mount) => mount.mountPath === mountPath || holds(mount.mountPath, mountPath))) {
-      return undefined;
-    }
-    const path = join(this.root, mountPath);
-    await writeFile(path, '');
-    await chmod(path, 0o666);
-    return { source: realpathSync(path), mountPath, readOnly: false, kind: 'file' };
-  }
-
-  #viewProgram(config: ContainerConfig, argv: readonly string[], cwd: string): ViewProgram {
-    const { workingDir, user, group } = config;
-    return { argv, folders: workingDir === undefined ? [cwd] : [workingDir, cwd], user, group };
   }
 
   async stop(graceMs: number): Promise<void> {
@@ -205,41 +145,22 @@ export class ProcessContainer {
   }
 
   async exec(request: ExecRequest): Promise<ContainerStreams> {
-    const { config, limits } = this.#setting;
-    if (config === undefined || this.#record.state !== 'running') {
+    const { limits, clock } = this.#setting;
+    if (this.#programs === undefined || this.#record.state !== 'running') {
       throw new RuntimeError('NotRunning', `container ${this.#record.name} is not running`);
     }
     if (this.#execs.size >= limits.execsPerContainerMax) {
       throw new RuntimeError(
         'Limit',
-        `${limits.execsPerContainerMax} programs run in ${config.name} already`,
+        `${limits.execsPerContainerMax} programs run in ${this.#record.name} already`,
       );
     }
-    const argv = replaceProgram(config, request.command);
-    const cwd = await this.#workingDir(config);
-    const stdin = request.stdin ? 'pipe' : 'ignore';
     let streams: ContainerStreams | undefined;
-    const wire = (child: ChildProcess, ending: Ending) => {
-      streams = processStreams(child, ending, limits, this.#setting.clock);
-    };
-    if (this.#inView) {
-      const command = this.#setting.views!.enter(this.#groupId!, this.#viewProgram(config, argv, cwd));
-      const launched = await this.#spawnInView(config, command, stdin, wire);
-      if ('refusal' in launched) throw new RuntimeError('NotFound', launched.refusal);
-      this.#keepExec(launched);
-      return streams!;
-    }
-    const child = spawn(argv[0] ?? '', argv.slice(1), {
-      ...this.#spawnOptions(config, cwd),
-      stdio: [stdin, 'pipe', 'pipe'],
+    const launched = await this.#programs.exec(request, this.#groupId!, (child, ending) => {
+      streams = processStreams(child, ending, limits, clock);
     });
-    const ending = endingOf(child);
-    if (child.pid !== undefined) wire(child, ending);
-    const failure = await spawned(child);
-    if (failure !== undefined) {
-      throw new RuntimeError('NotFound', `exec: ${JSON.stringify(argv[0])}: ${failure.message}`);
-    }
-    this.#keepExec({ child, ending });
+    if ('refusal' in launched) throw new RuntimeError('NotFound', launched.refusal);
+    this.#keepExec(launched);
     return streams!;
   }
 
@@ -249,10 +170,6 @@ export class ProcessContainer {
       this.#execs.delete(child);
       signalGroup(child.pid!, 'SIGKILL');
     });
-  }
-
-  get #inView(): boolean {
-    return this.#setting.views !== undefined && (this.#setting.config?.mounts.length ?? 0) > 0;
   }
 
   attach(): ContainerStreams {
@@ -275,7 +192,7 @@ export class ProcessContainer {
   async removeFiles(): Promise<void> {
     await this.#setting.log.remove();
     await rm(this.root, { recursive: true, force: true });
-    await rm(`${this.#setting.path}.view`, { recursive: true, force: true });
+    await rm(this.#viewDir, { recursive: true, force: true });
     await rm(`${this.#setting.path}.json`, { force: true });
   }
 
@@ -369,140 +286,6 @@ export class ProcessContainer {
     this.#end();
     this.#setting.changed();
   }
-
-  /** A folder of this machine if there is one of that name, else one below the container's root. */
-  async #workingDir(config: ContainerConfig): Promise<string> {
-    if (config.workingDir === undefined) return this.root;
-    if (statSync(config.workingDir, { throwIfNoEntry: false })?.isDirectory()) return config.workingDir;
-    const inRoot = join(this.root, config.workingDir);
-    await mkdir(inRoot, { recursive: true });
-    return inRoot;
-  }
-
-  #spawnOptions(config: ContainerConfig, cwd: string): SpawnBasics {
-    const asRoot = process.getuid?.() === 0;
-    return {
-      cwd,
-      detached: true,
-      env: this.#environment(config),
-      ...(asRoot && config.user !== undefined ? { uid: config.user } : {}),
-      ...(asRoot && config.group !== undefined ? { gid: config.group } : {}),
-    };
-  }
-
-  /** Nothing of the kubelet's own environment but PATH: it may hold secrets. */
-  #environment(config: ContainerConfig): Record<string, string> {
-    const volumes = config.mounts.map(
-      ({ volume, mountPath }) =>
-        [
-          `KABUKI_VOLUME_${volume.toUpperCase().replaceAll(/[^A-Z0-9]/g, '_')}`,
-          join(this.root, mountPath),
-        ] as const,
-    );
-    return {
-      PATH: process.env['PATH'] ?? '/usr/local/bin:/usr/bin:/bin',
-      HOME: this.root,
-      ...config.image.env,
-      ...Object.fromEntries(volumes),
-      ...Object.fromEntries(config.env),
-      KABUKI_NODE: config.nodeName,
-      KABUKI_ROOT: this.root,
-      [containerIdVariable]: this.#record.id,
-    };
-  }
-}
-
-interface Launched {
-  readonly child: ChildProcess;
-  readonly ending: Ending;
-}
-
-interface Refused {
-  readonly refusal: string;
-}
-
-/** Takes hold of a process's pipes. */
-type Wiring = (child: ChildProcess, ending: Ending) => void;
-
-interface SpawnBasics {
-  readonly cwd: string;
-  readonly detached: true;
-  readonly env: Record<string, string>;
-  readonly uid?: number;
-  readonly gid?: number;
-}
-
-function program(config: ContainerConfig): string {
-  return config.argv[0] ?? '';
-}
-
-/** Node reports ENOENT alike for a missing program and a missing folder; look first, to say which. */
-function programRefusal(
-  config: ContainerConfig,
-  cwd: string,
-  env: Readonly<Record<string, string>>,
-): string | undefined {
-  const name = program(config);
-  if (name === '') return 'no command specified';
-  if (name.includes('/')) {
-    const path = isAbsolute(name) ? name : join(cwd, name);
-    return executable(path) ? undefined : `exec: ${JSON.stringify(name)}: no such file on this machine`;
-  }
-  const folders = (env['PATH'] ?? '').split(':');
-  if (folders.some((folder) => executable(join(folder, name)))) return undefined;
-  return `exec: ${JSON.stringify(name)}: executable file not found in $PATH`;
-}
-
-function executable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return statSync(path).isFile();
-  } catch {
-    return false;
-  }
-}
-
-function replaceProgram(config: ContainerConfig, command: readonly string[]): readonly string[] {
-  const [name = '', ...rest] = command;
-  return [...(config.image.programs[name] ?? [name]), ...rest];
-}
-
-/** Undefined once the process runs; the error if it could not be started. */
-function spawned(child: ChildProcess): Promise<Error | undefined> {
-  return new Promise((resolve) => {
-    child.once('spawn', () => resolve(undefined));
-    child.once('error', resolve);
-  });
-}
-
-/** What keeps the program from running; undefined when it runs. Until then descriptor 3 speaks for the container. */
-async function refusalOf(child: ChildProcess, ending: Ending): Promise<string | undefined> {
-  if (child.pid === undefined) return (await spawned(child))?.message;
-  let said = '';
-  let complaint = '';
-  const pipe = child.stdio[3] as Readable;
-  const piped = new Promise<void>((resolve) => {
-    pipe.on('data', (bytes: Buffer) => (said += bytes.toString('utf8')));
-    pipe.once('error', () => resolve());
-    pipe.once('close', () => resolve());
-  });
-  const listen = (bytes: Buffer) => {
-    complaint = (complaint + bytes.toString('utf8')).slice(0, messageBytesMax);
-  };
-  child.stderr!.on('data', listen);
-  await piped;
-  child.stderr!.off('data', listen);
-  if (said.trimEnd().split('\n').at(-1) === readyWord) return undefined;
-  child.stderr!.on('data', listen);
-  const exitCode = await ending.exit;
-  await ending.closed;
-  const why = (said + complaint).trim().slice(0, messageBytesMax);
-  return why || `it ended with code ${exitCode} while its mounts were made`;
-}
-
-/** Errors of the pod's volumes, or of the machine's file system. */
-function isExpected(error: unknown): error is Error {
-  return error instanceof RuntimeError || (error as NodeJS.ErrnoException).syscall !== undefined;
 }
 
 async function readMessage(path: string): Promise<string | undefined> {
@@ -513,8 +296,4 @@ async function readMessage(path: string): Promise<string | undefined> {
     // Not written, or not a file: there is no message.
     return undefined;
   }
-}
-
-function parentOf(path: string): string {
-  return path.slice(0, Math.max(1, path.lastIndexOf('/')));
 }

@@ -40,6 +40,7 @@ export const edges: readonly string[] = [
   'actors/kubelet/socket-pod-network.ts',
   'actors/kubelet/static-pod-folder.ts',
   'actors/kubelet/container-log.ts',
+  'actors/kubelet/container-programs.ts',
   'actors/kubelet/process-container.ts',
   'actors/kubelet/process-group.ts',
   'actors/kubelet/process-runtime.ts',
