@@ -1,6 +1,6 @@
 /**
  * Edge: starts the programs of one container, its own and those of exec: in their folder, with their environment, as their
- * user, and, where the container has mounts, in its view of the file system. A program that cannot run is refused with the reason.
+ * user, and, where the container has mounts, in its view of the file system. What cannot run is refused with the reason.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { accessSync, constants, realpathSync, statSync } from 'node:fs';
