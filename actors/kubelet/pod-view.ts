@@ -79,6 +79,43 @@ export const freshContainer: ContainerMemory = {
   readiness: false,
 };
 
+/** When a worker begins, perhaps after another one of the same pod: as the API and the runtime have it. */
+export function memoryAtStart(
+  pod: Pod,
+  records: readonly ContainerRecord[],
+  addresses: Pick<PodMemory, 'podIP' | 'hostIP'>,
+  nowMs: number,
+): PodMemory {
+  const { status } = pod;
+  const containers: Record<string, ContainerMemory> = {};
+  for (const container of allContainers(pod)) {
+    const reported = [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])].find(
+      ({ name }) => name === container.name,
+    );
+    const record = records.findLast(({ name }) => name === container.name);
+    const alive = isAlive(record);
+    containers[container.name] = {
+      operation: 'none',
+      firstAttempt: reported?.containerID === undefined ? 0 : reported.restartCount + 1,
+      postStart: 'done',
+      startupDone: alive && (container.startupProbe === undefined || reported?.started === true),
+      readiness: container.readinessProbe === undefined || reported?.ready === true,
+      ...(record === undefined ? {} : { id: record.id }),
+    };
+  }
+  const startTimeMs = Date.parse(status?.startTime ?? '');
+  return {
+    ...addresses,
+    acceptedAtMs: Number.isNaN(startTimeMs) ? nowMs : startTimeMs,
+    sandbox: records.some(isAlive) ? 'ready' : 'none',
+    initialised:
+      status?.conditions?.some(({ type, status: is }) => type === 'Initialized' && is === 'True') ?? false,
+    removed: false,
+    cleanup: 'none',
+    containers,
+  };
+}
+
 export function memoryOf(memory: PodMemory, name: string): ContainerMemory {
   return memory.containers[name] ?? freshContainer;
 }

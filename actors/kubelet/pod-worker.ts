@@ -3,7 +3,6 @@
  * PodOperations and writes the status when it changed. It can be crashed at any point: what it needs is in
  * the API and in the runtime.
  */
-import { ApiError, pods } from '../client/index.js';
 import type { Container, Pod, PodStatus } from '../objects/types/core.js';
 import type { Actor, ActorContext, ActorRef, ChildSpec } from '../runtime/index.js';
 import { doubled, nextCrashBackoff } from './backoff.js';
@@ -13,17 +12,18 @@ import { PodOperations, type Refusal } from './pod-operations.js';
 import type { PodWorkerMessage, ShardMessage } from './pod-messages.js';
 import { Probes } from './pod-probes.js';
 import { podPhase, podStatus } from './pod-status.js';
-import { statusPatch, withStatus } from './pod-status-patch.js';
+import { withStatus } from './pod-status-patch.js';
 import {
   allContainers,
-  isAlive,
   latest,
+  memoryAtStart,
   memoryOf,
   type PodMemory,
   type PodView,
   regarding,
   withContainer,
 } from './pod-view.js';
+import { removePod, type StatusReport, writePodStatus } from './pod-writer.js';
 import { volumeNeeds } from './volume-content.js';
 
 export interface PodWorkerOptions {
@@ -71,9 +71,11 @@ class PodWorker implements Actor<PodWorkerState, PodWorkerMessage> {
   }
 
   initial(ctx: Context): PodWorkerState {
-    const { parts, pod } = this.#options;
+    const { parts, pod, podIP } = this.#options;
     this.#operations = new PodOperations(parts, ctx.env.clock);
-    const memory = initialMemory(this.#options, ctx.env.clock.nowMs());
+    const { uid = '' } = pod.metadata ?? {};
+    const records = parts.runtime.list(uid);
+    const memory = memoryAtStart(pod, records, { podIP, hostIP: parts.hostIP }, ctx.env.clock.nowMs());
     const state = {
       pod,
       memory,
@@ -327,54 +329,27 @@ class PodWorker implements Actor<PodWorkerState, PodWorkerMessage> {
   #cleanUp(state: PodWorkerState, ctx: Context): PodWorkerState {
     // The last status goes out first; its answer brings us back here.
     if (state.writing !== undefined) return state;
-    const { runtime, client } = this.#options.parts;
-    const { metadata = {} } = state.pod;
-    const uid = metadata.uid ?? '';
-    const view = this.#view(state, ctx);
-    const status = podStatus(view, decide(view), runtime.name);
-    const finalWrite = async () => {
-      if (state.memory.removed || this.#options.isStatic) return;
-      const patch = statusPatch(state.pod, state.written, status, uid);
-      await ignoreGone(
-        client.patch(pods, metadata.namespace, metadata.name ?? '', 'strategic', patch, subresource),
-      );
-    };
-    const work = async (): Promise<PodWorkerMessage> => {
-      try {
-        await finalWrite();
-        await runtime.removePod(uid);
-        if (!state.memory.removed && !this.#options.isStatic) {
-          const options = { gracePeriodSeconds: 0, preconditions: { uid } };
-          await ignoreGone(client.delete(pods, metadata.namespace, metadata.name ?? '', options));
-        }
-        return { type: 'CleanedUp' };
-      } catch (error) {
-        if (!(error instanceof ApiError)) throw error;
-        return { type: 'NotCleanedUp', why: error.message };
-      }
-    };
-    this.#run(ctx, work(), (message) => message);
+    const { parts, isStatic } = this.#options;
+    const withObject = !state.memory.removed && !isStatic;
+    const report = this.#report(state, decide(this.#view(state, ctx)), ctx);
+    this.#run(ctx, removePod(parts, report, { withObject }), (message) => message);
     return { ...state, memory: { ...state.memory, cleanup: 'running' } };
   }
 
   #publish(state: PodWorkerState, decision: Decision, ctx: Context): PodWorkerState {
-    const { memory, writing, written, pod } = state;
+    const { memory, writing, written } = state;
     if (writing !== undefined || memory.removed || memory.cleanup !== 'none' || state.writePaused)
       return state;
-    const { runtime, client } = this.#options.parts;
-    const status = podStatus(this.#view(state, ctx), decision, runtime.name);
-    if (JSON.stringify(status) === JSON.stringify(written)) return state;
-    const { name = '', namespace, uid } = pod.metadata ?? {};
-    const patch = statusPatch(pod, written, status, this.#options.isStatic ? undefined : uid);
-    ctx.pipeToSelf(
-      client.patch(pods, namespace, name, 'strategic', patch, subresource),
-      (object) => ({ type: 'StatusWritten', version: Number(object.metadata?.resourceVersion ?? 0) }),
-      (error) => {
-        if (!(error instanceof ApiError)) return { type: 'OperationCrashed', error };
-        return { type: 'StatusNotWritten', gone: isGone(error), why: error.message };
-      },
-    );
-    return { ...state, writing: status };
+    const report = this.#report(state, decision, ctx);
+    if (JSON.stringify(report.status) === JSON.stringify(written)) return state;
+    this.#run(ctx, writePodStatus(this.#options.parts, report), (message) => message);
+    return { ...state, writing: report.status };
+  }
+
+  #report(state: PodWorkerState, decision: Decision, ctx: Context): StatusReport {
+    const { parts, isStatic } = this.#options;
+    const status = podStatus(this.#view(state, ctx), decision, parts.runtime.name);
+    return { pod: state.pod, status, written: state.written, isStatic };
   }
 
   #statusNotWritten(
@@ -445,42 +420,6 @@ class PodWorker implements Actor<PodWorkerState, PodWorkerMessage> {
   }
 }
 
-const subresource = { subresource: 'status' } as const;
-
-function initialMemory(options: PodWorkerOptions, nowMs: number): PodMemory {
-  const { pod, podIP, parts } = options;
-  const { status } = pod;
-  const records = parts.runtime.list(pod.metadata?.uid ?? '');
-  const containers: Record<string, PodMemory['containers'][string]> = {};
-  for (const container of allContainers(pod)) {
-    const reported = [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])].find(
-      ({ name }) => name === container.name,
-    );
-    const record = records.findLast(({ name }) => name === container.name);
-    const alive = isAlive(record);
-    containers[container.name] = {
-      operation: 'none',
-      firstAttempt: reported?.containerID === undefined ? 0 : reported.restartCount + 1,
-      postStart: 'done',
-      startupDone: alive && (container.startupProbe === undefined || reported?.started === true),
-      readiness: container.readinessProbe === undefined || reported?.ready === true,
-      ...(record === undefined ? {} : { id: record.id }),
-    };
-  }
-  const startTimeMs = Date.parse(status?.startTime ?? '');
-  return {
-    podIP,
-    hostIP: parts.hostIP,
-    acceptedAtMs: Number.isNaN(startTimeMs) ? nowMs : startTimeMs,
-    sandbox: records.some(isAlive) ? 'ready' : 'none',
-    initialised:
-      status?.conditions?.some(({ type, status: is }) => type === 'Initialized' && is === 'True') ?? false,
-    removed: false,
-    cleanup: 'none',
-    containers,
-  };
-}
-
 function update(
   state: PodWorkerState,
   name: string,
@@ -509,16 +448,4 @@ function containerOf(pod: Pod, name: string): Container {
 
 function podName(pod: Pod): string {
   return `${pod.metadata?.name}_${pod.metadata?.namespace}(${pod.metadata?.uid})`;
-}
-
-function isGone(error: ApiError): boolean {
-  return error.status === 404 || error.status === 409;
-}
-
-async function ignoreGone(work: Promise<unknown>): Promise<void> {
-  try {
-    await work;
-  } catch (error) {
-    if (!(error instanceof ApiError) || !isGone(error)) throw error;
-  }
 }
