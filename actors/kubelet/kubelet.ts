@@ -4,7 +4,7 @@
  * sessions. Level-triggered: everything is looked at again whenever something may have changed.
  */
 import type { Informer } from '../client/index.js';
-import { ApiError, isNotFound, pods as podResource } from '../client/index.js';
+import { ApiError, pods as podResource } from '../client/index.js';
 import type { Lease } from '../objects/types/coordination.js';
 import type { Node, Pod } from '../objects/types/core.js';
 import {
@@ -16,6 +16,7 @@ import {
 } from '../runtime/index.js';
 import type { KubeletParts } from './kubelet-parts.js';
 import { type KubeletMessage, kubeletMessages } from './messages.js';
+import { writeMirrors } from './mirror-writer.js';
 import { type NodeOptions, nodeStatus, nodeStatusDiffers } from './node-object.js';
 import { readNode, register, renewLease, writeNodeStatus } from './node-writer.js';
 import { PodAddresses } from './pod-addresses.js';
@@ -24,7 +25,13 @@ import { podShard } from './pod-shard.js';
 import { rejectedStatus } from './pod-status.js';
 import { regarding } from './pod-view.js';
 import { Sessions } from './sessions.js';
-import { isMirror, mirrorOf, planMirrors, type StaticPodSource, toStaticPod } from './static-pods.js';
+import {
+  isMirror,
+  mirrorAnnotation,
+  planMirrors,
+  readStaticPods,
+  type StaticPodSource,
+} from './static-pods.js';
 
 export interface KubeletActorOptions {
   readonly parts: KubeletParts;
@@ -320,63 +327,28 @@ export class Kubelet implements Actor<KubeletState, Message> {
     manifests: Extract<NodeMessage, { type: 'StaticRead' }>['manifests'],
     ctx: Context,
   ): KubeletState {
-    const problems = new Map<string, string>();
-    const statics: Pod[] = [];
-    for (const { file, manifest, problem } of manifests) {
-      try {
-        if (problem !== undefined) throw new TypeError(problem);
-        const pod = toStaticPod(manifest, this.#options.node.nodeName);
-        const same = state.statics.find(({ metadata }) => metadata?.uid === pod.metadata?.uid);
-        if (!statics.some(({ metadata }) => metadata?.uid === pod.metadata?.uid)) statics.push(same ?? pod);
-      } catch (error) {
-        problems.set(file, (error as Error).message);
-      }
-    }
-    for (const [file, problem] of problems) {
+    const read = readStaticPods(manifests, state.statics, this.#options.node.nodeName);
+    for (const [file, problem] of read.problems) {
       if (state.problems.get(file) !== problem) ctx.note('bad manifest', { file, problem });
     }
-    // A manifest that cannot be read now is not a manifest that was taken away.
-    if (problems.size > 0) {
-      statics.push(
-        ...state.statics.filter(
-          (old) => !statics.some(({ metadata }) => metadata?.name === old.metadata?.name),
-        ),
-      );
-    }
-    return { ...state, statics, problems, staticsRead: true };
+    return { ...state, statics: read.pods, problems: read.problems, staticsRead: true };
   }
 
   /** Makes the API show the static pods. */
   #mirror(state: KubeletState, ctx: Context): KubeletState {
-    const { pods, parts, node } = this.#options;
+    const { pods, parts } = this.#options;
     if (state.mirroring || !pods.hasSynced || !state.registered) return state;
-    const mirrors = pods.list().filter(isMirror);
-    const actions = planMirrors(state.statics, mirrors);
+    const actions = planMirrors(state.statics, pods.list().filter(isMirror));
     if (actions.length === 0) return state;
-    const nowMs = ctx.env.clock.nowMs();
-    const work = async () => {
-      for (const action of actions) {
-        try {
-          if (action.type === 'create') {
-            const mirror = mirrorOf(action.pod, node.nodeName, state.node?.metadata?.uid, nowMs);
-            await parts.client.create(podResource, mirror);
-            const uid = action.pod.metadata!.uid!;
-            const shard = state.shards.get(shardOf(uid, parts.limits.podShards));
-            if (shard) ctx.system.tell(shard, { type: 'ShardPodRepublish', uid });
-          } else {
-            const { namespace, name = '', uid = '' } = action.mirror.metadata ?? {};
-            const options = { gracePeriodSeconds: 0, preconditions: { uid } };
-            await parts.client.delete(podResource, namespace, name, options);
-          }
-        } catch (error) {
-          // Tried again when the watch or the next look at the folder says that it is still wrong.
-          if (!(error instanceof ApiError)) throw error;
-          if (!isNotFound(error))
-            ctx.system.note(ctx.self.path, 'mirror pod not written', { why: error.message });
-        }
-      }
-    };
-    this.#run(ctx, work(), () => ({ type: 'MirrorsDone' }));
+    const now = { nodeUid: state.node?.metadata?.uid, nowMs: ctx.env.clock.nowMs() };
+    const work = writeMirrors(parts, actions, now, {
+      created: (uid) => {
+        const shard = state.shards.get(shardOf(uid, parts.limits.podShards));
+        if (shard) ctx.system.tell(shard, { type: 'ShardPodRepublish', uid });
+      },
+      failed: (why) => ctx.system.note(ctx.self.path, 'mirror pod not written', { why }),
+    });
+    this.#run(ctx, work, () => ({ type: 'MirrorsDone' }));
     return { ...state, mirroring: true };
   }
 
@@ -460,7 +432,7 @@ export class Kubelet implements Actor<KubeletState, Message> {
     const api = this.#options.pods.get(key);
     if (api === undefined || !isMirror(api)) return api;
     // Containers of a static pod go by the uid of its manifest.
-    const uid = api.metadata?.annotations?.['kubernetes.io/config.mirror'] ?? '';
+    const uid = api.metadata?.annotations?.[mirrorAnnotation] ?? '';
     return { ...api, metadata: { ...api.metadata, uid } };
   }
 

@@ -24,8 +24,40 @@ export function isMirror(pod: Pod): boolean {
   return pod.metadata?.annotations?.[mirrorAnnotation] !== undefined;
 }
 
+/** What the manifests of a node say together. */
+export interface StaticPods {
+  readonly pods: readonly Pod[];
+  /** By file: what is wrong with it. */
+  readonly problems: ReadonlyMap<string, string>;
+}
+
+/** `before`: the pods that they made the last time; those that are the same stay the same objects. */
+export function readStaticPods(
+  manifests: readonly StaticManifest[],
+  before: readonly Pod[],
+  nodeName: string,
+): StaticPods {
+  const problems = new Map<string, string>();
+  const pods: Pod[] = [];
+  for (const { file, manifest, problem } of manifests) {
+    try {
+      if (problem !== undefined) throw new TypeError(problem);
+      const pod = toStaticPod(manifest, nodeName);
+      const same = before.find(({ metadata }) => metadata?.uid === pod.metadata?.uid);
+      if (!pods.some(({ metadata }) => metadata?.uid === pod.metadata?.uid)) pods.push(same ?? pod);
+    } catch (error) {
+      problems.set(file, (error as Error).message);
+    }
+  }
+  // A manifest that cannot be read now is not a manifest that was taken away.
+  if (problems.size > 0) {
+    pods.push(...before.filter((old) => !pods.some(({ metadata }) => metadata?.name === old.metadata?.name)));
+  }
+  return { pods, problems };
+}
+
 /** The pod that a manifest stands for on this node. Throws TypeError with what is wrong with it. */
-export function toStaticPod(manifest: unknown, nodeName: string): Pod {
+function toStaticPod(manifest: unknown, nodeName: string): Pod {
   if (typeof manifest !== 'object' || manifest === null) throw new TypeError('it is not a pod');
   const pod = manifest as Pod;
   if (pod.kind !== 'Pod' || pod.apiVersion !== 'v1')
