@@ -13,7 +13,7 @@ import {
 import { at, listAt, mapAt, numberAt, textAt } from '../table/cells.js';
 import type { FieldErrors } from './field-errors.js';
 import { validateFinalizer, validateLabels } from './metadata-validation.js';
-import { protocols } from './pod-validation.js';
+import { protocols } from './container-validation.js';
 import { validateLabelSelector } from './workload-validation.js';
 
 const dataBytesMax = 1024 * 1024;
