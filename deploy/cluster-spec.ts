@@ -2,6 +2,7 @@
  * What a cluster consists of: machines, addresses, ranges. Written once by `kabuki up` as `cluster.json` in the data
  * directory; every process of the cluster reads it and nothing else about its peers.
  */
+import type { StoreSettings } from '../actors/store/index.js';
 import { type NodeId, nodeId } from '../transport/index.js';
 
 export interface MachineSpec {
@@ -45,6 +46,8 @@ export interface StoreAlone {
   readonly progressNotifyIntervalMs?: number;
   /** How long a token of a user counts. */
   readonly tokenTtlMs?: number;
+  /** Others than the defaults. */
+  readonly settings?: StoreSettings;
   /** Whom a member that joined a running store met then; who belongs now stands in the group's configuration. */
   readonly joined?: readonly JoinedMember[];
 }

@@ -42,7 +42,10 @@ export function machineControl(
       return store && path === '/store' ? store.call('crash', params) : own.crash(params);
     },
     status: async () => status(system, store, external),
-    ...(store && { 'store.transfer': (params: unknown) => store.call('transfer', params) }),
+    ...(store && {
+      'store.transfer': (params: unknown) => store.call('transfer', params),
+      'store.tune': (params: unknown) => store.call('tune', params),
+    }),
   };
 }
 

@@ -1,7 +1,15 @@
 /** Entry of the store's thread: one actor system with one actor, the member. */
 import { parentPort, workerData } from 'node:worker_threads';
 import type { ActorRef } from '../actors/runtime/index.js';
-import { openDiskStorage, storeMember, type StoreMessage, type StoreReply } from '../actors/store/index.js';
+import {
+  limitsOf,
+  type MemberParts,
+  openDiskStorage,
+  storeMember,
+  type StoreMessage,
+  type StoreReply,
+  type StoreSettings,
+} from '../actors/store/index.js';
 import { machineNamed, mainNode, storeNode } from './cluster-spec.js';
 import { DataDir } from './data-dir.js';
 import { nodeControl } from './node-control.js';
@@ -32,6 +40,7 @@ const { system, follow } = createNodeSystem(dir, spec, machine, storeNode({ name
   end,
 });
 await system.started;
+let parts: MemberParts | undefined;
 const self = system.spawn<StoreMessage>(
   storeMember({
     name,
@@ -40,7 +49,11 @@ const self = system.spawn<StoreMessage>(
       const hasRunBefore = dir.storeHasRun(name);
       return openDiskStorage(await system.env.disk('store'), spec.id, name, { hasRunBefore });
     },
-    inspect: () => dir.noteStoreRuns(name),
+    inspect: (of) => {
+      parts = of;
+      dir.noteStoreRuns(name);
+    },
+    limits: limitsOf(spec.store?.settings ?? {}),
     onFatal: fail,
     onMembers: (members) => {
       follow(members);
@@ -70,6 +83,10 @@ const handlers = {
     }));
     if (reply.type === 'StoreFailed') throw new Error(reply.message);
     return {};
+  },
+  tune: async (settings: unknown) => {
+    if (!parts) throw new Error('the member has not started yet');
+    return parts.tune(settings as StoreSettings);
   },
   stop: async () => {
     await system.stop();

@@ -28,7 +28,7 @@ export type ThreadReply =
 export interface StoreThread {
   /** For the link of the machine's other node. */
   readonly shortWay: ShortWayEnd;
-  /** The methods of nodeControl, `status` and `transfer`. */
+  /** The methods of nodeControl, `status`, `transfer` and `tune`. */
   call(method: string, params: unknown): Promise<unknown>;
   /** Told of the group's members: at once if they are known, and whenever they change. */
   onMembers(listener: (members: readonly StoreMemberInfo[]) => void): void;

@@ -57,7 +57,7 @@ export type { CoreView, Observation, Observer } from './observer.js';
 export type { PeerStats, RaftStats } from './stats.js';
 export { Raft } from './raft.js';
 export { defaultRaftLimits, noMembers, type RaftLimits, type RaftOptions } from './options.js';
-export { reloadableLimits, type ReloadableLimits } from './reload.js';
+export { checkReload, reloadableLimits, type ReloadableLimits } from './reload.js';
 export { MemberCheck, type CheckedState, type MemberCheckOptions } from './member-check.js';
 export { recoverLostQuorum, type Recovery, type RecoveryOptions } from './recovery.js';
 export { joined, type Fsm, type FsmSnapshot } from './fsm.js';

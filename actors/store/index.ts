@@ -35,6 +35,7 @@ export { claimMember, type ClaimedMember, type MemberClaim } from './member-clai
 export { isUrl, type MemberAddress, type MemberChange, writeAddress } from './member-address.js';
 export type { StorePeer } from './membership.js';
 export { type StoreLimits, storeLimits } from './limits.js';
+export { limitsOf, type StoreSettings } from './settings.js';
 export { storeMember } from './member.js';
 export type { MemberParts, StoreMemberOptions } from './member-options.js';
 export type { StoreMessage, StoreReply } from './messages.js';

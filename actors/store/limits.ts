@@ -39,8 +39,11 @@ export const storeLimits = {
   quotaBytes: 8 * 1024 * 1024 * 1024,
   /** And of what a member has in memory of it: keys, versions, leases, the newest values. */
   memoryQuotaBytes: 2 * 1024 * 1024 * 1024,
-  /** History kept for watches and reads of old revisions. */
+  /** History kept for watches and reads of old revisions; 0: all of it. */
   compactionRetentionMs: 300_000,
+  /** Or so many revisions, looked at now and then; 0: time decides (etcd --auto-compaction-mode). */
+  compactionRetentionRevisions: 0,
+  compactionCountIntervalMs: 300_000,
   /** More than this and history is cut to the last `compactionRetentionMinMs`: it is in memory and in every snapshot. */
   compactionHistoryBytesMax: 64 * 1024 * 1024,
   compactionRetentionMinMs: 5_000,

@@ -4,6 +4,7 @@ import type { StoreMemberInfo } from './client.js';
 import type { MemberStorage } from './disk-storage.js';
 import type { StoreLimits } from './limits.js';
 import type { StorePeer } from './membership.js';
+import type { StoreSettings } from './settings.js';
 
 export interface StoreMemberOptions {
   readonly name: string;
@@ -28,4 +29,6 @@ export interface MemberParts {
   readonly raft: Raft<Applied | null>;
   readonly store: KvStore;
   readonly watches: WatchHub;
+  /** Sets what an operator may set while it runs, all of it or nothing; returns what is in force. */
+  tune(settings: StoreSettings): Required<StoreSettings>;
 }

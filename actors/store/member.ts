@@ -52,6 +52,7 @@ import { Proposer } from './proposer.js';
 import { sendLetter } from './raft-letters.js';
 import { Measures } from './measures.js';
 import { isRequest, Requests } from './requests.js';
+import { tune } from './settings.js';
 import { Watchers } from './watchers.js';
 
 export function storeMember(options: StoreMemberOptions): ChildSpec<StoreMessage> {
@@ -144,7 +145,12 @@ class StoreMember {
     tellHost(raft.configuration());
     const ends = new PeerEnds(ctx.system, book, (peer) => raft.peerGone(peer));
     ends.follow(raft.configuration());
-    options.inspect?.({ raft, store: fsm.store, watches: hub });
+    options.inspect?.({
+      raft,
+      store: fsm.store,
+      watches: hub,
+      tune: (settings) => tune(raft, limits, settings),
+    });
     raft.observe((observation) => {
       if (observation.type === 'configuration-changed') {
         book.follow(observation.configuration);

@@ -10,9 +10,10 @@ import { parseListen, prepareStore } from '../store-spec.js';
 import { waitFor } from '../wait.js';
 import { commaSeparated, newStoreOptions } from './options.js';
 import { askStore } from './store-asked.js';
+import { settingOptions, type SettingOptions, settingsOf } from './store-tune.js';
 import { refuseSecondLauncher } from './up.js';
 
-interface RunOptions {
+interface RunOptions extends SettingOptions {
   readonly members?: number;
   readonly etcdListen?: readonly string[];
   readonly dataDir: string;
@@ -33,6 +34,12 @@ interface RunOptions {
 }
 
 export function storeRunCommand(): Command {
+  const command = runCommand();
+  for (const option of settingOptions()) command.addOption(option);
+  return command.action((options: RunOptions) => runForeground(options));
+}
+
+function runCommand(): Command {
   const [members, etcdListen] = newStoreOptions();
   return new Command('run')
     .description('run the store without a control plane, with the API of etcd v3, until Ctrl-C')
@@ -79,12 +86,12 @@ export function storeRunCommand(): Command {
         'how long the token of a user counts, who gives name and password again then (default 300)',
       ).argParser(wholeSeconds),
     )
-    .option('--trace', 'write journals, for "kabuki trace"')
-    .action((options: RunOptions) => runForeground(options));
+    .option('--trace', 'write journals, for "kabuki trace"');
 }
 
 async function runForeground(options: RunOptions): Promise<void> {
   const dir = new DataDir(options.dataDir);
+  await checkSettings(options);
   await refuseSecondLauncher(dir);
   // Before anything in it is written; a folder that there is not yet is locked by its launcher.
   if (dir.exists) lockDataDir(dir);
@@ -109,6 +116,16 @@ async function runForeground(options: RunOptions): Promise<void> {
     console.log('stopping');
     await launcher.stop();
   }
+}
+
+/** What cannot be is refused before anything is written. */
+async function checkSettings(options: RunOptions): Promise<void> {
+  const settings = settingsOf(options);
+  if (Object.keys(settings).length === 0) return;
+  // Members are not loaded by other commands.
+  const { checkReload, defaultRaftLimits } = await import('raft-consensus');
+  const { limitsOf } = await import('../../actors/store/index.js');
+  checkReload(defaultRaftLimits, limitsOf(settings).raft);
 }
 
 function founded(dir: DataDir, options: RunOptions): Promise<ClusterSpec> {
@@ -170,8 +187,10 @@ function aloneOf(options: RunOptions): StoreAlone {
   if (clientCertAuth === true && trustedCaFile === undefined) {
     throw new Error('--client-cert-auth needs --trusted-ca-file');
   }
+  const settings = settingsOf(options);
   return {
     trace: options.trace === true,
+    ...(Object.keys(settings).length > 0 && { settings }),
     ...(watchProgressNotifyInterval !== undefined && {
       progressNotifyIntervalMs: watchProgressNotifyInterval,
     }),

@@ -4,6 +4,7 @@ import { storeCheckCommand } from './store-check.js';
 import { storeMemberCommands } from './store-members.js';
 import { storeRunCommand } from './store-run.js';
 import { storeSnapshotCommand } from './store-snapshot.js';
+import { storeTuneCommand } from './store-tune.js';
 import { storeUpkeepCommands } from './store-upkeep.js';
 
 export function storeCommand(): Command {
@@ -14,6 +15,7 @@ export function storeCommand(): Command {
     storeRunCommand(),
     ...storeMemberCommands(),
     ...storeUpkeepCommands(),
+    storeTuneCommand(),
     storeSnapshotCommand(),
     storeCheckCommand(),
   ];

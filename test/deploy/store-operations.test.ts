@@ -123,6 +123,35 @@ describe('kabuki store: its operators', function () {
       await put(store.ports[0] as number, 'room');
     });
 
+    it('shows the settings of the members, and changes them while they run', async () => {
+      type Shown = readonly { readonly member: string; readonly settings: Record<string, number> }[];
+      const before = await json<Shown>('tune');
+      assert.deepEqual(
+        before.map(({ member }) => member),
+        ['store-1', 'store-2', 'store-3'],
+      );
+      const options = ['--quota-backend-bytes', '100000000', '--election-timeout', '1200'];
+      const after = await json<Shown>('tune', ...options, '--auto-compaction-retention', '90s');
+      for (const [i, { settings }] of after.entries()) {
+        const changed = { quotaBytes: 100_000_000, electionTimeoutMs: 1_200, retentionMs: 90_000 };
+        assert.deepEqual(settings, { ...before[i]?.settings, ...changed });
+      }
+      assert.match(await well('tune'), /store-1 +200ms +1200ms +10000 entries +95 MiB +90s/);
+      for (const [wrong, why] of [
+        [['--election-timeout', '150'], /electionTimeoutMs must be a multiple of 100/],
+        [['--auto-compaction-mode', 'revision'], /belongs to --auto-compaction-retention/],
+        [
+          ['--auto-compaction-mode', 'revision', '--auto-compaction-retention', '5m'],
+          /takes a number of revisions, not "5m"/,
+        ],
+      ] as const) {
+        const refused = await op('tune', ...wrong);
+        assert.notEqual(refused.code, 0);
+        assert.match(refused.stderr, why);
+      }
+      assert.deepEqual(await json('tune'), after);
+    });
+
     it('refuses what must not be, and says why', async () => {
       for (const [args, code, text] of [
         [['remove', 'nobody'], 1, /the store has no member nobody; it has store-1, store-2, store-3/],
