@@ -14,7 +14,7 @@ export async function readyNodes(dir: DataDir, spec: ClusterSpec): Promise<numbe
 }
 
 /** GET as the administrator; rejects on anything but 200. */
-export function getJson(dir: DataDir, spec: ClusterSpec, path: string): Promise<unknown> {
+function getJson(dir: DataDir, spec: ClusterSpec, path: string): Promise<unknown> {
   return new Promise((resolve, reject) => {
     const call = request(
       {

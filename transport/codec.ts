@@ -8,7 +8,7 @@ import type { Envelope, EnvelopeId, Incarnation, NodeId, TraceParent } from './e
 import { TransportError } from './errors.js';
 import { envelopeLimits, linkLimits } from './limits.js';
 
-export const envelopeSchemaVersion = 1;
+const envelopeSchemaVersion = 1;
 
 const headerBytes = 5;
 const fieldCount = 13;

@@ -1,5 +1,5 @@
 export type { Clock, Random, Timer } from './clock.js';
-export { decodeEnvelope, encodeEnvelope, envelopeSchemaVersion } from './codec.js';
+export { decodeEnvelope, encodeEnvelope } from './codec.js';
 export type { Envelope, EnvelopeId, Incarnation, NodeId, TraceParent } from './envelope.js';
 export { isNodeId, machineOf, nodeId } from './envelope.js';
 export type { TransportErrorCode } from './errors.js';

@@ -70,7 +70,7 @@ export async function verifyToken(
   return serviceAccountIdentity(claims);
 }
 
-export function serviceAccountIdentity(claims: ServiceAccountClaims): Identity {
+function serviceAccountIdentity(claims: ServiceAccountClaims): Identity {
   const { namespace, serviceAccount, serviceAccountUid, pod, node, id } = claims;
   return {
     username: `system:serviceaccount:${namespace}:${serviceAccount}`,

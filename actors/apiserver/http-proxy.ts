@@ -126,7 +126,7 @@ function authorized({ server, request, identity }: ProxyOptions): Promise<Reques
 }
 
 /** What follows `proxy`, undecoded, with the query; '' when nothing does, not even a slash. */
-export function proxiedPath({ info }: Pick<RequestContext, 'info'>, url: string): string {
+function proxiedPath({ info }: Pick<RequestContext, 'info'>, url: string): string {
   const before = info.resource === 'nodes' ? 5 : 7;
   const [, rest = ''] = new RegExp(`^(?:/+[^/?]+){${before}}(.*)$`, 's').exec(url) ?? [];
   return rest.startsWith('?') ? '' : rest;

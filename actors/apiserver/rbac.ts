@@ -155,7 +155,7 @@ export function rulesOf(role: ClusterRole, all: readonly ClusterRole[]): readonl
 }
 
 /** Kubernetes: RuleAllows. */
-export function ruleAllows(rule: PolicyRule, attributes: Attributes, namespaced: boolean): boolean {
+function ruleAllows(rule: PolicyRule, attributes: Attributes, namespaced: boolean): boolean {
   if (!includes(rule.verbs, attributes.verb)) return false;
   if (attributes.type === 'path') {
     if (namespaced) return false;

@@ -168,7 +168,7 @@ export class ResourceView {
   }
 }
 
-export function partialOf(object: KubeObject): unknown {
+function partialOf(object: KubeObject): unknown {
   return { kind: 'PartialObjectMetadata', apiVersion: metaVersion, metadata: object.metadata };
 }
 

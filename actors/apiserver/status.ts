@@ -100,7 +100,7 @@ export function alreadyExists(of: GroupResource, name: string): StatusError {
   );
 }
 
-export const modifiedText =
+const modifiedText =
   'the object has been modified; please apply your changes to the latest version and try again';
 
 export function conflict(

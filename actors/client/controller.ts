@@ -218,6 +218,6 @@ class Controller implements Actor<undefined, ControllerMessage> {
 }
 
 /** What no retry can mend: the code itself is wrong. */
-export function isProgrammerError(error: unknown): boolean {
+function isProgrammerError(error: unknown): boolean {
   return error instanceof AssertionError || error instanceof TypeError || error instanceof ReferenceError;
 }

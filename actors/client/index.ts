@@ -20,7 +20,6 @@ export {
   type ControllerMessage,
   type ControllerOptions,
   type ControllerSource,
-  isProgrammerError,
   keysOf,
   type ReconcileResult,
   type ReconcileTools,
@@ -41,7 +40,6 @@ export { groupVersionOf, pathOf } from './request-encoding.js';
 export {
   configMaps,
   controllerRevisions,
-  cronJobs,
   daemonSets,
   deployments,
   endpointSlices,

@@ -7,7 +7,7 @@ import type {
   ReplicaSet,
   StatefulSet,
 } from '../objects/types/apps.js';
-import type { CronJob, Job } from '../objects/types/batch.js';
+import type { Job } from '../objects/types/batch.js';
 import type { Lease } from '../objects/types/coordination.js';
 import type {
   ConfigMap,
@@ -71,7 +71,6 @@ export const deployments = define<Deployment>('apps/v1', 'deployments', 'Deploym
 export const replicaSets = define<ReplicaSet>('apps/v1', 'replicasets', 'ReplicaSet');
 export const statefulSets = define<StatefulSet>('apps/v1', 'statefulsets', 'StatefulSet');
 export const jobs = define<Job>('batch/v1', 'jobs', 'Job');
-export const cronJobs = define<CronJob>('batch/v1', 'cronjobs', 'CronJob');
 export const leases = define<Lease>('coordination.k8s.io/v1', 'leases', 'Lease');
 export const endpointSlices = define<EndpointSlice>('discovery.k8s.io/v1', 'endpointslices', 'EndpointSlice');
 export const podDisruptionBudgets = define<PodDisruptionBudget>(

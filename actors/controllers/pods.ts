@@ -19,7 +19,7 @@ export function availableInMs(pod: Pod, minReadySeconds: number, nowMs: number):
   return Math.max(0, parseTime(ready.lastTransitionTime) + minReadySeconds * 1000 - nowMs);
 }
 
-export function podCondition(pod: Pod, type: string) {
+function podCondition(pod: Pod, type: string) {
   return pod.status?.conditions?.find((candidate) => candidate.type === type);
 }
 

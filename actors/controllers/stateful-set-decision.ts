@@ -54,7 +54,7 @@ export function decideStatefulSet(
 }
 
 /** Undefined for a pod that has not one of the set's names. */
-export function ordinalOf(set: StatefulSet, { metadata }: Pod): number | undefined {
+function ordinalOf(set: StatefulSet, { metadata }: Pod): number | undefined {
   const prefix = `${set.metadata?.name}-`;
   const name = metadata?.name ?? '';
   const digits = name.startsWith(prefix) ? name.slice(prefix.length) : '';

@@ -78,7 +78,7 @@ const catalogue: readonly CatalogueEntry[] = [
 ];
 
 /** `docker.io/library/nginx:1.27@sha256:..` is `nginx`. Throws ImageError on what cannot be an image name. */
-export function repositoryOf(image: string): string {
+function repositoryOf(image: string): string {
   const digest = image.indexOf('@');
   const named = digest === -1 ? image : image.slice(0, digest);
   const tag = named.lastIndexOf(':');

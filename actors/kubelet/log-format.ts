@@ -69,7 +69,7 @@ export interface LogLine {
 }
 
 /** `line` without its newline. Undefined for what is not a CRI line (a torn tail). */
-export function parseLine(line: Buffer): LogLine | undefined {
+function parseLine(line: Buffer): LogLine | undefined {
   const first = line.indexOf(space);
   const second = line.indexOf(space, first + 1);
   const third = line.indexOf(space, second + 1);

@@ -52,7 +52,7 @@ export function nodeObject(options: NodeOptions): Node {
   };
 }
 
-export function standardLabels(nodeName: string, facts: NodeFacts): Record<string, string> {
+function standardLabels(nodeName: string, facts: NodeFacts): Record<string, string> {
   return {
     'beta.kubernetes.io/arch': facts.architecture,
     'beta.kubernetes.io/os': facts.operatingSystem,

@@ -41,12 +41,6 @@ interface ParsedBody {
   readonly duplicates: readonly string[];
 }
 
-/** What the body of a DELETE is decoded as. */
-export function deleteOptionsKind(): ExpectedKind {
-  const definition = schemaTable().definition('io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions');
-  return { group: '', version: 'v1', kind: 'DeleteOptions', definition };
-}
-
 /** Undefined for a content type that bodies do not come in; an absent one is JSON. */
 export function bodyFormatOf(contentType: string | undefined): BodyFormat | undefined {
   const mediaType = (contentType ?? '').split(';')[0]!.trim().toLowerCase();
@@ -210,9 +204,7 @@ function toCustom(value: JsonObject, issues: FieldIssues): JsonObject {
 function checkKind(given: JsonObject | { apiVersion: string; kind: string }, expected: ExpectedKind): void {
   const apiVersion = apiVersionOf(expected);
   const { apiVersion: givenVersion, kind } = given;
-  // Options are of every group version: clients send them under that of the resource, of meta, or none.
-  const ofAnyVersion = expected.kind === 'DeleteOptions';
-  if (!ofAnyVersion && givenVersion !== undefined && givenVersion !== '' && givenVersion !== apiVersion) {
+  if (givenVersion !== undefined && givenVersion !== '' && givenVersion !== apiVersion) {
     throw new ObjectError(
       'MALFORMED',
       `the API version in the data (${String(givenVersion)}) does not match the expected API ` +

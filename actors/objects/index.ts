@@ -1,6 +1,5 @@
 /** The object machinery: what Kubernetes objects are, pure of actors and I/O. */
-export { ObjectError, objectErrorCodes } from './errors.js';
-export type { ObjectErrorCode, StatusCause } from './errors.js';
+export { ObjectError, type StatusCause } from './errors.js';
 export { objectLimits } from './limits.js';
 export { compareText } from './text-order.js';
 export {
@@ -10,9 +9,8 @@ export {
   builtinRegistry,
   compareVersions,
   parseApiVersion,
-  stabilityOf,
 } from './registry.js';
-export type { GroupVersion, ResourceInfo, Stability, SubresourceInfo } from './registry.js';
+export type { GroupVersion, ResourceInfo, SubresourceInfo } from './registry.js';
 export { schemaTable } from './schema-table.js';
 export type { Definition, Field, FieldType, GroupVersionKind } from './schema-table.js';
 export {
@@ -29,24 +27,22 @@ export type { FieldRequirement, SelectableKind } from './field-selectors.js';
 export { applyJsonPatch } from './patch/json-patch.js';
 export { applyMergePatch } from './patch/merge-patch.js';
 export {
-  addQuantities,
   canonicalQuantity,
   compareQuantities,
   formatQuantity,
   parseQuantity,
   quantityMilliValue,
   quantityValue,
-  subtractQuantities,
 } from './quantity.js';
 export type { Quantity, QuantityFormat } from './quantity.js';
 export { canonicalMicroTime, canonicalTime, formatMicroTime, formatTime, parseTime } from './time.js';
-export { bodyFormatOf, decodeObject, deleteOptionsKind, decodeValue, parseBody } from './decode.js';
+export { bodyFormatOf, decodeObject, decodeValue, parseBody } from './decode.js';
 export type { BodyFormat, Decoded, ExpectedKind, FieldValidation } from './decode.js';
 export { isProtobuf } from './protobuf-envelope.js';
 export { type DecodedProtobuf, decodeProtobuf, decodeProtobufAs } from './protobuf-reader.js';
 export { encodeProtobuf } from './protobuf-writer.js';
 export type { JsonObject } from './typed.js';
-export { printerOf, toPartialObject, toPartialObjectList, toTable } from './table/table.js';
+export { toTable } from './table/table.js';
 export type { IncludeObject, Table, TableOptions, TableRow } from './table/table.js';
 export { columnsOf, printer } from './table/columns.js';
 export type { Column, Printer } from './table/columns.js';

@@ -2,7 +2,6 @@
  * Syntax of names, labels and annotations, with the sentences that Kubernetes answers (apimachinery
  * util/validation). Each check returns what is wrong, one sentence per fault; empty when the value is fine.
  */
-import { objectLimits } from './limits.js';
 
 const dns1123LabelText =
   "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must " +
@@ -152,8 +151,6 @@ export function annotationsSize(annotations: Readonly<Record<string, string>>): 
   }
   return bytes;
 }
-
-export const annotationsTooLong = `must have at most ${objectLimits.annotationsBytesMax} bytes`;
 
 function tooLong(value: string, bytesMax: number): string[] {
   return Buffer.byteLength(value) > bytesMax ? [`must be no more than ${bytesMax} bytes`] : [];

@@ -103,18 +103,6 @@ export function compareQuantities(a: string | Quantity, b: string | Quantity): n
   return left < right ? -1 : left > right ? 1 : 0;
 }
 
-/** In the notation of the first, or of the second when the first is zero. */
-export function addQuantities(a: string | Quantity, b: string | Quantity): Quantity {
-  const left = asQuantity(a);
-  const right = asQuantity(b);
-  return { nanos: left.nanos + right.nanos, format: left.nanos === 0n ? right.format : left.format };
-}
-
-export function subtractQuantities(a: string | Quantity, b: string | Quantity): Quantity {
-  const right = asQuantity(b);
-  return addQuantities(a, { nanos: -right.nanos, format: right.format });
-}
-
 /** Whole units, rounded up: bytes of memory, number of pods. */
 export function quantityValue(quantity: string | number | Quantity): number {
   return Number(ceilDivide(asQuantity(quantity).nanos, nano));

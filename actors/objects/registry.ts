@@ -131,7 +131,7 @@ export function builtinRegistry(): Registry {
   return served;
 }
 
-export function stabilityOf(version: string): Stability {
+function stabilityOf(version: string): Stability {
   if (version.includes('alpha')) return 'alpha';
   return version.includes('beta') ? 'beta' : 'ga';
 }

@@ -343,7 +343,7 @@ export class Supervisor implements Supervised, SupervisedParent {
   }
 }
 
-export function childPath(parentPath: string, id: string): string {
+function childPath(parentPath: string, id: string): string {
   if (!/^[A-Za-z0-9_][A-Za-z0-9_.:@=+-]{0,252}$/.test(id)) {
     throw new TypeError(
       `actor id ${JSON.stringify(id)} must be 1 to 253 letters, digits or _.:@=+- and start with a letter or digit`,

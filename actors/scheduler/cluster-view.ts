@@ -84,7 +84,7 @@ export function namespaceHandlers({ snapshot, queue }: ClusterViewOptions): Info
 }
 
 /** What of a node matters to scheduling; a heartbeat changes none of it. */
-export function changedAspects(old: Node, node: Node): ReadonlySet<NodeAspect> {
+function changedAspects(old: Node, node: Node): ReadonlySet<NodeAspect> {
   const aspects = new Set<NodeAspect>();
   if (differ(old.metadata?.labels, node.metadata?.labels)) aspects.add('labels');
   if (differ(old.spec?.taints, node.spec?.taints)) aspects.add('taints');

@@ -90,7 +90,7 @@ export class NodeInfo {
   }
 }
 
-export function hasAffinity(pod: PodInfo): boolean {
+function hasAffinity(pod: PodInfo): boolean {
   return (
     pod.requiredAffinity.length +
       pod.requiredAntiAffinity.length +

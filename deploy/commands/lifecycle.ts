@@ -72,7 +72,7 @@ async function machineStatus(
 }
 
 /** Where the objects are. */
-export function storeText(dir: DataDir): string {
+function storeText(dir: DataDir): string {
   const { externalStore } = dir.readSpec();
   return externalStore ? storeUrl(externalStore) : 'built in';
 }

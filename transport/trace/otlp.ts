@@ -94,7 +94,7 @@ function attributesOf(fields: Readonly<Record<string, string | number | boolean>
 }
 
 /** Eight bytes that follow from the message id alone, so that journals of several nodes fit together (FNV-1a). */
-export function spanIdOf(messageId: string): string {
+function spanIdOf(messageId: string): string {
   let hash = 0xcbf29ce484222325n;
   for (const byte of Buffer.from(messageId, 'utf8')) {
     hash = BigInt.asUintN(64, (hash ^ BigInt(byte)) * 0x100000001b3n);

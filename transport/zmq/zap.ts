@@ -75,7 +75,7 @@ export class Doorkeeper {
 const z85Digits = '0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#';
 
 /** RFC 32/Z85 of bytes whose number is divisible by four. */
-export function z85(bytes: Uint8Array): string {
+function z85(bytes: Uint8Array): string {
   let text = '';
   for (let i = 0; i < bytes.length; i += 4) {
     let value = bytes[i]! * 0x1000000 + ((bytes[i + 1]! << 16) | (bytes[i + 2]! << 8) | bytes[i + 3]!);

@@ -95,7 +95,7 @@ function resetStatus(object: KubeObject & { status?: unknown }, status: unknown)
 }
 
 /** Writes a finished object unless one of that name exists. */
-export async function writeNew(context: RequestContext, object: KubeObject): Promise<Transacted> {
+async function writeNew(context: RequestContext, object: KubeObject): Promise<Transacted> {
   const { resource } = context;
   const { name = '', namespace = '' } = object.metadata!;
   const key = objectKey(resource.storage, namespace, name);
@@ -108,7 +108,7 @@ export async function writeNew(context: RequestContext, object: KubeObject): Pro
   });
 }
 
-export function placeInNamespace(metadata: ObjectMeta, namespaced: boolean, requested: string): void {
+function placeInNamespace(metadata: ObjectMeta, namespaced: boolean, requested: string): void {
   if (!namespaced) {
     delete metadata.namespace;
     return;
@@ -120,7 +120,7 @@ export function placeInNamespace(metadata: ObjectMeta, namespaced: boolean, requ
   metadata.namespace = requested;
 }
 
-export function fillSystemFields(
+function fillSystemFields(
   context: Pick<RequestContext, 'server'>,
   metadata: ObjectMeta,
   generation: boolean,

@@ -258,7 +258,7 @@ function watchTimeoutMs(context: RequestContext): number {
 }
 
 /** Undefined when not given. */
-export function resourceVersionOf(query: URLSearchParams): number | undefined {
+function resourceVersionOf(query: URLSearchParams): number | undefined {
   const text = query.get('resourceVersion') ?? '';
   if (text === '') return undefined;
   if (!/^\d{1,15}$/.test(text)) {

@@ -277,7 +277,7 @@ function newFinalizers(
 }
 
 /** A terminating object that nothing holds any more. */
-export function isFinallyGone(object: KubeObject): boolean {
+function isFinallyGone(object: KubeObject): boolean {
   const { deletionTimestamp, deletionGracePeriodSeconds, finalizers } = object.metadata!;
   if (!deletionTimestamp || (finalizers?.length ?? 0) > 0 || deletionGracePeriodSeconds) return false;
   if (object.kind !== 'Namespace') return true;

@@ -20,7 +20,7 @@ export function defaultTemplate(owner: JsonObject): void {
   if (isObject(template) && isObject(template['spec'])) defaultPodSpec(template['spec']);
 }
 
-export function defaultPodSpec(spec: JsonObject): void {
+function defaultPodSpec(spec: JsonObject): void {
   fill(spec, {
     dnsPolicy: 'ClusterFirst',
     restartPolicy: 'Always',
@@ -102,7 +102,7 @@ function requestWhatIsLimited(container: JsonObject): void {
   resources['requests'] = requests;
 }
 
-export function defaultVolume(volume: JsonObject): void {
+function defaultVolume(volume: JsonObject): void {
   if (Object.keys(volume).every((key) => key === 'name')) volume['emptyDir'] = {};
   for (const key of ['secret', 'configMap', 'downwardAPI', 'projected']) {
     const source = volume[key];

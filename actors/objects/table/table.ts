@@ -46,7 +46,7 @@ const printers: Readonly<Record<string, Printer>> = {
   ...workloadPrinters,
 };
 
-export function printerOf(group: string, kind: string): Printer {
+function printerOf(group: string, kind: string): Printer {
   return printers[`${group}/${kind}`] ?? defaultPrinter;
 }
 
@@ -76,19 +76,10 @@ function toRow(object: unknown, printer: Printer, options: TableOptions): TableR
   }
 }
 
-export function toPartialObject(object: unknown): JsonObject {
+function toPartialObject(object: unknown): JsonObject {
   return {
     kind: 'PartialObjectMetadata',
     apiVersion: 'meta.k8s.io/v1',
     metadata: mapAt(object, 'metadata'),
-  };
-}
-
-export function toPartialObjectList(objects: readonly unknown[], metadata: JsonObject): JsonObject {
-  return {
-    kind: 'PartialObjectMetadataList',
-    apiVersion: 'meta.k8s.io/v1',
-    metadata,
-    items: objects.map(toPartialObject),
   };
 }

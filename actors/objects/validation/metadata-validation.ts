@@ -30,7 +30,7 @@ const nameChecks: Readonly<Record<string, NameCheck>> = {
   'rbac.authorization.k8s.io/ClusterRoleBinding': checkPathSegment,
 };
 
-export function nameCheckOf(kind: ValidatedKind): NameCheck {
+function nameCheckOf(kind: ValidatedKind): NameCheck {
   return nameChecks[`${kind.group}/${kind.kind}`] ?? checkDns1123Subdomain;
 }
 

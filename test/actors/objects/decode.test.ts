@@ -1,11 +1,6 @@
 import assert from 'node:assert/strict';
 import type { ExpectedKind, FieldValidation } from '../../../actors/objects/index.js';
-import {
-  ObjectError,
-  builtinRegistry,
-  decodeObject,
-  deleteOptionsKind,
-} from '../../../actors/objects/index.js';
+import { ObjectError, builtinRegistry, decodeObject } from '../../../actors/objects/index.js';
 
 const registry = builtinRegistry();
 const deployments = registry.find('apps', 'v1', 'deployments')!;
@@ -167,17 +162,6 @@ describe('decoding a body', () => {
     assert.match(
       messageOf(() => decode(deep, crd)),
       /nested more than/,
-    );
-  });
-
-  it('takes DeleteOptions under any version, or none', () => {
-    for (const apiVersion of ['apps/v1', 'meta.k8s.io/v1', 'v1', undefined]) {
-      const { object } = decode({ apiVersion, gracePeriodSeconds: 0 }, deleteOptionsKind());
-      assert.equal(object['gracePeriodSeconds'], 0);
-    }
-    assert.match(
-      messageOf(() => decode({ kind: 'Pod' }, deleteOptionsKind())),
-      /cannot be handled/,
     );
   });
 
