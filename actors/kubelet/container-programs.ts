@@ -8,6 +8,7 @@ import { chmod, chown, mkdir, writeFile } from 'node:fs/promises';
 import { isAbsolute, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { type ContainerConfig, type ExecRequest, RuntimeError } from './container-runtime.js';
+import type { RuntimeLimits } from './limits.js';
 import { type MountViews, readyWord, type ViewCommand, type ViewProgram } from './mount-views.js';
 import { containerIdVariable } from './process-group.js';
 import { type Ending, endingOf } from './process-streams.js';
@@ -22,6 +23,7 @@ export interface ContainerProgramsOptions {
   /** Where its view of the file system is kept. */
   readonly viewDir: string;
   readonly volumesDir: string;
+  readonly limits: RuntimeLimits;
   /** Undefined where the machine does not allow mount namespaces. */
   readonly views: MountViews | undefined;
 }
@@ -37,9 +39,6 @@ export interface Refused {
 
 /** Takes hold of a process's pipes. */
 export type Wiring = (child: ChildProcess, ending: Ending) => void;
-
-/** Of what a process says of itself, and of what is said of one. */
-export const messageBytesMax = 4096;
 
 export class ContainerPrograms {
   readonly #options: ContainerProgramsOptions;
@@ -135,7 +134,7 @@ export class ContainerPrograms {
     });
     const ending = endingOf(child);
     if (child.pid !== undefined) wire(child, ending);
-    const failure = await refusalOf(child, ending);
+    const failure = await refusalOf(child, ending, this.#options.limits);
     return failure === undefined ? { child, ending } : { refusal: failure };
   }
 
@@ -228,7 +227,11 @@ function spawned(child: ChildProcess): Promise<Error | undefined> {
 }
 
 /** What keeps the program from running; undefined when it runs. Until then descriptor 3 speaks for the container. */
-async function refusalOf(child: ChildProcess, ending: Ending): Promise<string | undefined> {
+async function refusalOf(
+  child: ChildProcess,
+  ending: Ending,
+  { messageBytesMax }: RuntimeLimits,
+): Promise<string | undefined> {
   if (child.pid === undefined) return (await spawned(child))?.message;
   let said = '';
   let complaint = '';

@@ -35,7 +35,6 @@ export interface KubeletLimits {
   /** KubeletInput letters that may be under way to one session. */
   readonly sessionInputCredit: number;
   readonly execProbeOutputBytesMax: number;
-  readonly terminationMessageBytesMax: number;
   /** TokenRequest for `serviceAccountToken` volumes is renewed at this part of its life. */
   readonly tokenRenewFraction: number;
 }
@@ -61,7 +60,6 @@ export const kubeletLimits: KubeletLimits = {
   sessionsMax: 64,
   sessionInputCredit: 16,
   execProbeOutputBytesMax: 10 * 1024,
-  terminationMessageBytesMax: 4096,
   tokenRenewFraction: 0.8,
 };
 
@@ -81,6 +79,8 @@ export interface RuntimeLimits {
   readonly viewEntriesMax: number;
   /** Processes started by exec in one container at a time. */
   readonly execsPerContainerMax: number;
+  /** Of a termination message, and of why a program could not be started. */
+  readonly messageBytesMax: number;
   /** Between SIGTERM and SIGKILL when the kubelet itself ends. */
   readonly closeGraceMs: number;
 }
@@ -94,5 +94,6 @@ export const runtimeLimits: RuntimeLimits = {
   viewBytesMax: 64 * 1024 * 1024,
   viewEntriesMax: 256,
   execsPerContainerMax: 32,
+  messageBytesMax: 4096,
   closeGraceMs: 1000,
 };

@@ -7,7 +7,7 @@ import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock, Timer } from '../../transport/index.js';
 import type { ContainerLog } from './container-log.js';
-import { ContainerPrograms, type Launched, messageBytesMax } from './container-programs.js';
+import { ContainerPrograms, type Launched } from './container-programs.js';
 import {
   type ContainerConfig,
   type ContainerRecord,
@@ -68,7 +68,7 @@ export class ProcessContainer {
   constructor(setting: Setting) {
     this.#setting = setting;
     this.#record = setting.record;
-    const { config, views, volumesDir } = setting;
+    const { config, limits, views, volumesDir } = setting;
     this.#programs =
       config &&
       new ContainerPrograms({
@@ -77,6 +77,7 @@ export class ProcessContainer {
         root: this.root,
         viewDir: this.#viewDir,
         volumesDir,
+        limits,
         views,
       });
     this.#ended = new Promise((resolve) => {
@@ -235,7 +236,10 @@ export class ProcessContainer {
       () => undefined,
       (error: Error) => `the log could not be written: ${error.message}`,
     );
-    const written = await readMessage(join(this.root, config!.terminationMessagePath));
+    const written = await readMessage(
+      join(this.root, config!.terminationMessagePath),
+      limits.messageBytesMax,
+    );
     const message = written ?? logFailure;
     await this.#finish({
       ...this.#record,
@@ -288,10 +292,10 @@ export class ProcessContainer {
   }
 }
 
-async function readMessage(path: string): Promise<string | undefined> {
+async function readMessage(path: string, bytesMax: number): Promise<string | undefined> {
   try {
     const bytes = await readFile(path);
-    return bytes.length === 0 ? undefined : bytes.subarray(0, messageBytesMax).toString('utf8');
+    return bytes.length === 0 ? undefined : bytes.subarray(0, bytesMax).toString('utf8');
   } catch {
     // Not written, or not a file: there is no message.
     return undefined;
