@@ -40,6 +40,10 @@ export interface StoreAlone {
     readonly certFile: string;
     readonly keyFile: string;
     readonly clientCaFile?: string;
+    readonly clientCrlFile?: string;
+    /** A name that a client's certificate must be for. */
+    readonly clientHostname?: string;
+    readonly minVersion?: 'TLSv1.2' | 'TLSv1.3';
     /** The common name of a client's certificate is the name of a user. */
     readonly clientCertAuth?: boolean;
   };

@@ -2,13 +2,12 @@
  * The process of one member of a store that runs alone: the member on a thread of its own, etcd's API on this one. Ends on
  * SIGTERM, and by itself when its launcher is gone.
  */
-import { readFileSync } from 'node:fs';
 import { BackupDesk, createStoreClient } from '../actors/store/index.js';
 import { type EtcdTls, openEtcdFront } from '../actors/store/etcd/index.js';
 import { ControlServer } from '../transport/index.js';
 import { Announcement } from './announcement.js';
 import { backupControl } from './backup-control.js';
-import { type ClusterSpec, mainNode, storeNode } from './cluster-spec.js';
+import { mainNode, storeNode } from './cluster-spec.js';
 import { machineControl } from './machine-control.js';
 import type { MachineMessage } from './machine-process.js';
 import type { MachineRun } from './machine-run.js';
@@ -17,6 +16,7 @@ import { Removal } from './removal.js';
 import { addressOf, askedMembers } from './store-peers.js';
 import { storeControl } from './store-control.js';
 import { parseListen } from './store-spec.js';
+import { readTls, TlsFollower } from './tls-files.js';
 
 /** Resolves when everything runs. */
 export async function runStoreMachine({
@@ -40,7 +40,8 @@ export async function runStoreMachine({
   const client = createStoreClient({ system, members });
   const local = createStoreClient({ system, members: members.slice(0, 1) });
   const backups = new BackupDesk({ system, member: members[0]!.ref, folder: 'backup' });
-  const tls = readTls(spec);
+  const tlsFiles = spec.store?.tls;
+  const tls = tlsFiles && readTls(tlsFiles);
   const { progressNotifyIntervalMs, tokenTtlMs } = spec.store ?? {};
   const front = await openEtcdFront({
     system,
@@ -56,6 +57,15 @@ export async function runStoreMachine({
       ...(tokenTtlMs !== undefined && { tokenTtlMs }),
     },
   });
+  const follower =
+    tlsFiles &&
+    new TlsFollower(tlsFiles, {
+      clock: system.env.clock,
+      inForce: tls as EtcdTls,
+      renew: (renewed) => front.renewTls(renewed),
+      // Into the log of the machine.
+      note: (problem) => console.error(`the certificates in force stay: ${problem}`),
+    });
   const control = new ControlServer(dir.socketPath(machine.name), {
     ...machineControl(system, store),
     ...storeControl({ clusterId: spec.id, client, local, uuid: () => system.env.uuid() }),
@@ -67,6 +77,7 @@ export async function runStoreMachine({
     if (stopping) return;
     stopping = true;
     announcement.stop();
+    follower?.stop();
     await front.close();
     await system.stop();
     await system.journal.close();
@@ -89,15 +100,4 @@ export async function runStoreMachine({
   });
   process.on('SIGTERM', () => void stop().catch(fail));
   process.on('disconnect', () => void stop().catch(fail));
-}
-
-function readTls(spec: ClusterSpec): EtcdTls | undefined {
-  const files = spec.store?.tls;
-  if (!files) return undefined;
-  return {
-    certificate: readFileSync(files.certFile, 'utf8'),
-    key: readFileSync(files.keyFile, 'utf8'),
-    ...(files.clientCaFile !== undefined && { clientCa: readFileSync(files.clientCaFile, 'utf8') }),
-    ...(files.clientCertAuth === true && { clientCertAuth: true }),
-  };
 }

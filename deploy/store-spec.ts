@@ -130,6 +130,7 @@ export function checkTlsFiles({ tls }: Pick<StoreAlone, 'tls'>): void {
     '--cert-file': tls.certFile,
     '--key-file': tls.keyFile,
     '--trusted-ca-file': tls.clientCaFile,
+    '--client-crl-file': tls.clientCrlFile,
   };
   for (const [option, path] of Object.entries(files)) {
     if (path === undefined) continue;

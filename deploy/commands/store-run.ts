@@ -20,6 +20,9 @@ interface RunOptions extends SettingOptions {
   readonly certFile?: string;
   readonly keyFile?: string;
   readonly trustedCaFile?: string;
+  readonly clientCrlFile?: string;
+  readonly clientCertAllowedHostname?: string;
+  readonly tlsMinVersion?: 'TLS1.2' | 'TLS1.3';
   readonly clientCertAuth?: boolean;
   readonly trace?: boolean;
   readonly watchProgressNotifyInterval?: number;
@@ -73,6 +76,14 @@ function runCommand(): Command {
     .option('--cert-file <file>', 'PEM certificate: the API is served over TLS')
     .option('--key-file <file>', 'PEM key of the certificate')
     .option('--trusted-ca-file <file>', 'PEM authority: clients must bring a certificate that it signed')
+    .option('--client-crl-file <file>', 'PEM list of certificates that its authority has revoked')
+    .option('--client-cert-allowed-hostname <name>', 'a name that the certificate of a client must be for')
+    .addOption(
+      new Option('--tls-min-version <version>', 'the oldest TLS that is spoken (default TLS1.2)').choices([
+        'TLS1.2',
+        'TLS1.3',
+      ]),
+    )
     .option('--client-cert-auth', 'the common name of that certificate is the name of a user')
     .addOption(
       new Option(
@@ -176,17 +187,7 @@ function folderOf([only = '', ...more]: readonly string[]): DataDir | undefined 
 }
 
 function aloneOf(options: RunOptions): StoreAlone {
-  const { certFile, keyFile, trustedCaFile, clientCertAuth } = options;
   const { watchProgressNotifyInterval, authTokenTtl } = options;
-  if ((certFile === undefined) !== (keyFile === undefined)) {
-    throw new Error('--cert-file and --key-file belong together');
-  }
-  if (trustedCaFile !== undefined && certFile === undefined) {
-    throw new Error('--trusted-ca-file needs --cert-file and --key-file');
-  }
-  if (clientCertAuth === true && trustedCaFile === undefined) {
-    throw new Error('--client-cert-auth needs --trusted-ca-file');
-  }
   const settings = settingsOf(options);
   return {
     trace: options.trace === true,
@@ -195,17 +196,44 @@ function aloneOf(options: RunOptions): StoreAlone {
       progressNotifyIntervalMs: watchProgressNotifyInterval,
     }),
     ...(authTokenTtl !== undefined && { tokenTtlMs: authTokenTtl * 1_000 }),
-    ...(certFile !== undefined &&
-      keyFile !== undefined && {
-        tls: {
-          certFile: resolve(certFile),
-          keyFile: resolve(keyFile),
-          ...(trustedCaFile !== undefined && { clientCaFile: resolve(trustedCaFile) }),
-          ...(clientCertAuth === true && { clientCertAuth }),
-        },
-      }),
+    ...tlsOf(options),
   };
 }
+
+function tlsOf(options: RunOptions): Pick<StoreAlone, 'tls'> {
+  const { certFile, keyFile, trustedCaFile, clientCrlFile, clientCertAllowedHostname } = options;
+  const { clientCertAuth, tlsMinVersion } = options;
+  const needs = (option: string, isGiven: boolean, other: string, isThere: boolean) => {
+    if (isGiven && !isThere) throw new Error(`${option} needs ${other}`);
+  };
+  if ((certFile === undefined) !== (keyFile === undefined)) {
+    throw new Error('--cert-file and --key-file belong together');
+  }
+  const hasCa = trustedCaFile !== undefined;
+  needs('--trusted-ca-file', hasCa, '--cert-file and --key-file', certFile !== undefined);
+  needs('--client-cert-auth', clientCertAuth === true, '--trusted-ca-file', hasCa);
+  needs('--client-crl-file', clientCrlFile !== undefined, '--trusted-ca-file', hasCa);
+  needs(
+    '--client-cert-allowed-hostname',
+    clientCertAllowedHostname !== undefined,
+    '--trusted-ca-file',
+    hasCa,
+  );
+  needs('--tls-min-version', tlsMinVersion !== undefined, '--cert-file', certFile !== undefined);
+  if (certFile === undefined || keyFile === undefined) return {};
+  const tls = {
+    certFile: resolve(certFile),
+    keyFile: resolve(keyFile),
+    ...(hasCa && { clientCaFile: resolve(trustedCaFile) }),
+    ...(clientCrlFile !== undefined && { clientCrlFile: resolve(clientCrlFile) }),
+    ...(clientCertAllowedHostname !== undefined && { clientHostname: clientCertAllowedHostname }),
+    ...(clientCertAuth === true && { clientCertAuth }),
+    ...(tlsMinVersion !== undefined && { minVersion: tlsVersions[tlsMinVersion] }),
+  };
+  return { tls };
+}
+
+const tlsVersions = { 'TLS1.2': 'TLSv1.2', 'TLS1.3': 'TLSv1.3' } as const;
 
 async function announceReady(dir: DataDir, spec: ClusterSpec): Promise<void> {
   const listen = spec.machines.map(({ etcdListen }) => etcdListen as string);

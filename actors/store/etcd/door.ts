@@ -11,7 +11,13 @@ import {
   type ServerHttp2Stream,
 } from 'node:http2';
 import { type AddressInfo, createServer as createTcp, type Server, type Socket } from 'node:net';
-import { createServer as createTls, type TLSSocket } from 'node:tls';
+import {
+  checkServerIdentity,
+  createServer as createTls,
+  type SecureContextOptions,
+  Server as TlsServer,
+  type TLSSocket,
+} from 'node:tls';
 import { FirstCall } from './first-call.js';
 import { type CallHost, serveCall } from './http2-call.js';
 import { type EtcdLimits, etcdLimits } from './limits.js';
@@ -24,8 +30,13 @@ export interface EtcdTls {
   readonly certificate: string;
   /** PEM; with it clients must bring a certificate that it signed. */
   readonly clientCa?: string;
+  /** PEM: certificates of clients that count no more. With it every authority must have a list in force. */
+  readonly clientCrl?: string;
+  /** A name that the certificate of a client must be for, beside what it is called. */
+  readonly clientHostname?: string;
   /** The common name of that certificate is the name of a user. */
   readonly clientCertAuth?: boolean;
+  readonly minVersion?: 'TLSv1.2' | 'TLSv1.3';
 }
 
 export interface Page {
@@ -48,6 +59,8 @@ export interface EtcdDoorOptions {
 
 export interface EtcdDoor {
   readonly port: number;
+  /** Other certificates, for connections from now on. Throws when they cannot be used, and leaves it as it was. */
+  renewTls(tls: EtcdTls): void;
   /** Says GOAWAY, lets running requests end, then closes; what is left is cut after `graceMs`. */
   close(graceMs?: number): Promise<void>;
 }
@@ -63,6 +76,7 @@ const preface = 'PRI ';
 class Door implements EtcdDoor {
   readonly #options: EtcdDoorOptions;
   readonly #server: Server;
+  #tls: EtcdTls | undefined;
   readonly #http1 = createHttp1((request, response) => {
     this.#unused.used(request.socket);
     void this.#servePage(request, response);
@@ -76,6 +90,7 @@ class Door implements EtcdDoor {
 
   constructor(options: EtcdDoorOptions) {
     this.#options = options;
+    this.#tls = options.tls;
     const { limits, calls } = options;
     this.#unused = new UnusedConnections(calls.clock, limits.firstCallTimeoutMs);
     this.#http2 = createHttp2({
@@ -121,6 +136,12 @@ class Door implements EtcdDoor {
     });
   }
 
+  renewTls(tls: EtcdTls): void {
+    if (!(this.#server instanceof TlsServer)) throw new TypeError('a door without TLS has no certificates');
+    this.#server.setSecureContext(contextOf(tls));
+    this.#tls = tls;
+  }
+
   async close(graceMs = etcdLimits.closeGraceMs): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     for (const session of this.#sessions) session.close();
@@ -135,12 +156,11 @@ class Door implements EtcdDoor {
 
   #listenTls(tls: EtcdTls): Server {
     const server = createTls({
-      key: tls.key,
-      cert: tls.certificate,
+      ...contextOf(tls),
       ALPNProtocols: ['h2', 'http/1.1'],
       noDelay: true,
       handshakeTimeout: this.#options.limits.firstBytesTimeoutMs,
-      ...(tls.clientCa !== undefined && { ca: tls.clientCa, requestCert: true, rejectUnauthorized: true }),
+      ...(tls.clientCa !== undefined && { requestCert: true, rejectUnauthorized: true }),
     });
     // From before the handshake on: who does not end it must not outlive the door.
     server.on('connection', (socket: Socket) => this.#keep(socket));
@@ -149,14 +169,25 @@ class Door implements EtcdDoor {
     server.on('secureConnection', (socket: TLSSocket) => {
       this.#unused.accepted(socket);
       socket.on('error', () => {});
+      if (!this.#isForHostname(socket)) return void socket.destroy();
       if (socket.alpnProtocol === 'h2') this.#firstCall(socket);
       else this.#http1.emit('connection', socket);
     });
     return server;
   }
 
+  /** Its alternative names alone count, as for Go. */
+  #isForHostname(socket: TLSSocket): boolean {
+    const hostname = this.#tls?.clientHostname;
+    if (hostname === undefined) return true;
+    const certificate = socket.getPeerCertificate();
+    return (
+      certificate.subjectaltname !== undefined && checkServerIdentity(hostname, certificate) === undefined
+    );
+  }
+
   #noteCommonName(session: ServerHttp2Session): void {
-    const { tls } = this.#options;
+    const tls = this.#tls;
     if (tls?.clientCa === undefined || tls.clientCertAuth !== true) return;
     const socket = session.socket as TLSSocket;
     if (!socket.authorized) return;
@@ -257,4 +288,14 @@ class Door implements EtcdDoor {
       return { status: 503, type: 'text/plain', body: `${text}\n` };
     }
   }
+}
+
+function contextOf({ key, certificate, clientCa, clientCrl, minVersion }: EtcdTls): SecureContextOptions {
+  return {
+    key,
+    cert: certificate,
+    ...(clientCa !== undefined && { ca: clientCa }),
+    ...(clientCrl !== undefined && { crl: clientCrl }),
+    ...(minVersion !== undefined && { minVersion }),
+  };
 }

@@ -46,6 +46,8 @@ export interface EtcdFrontOptions {
 
 export interface EtcdFront {
   readonly port: number;
+  /** Other certificates, for connections from now on. Throws when they cannot be used, and leaves it as it was. */
+  renewTls(tls: EtcdTls): void;
   close(): Promise<void>;
 }
 
@@ -126,6 +128,10 @@ class Front implements EtcdFront {
 
   get port(): number {
     return this.#door.port;
+  }
+
+  renewTls(tls: EtcdTls): void {
+    this.#door.renewTls(tls);
   }
 
   async close(): Promise<void> {
