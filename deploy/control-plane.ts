@@ -45,7 +45,7 @@ function builtInStore({ spec, machine, system }: MachineParts): ApiStore {
   return createStoreClient({ system, members: askedMembers(spec, machine) });
 }
 
-/** Scheduler and controllers run on every master and are active on one (DESIGN rule 10). */
+/** Scheduler and controllers run on every master and are active on one (ARCHITECTURE rule 10). */
 function startLeaders(parts: MachineParts): void {
   elect(parts, 'kube-scheduler', (fencing) =>
     schedulerSpec({ system: parts.system, client: clientFor(parts, 'kube-scheduler'), fencing }),

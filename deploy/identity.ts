@@ -1,5 +1,5 @@
 /**
- * Who a component is to the apiserver (DESIGN rule 14): its machine's key proves the node, the machine's role says which
+ * Who a component is to the apiserver (ARCHITECTURE rule 14): its machine's key proves the node, the machine's role says which
  * components may speak from there, and the component names itself in `user-agent`.
  */
 import type { Identity } from '../actors/apiserver/request.js';

@@ -22,7 +22,7 @@ const port = parentPort;
 if (!port) throw new Error('store-thread-main runs in a thread only');
 
 /**
- * A member whose disk failed must not go on (DESIGN rule 7). The main thread is told and ends the process; this one stands
+ * A member whose disk failed must not go on (ARCHITECTURE rule 7). The main thread is told and ends the process; this one stands
  * still until then: if it ended by itself, ZeroMQ would abort the process before anybody could say why.
  */
 const fail = (error: unknown): void => {

@@ -1,6 +1,6 @@
 /**
  * A store member in a thread of its own, so that no list and no TLS handshake of the components delays a heartbeat
- * (DESIGN rule 11). Here: the side of the main thread. The other side is store-thread-main.ts.
+ * (ARCHITECTURE rule 11). Here: the side of the main thread. The other side is store-thread-main.ts.
  */
 import { Worker } from 'node:worker_threads';
 import type { StoreMemberInfo } from '../actors/store/index.js';

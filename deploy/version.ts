@@ -1,4 +1,4 @@
-/** What we say that we are: the Kubernetes whose types and behaviour we serve (DESIGN rule 15). */
+/** What we say that we are: the Kubernetes whose types and behaviour we serve (ARCHITECTURE rule 15). */
 import type { VersionInfo } from '../actors/apiserver/index.js';
 
 export const kubernetesVersion = 'v1.36.0';

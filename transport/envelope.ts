@@ -1,6 +1,6 @@
 /**
  * What crosses a link: one message with everything that tracing, faults and expiry need to know about it
- * (DESIGN rule 5). The body is opaque to the transport.
+ * (ARCHITECTURE rule 5). The body is opaque to the transport.
  */
 export type NodeId = string & { readonly __brand: 'NodeId' };
 

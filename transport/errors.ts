@@ -1,4 +1,4 @@
-/** The coded errors of the transport. Losses are not errors: they go through `onDrop` (DESIGN rule 6). */
+/** The coded errors of the transport. Losses are not errors: they go through `onDrop` (ARCHITECTURE rule 6). */
 
 /** Every code with what to do about it; docs are generated from this table. */
 export const transportErrorCodes = {

@@ -1,7 +1,7 @@
 /**
  * A link joins one node to all others. ZeroMQ, in-process and simulated links pass one shared suite
  * (test/transport/link.case.ts). A link is lossy by contract: `send` never throws for an absent peer and
- * never blocks; what cannot be delivered is dropped and reported (DESIGN rule 6).
+ * never blocks; what cannot be delivered is dropped and reported (ARCHITECTURE rule 6).
  */
 import type { Envelope, Incarnation, NodeId } from './envelope.js';
 

@@ -1,6 +1,6 @@
 /**
  * The link of a real cluster, over ZeroMQ: one ROUTER bound for everything that comes in, one DEALER for each peer.
- * ZeroMQ is treated as lossy (DESIGN rule 6). No letter passes before both sides have met: cluster, protocol, node
+ * ZeroMQ is treated as lossy (ARCHITECTURE rule 6). No letter passes before both sides have met: cluster, protocol, node
  * and incarnation are exchanged, and whoever claims to be a node proves it by a token that went to the address (and,
  * with CURVE, to the key) of that node. Routing ids are left to the ROUTER, one a connection: a chosen id could be
  * taken over with `handover`, and with it the identity.

@@ -1,6 +1,6 @@
 /**
  * The ZeroMQ door: ApiRequests as letters. Who asks is what the link vouches for; streams flow under the credit that
- * the client grants, so that a slow client costs bounded memory and is ended in the end (DESIGN rules 6, 14).
+ * the client grants, so that a slow client costs bounded memory and is ended in the end (ARCHITECTURE rules 6, 14).
  */
 import { isRecord } from 'raft-consensus';
 import type { NodeId, Timer } from '../../transport/index.js';

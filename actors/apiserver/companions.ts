@@ -1,5 +1,5 @@
 /**
- * What must be written in the same transaction as an object: the fence that follows a Lease's holder (DESIGN rule
+ * What must be written in the same transaction as an object: the fence that follows a Lease's holder (ARCHITECTURE rule
  * 10), the addresses and ports of a Service, the lease that an Event lives by.
  */
 import { Buffer } from 'node:buffer';

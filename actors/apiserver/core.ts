@@ -1,5 +1,5 @@
 /**
- * The apiserver's core: answers ApiRequests, whichever door they came through (DESIGN rule 14). Authorises, finds the
+ * The apiserver's core: answers ApiRequests, whichever door they came through (ARCHITECTURE rule 14). Authorises, finds the
  * resource, runs the verb, and turns whatever is thrown into a Status. Keeps nothing that it cannot rebuild from the
  * store, so any number run side by side (rule 8).
  */

@@ -1,4 +1,4 @@
-/** Every bound of the apiserver in one place (DESIGN rule 12). Figures follow kube-apiserver where it has one. */
+/** Every bound of the apiserver in one place (ARCHITECTURE rule 12). Figures follow kube-apiserver where it has one. */
 export const limits = {
   /** kube-apiserver's MaxRequestBodyBytes. */
   requestBodyBytesMax: 3 * 1024 * 1024,

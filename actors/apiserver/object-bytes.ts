@@ -1,5 +1,5 @@
 /**
- * Objects as bytes (DESIGN rule 13). What the store holds is JSON that opens with `{"metadata":{` and has no kind, no
+ * Objects as bytes (ARCHITECTURE rule 13). What the store holds is JSON that opens with `{"metadata":{` and has no kind, no
  * apiVersion and no resourceVersion; what clients get is those bytes with the missing parts spliced in front. An
  * object is printed once, at its write, and never again.
  */

@@ -1,5 +1,5 @@
 /**
- * A request as the apiserver's core sees it: HTTP is only one adapter (DESIGN rule 14). Both doors, HTTPS and
+ * A request as the apiserver's core sees it: HTTP is only one adapter (ARCHITECTURE rule 14). Both doors, HTTPS and
  * ZeroMQ, authenticate, then hand one of these to the same core.
  */
 
@@ -51,7 +51,7 @@ export interface ApiHandler {
 /**
  * Headers of our own.
  * `Kabuki-Fencing: <lease namespace>/<lease name>=<holderIdentity>/<leaseTransitions>` on a write makes it conditional, in the same
- * store transaction, on that holder still having the lease (DESIGN rule 10); a deposed writer gets 409 with reason Conflict.
+ * store transaction, on him still having the lease (ARCHITECTURE rule 10); a deposed writer gets 409 with reason Conflict.
  * `Kabuki-Trace-Id` is on every response.
  */
 export const fencingHeader = 'kabuki-fencing';

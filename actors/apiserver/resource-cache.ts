@@ -41,7 +41,7 @@ export interface CacheEvent {
   readonly previous: CacheEntry | undefined;
   /** The cause of the write (see store/context.ts). */
   readonly context: string | undefined;
-  /** Lines already encoded, by form; shared by all watchers (DESIGN rule 13). */
+  /** Lines already encoded, by form; shared by all watchers (ARCHITECTURE rule 13). */
   readonly encoded: Map<string, Uint8Array>;
 }
 

@@ -1,6 +1,6 @@
 /**
  * Writes to the store: every one is a transaction that compares the key's revision, carries the fence of its writer
- * (DESIGN rule 10) and the reservations that must stand or fall with it (service addresses and ports).
+ * (ARCHITECTURE rule 10) and the reservations that must stand or fall with it (service addresses and ports).
  * Keys: `/registry/<resource>/<name>`, `/registry/<group>/<resource>/<namespace>/<name>`; `/fences/<ns>/<lease>`;
  * `/ranges/<range>/<value>`.
  */

@@ -1,7 +1,7 @@
 /**
- * The ApiClient of our own components: verbs become ApiRequest messages to apiserver actors (DESIGN rule 14).
+ * The ApiClient of our own components: verbs become ApiRequest messages to apiserver actors (ARCHITECTURE rule 14).
  * An apiserver that is gone or answers 503 before it handled anything is passed over; a read goes on to the
- * next one also when its answer is lost; a write never does, because it may have happened (DESIGN rule 7).
+ * next one also when its answer is lost; a write never does, because it may have happened (ARCHITECTURE rule 7).
  */
 import type { KubeObject } from '../objects/meta.js';
 import type { Status } from '../objects/types/meta.js';

@@ -1,6 +1,6 @@
 /**
  * Which apiserver to ask next: the one of the own machine first, then the others in order; one that failed
- * lately comes last until its penalty is over (DESIGN rule 14).
+ * lately comes last until its penalty is over (ARCHITECTURE rule 14).
  */
 import type { Clock } from '../../transport/index.js';
 import type { ApiServerMessage } from '../apiserver/messages.js';

@@ -1,5 +1,5 @@
 /**
- * The frame of every controller (DESIGN rule 9): informers name keys, the actor reconciles them, a few at a
+ * The frame of every controller (ARCHITECTURE rule 9): informers name keys, the actor reconciles them, a few at a
  * time and never the same one twice at once. What went wrong is noted and tried again with a growing pause; a
  * conflict is everyday and quiet; only a programmer error crashes the actor, and its supervisor starts it
  * from scratch.

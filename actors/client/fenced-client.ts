@@ -1,5 +1,5 @@
 /**
- * An ApiClient whose every write carries a leader's fencing token (DESIGN rule 10), so that what runs under a leader
+ * An ApiClient whose every write carries a leader's fencing token (ARCHITECTURE rule 10), so that what runs under a leader
  * cannot forget it. Reads pass through.
  */
 import type { ApiClient, WriteOptions } from './api-client.js';

@@ -1,5 +1,5 @@
 /**
- * Leader election as an actor (client-go `tools/leaderelection`, DESIGN rule 10): it claims a Lease, renews
+ * Leader election as an actor (client-go `tools/leaderelection`, ARCHITECTURE rule 10): it claims a Lease, renews
  * it, and runs what it is given only while it leads. All that runs under it carries the fencing token of its
  * claim, so that a leader that was asleep when it was deposed cannot write. It stops before anybody else may
  * start: the renew deadline runs from the sending of the last write that succeeded, the others' patience from

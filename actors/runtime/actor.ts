@@ -1,6 +1,6 @@
 /**
  * What an actor is: a pure behaviour `(state, message, ctx) -> state` plus how it starts and stops.
- * The same definition runs on the nact engine and on the simulator's (DESIGN rule 3).
+ * The same definition runs on the nact engine and on the simulator's (ARCHITECTURE rule 3).
  */
 import type { NodeId, Timer } from '../../transport/index.js';
 import type { Env } from './env.js';

@@ -1,6 +1,6 @@
 /**
  * Why an ask has no reply. `definite` is true when the request was certainly not handled, so that the asker may
- * try again without doing a thing twice (DESIGN rule 7).
+ * try again without doing a thing twice (ARCHITECTURE rule 7).
  */
 export type AskErrorCode =
   | 'Timeout' // no reply in time; the request may have been handled

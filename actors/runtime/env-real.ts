@@ -1,4 +1,4 @@
-/** The machine as Env: real time, real chance. Edge (DESIGN rule 2): the only file of the runtime that touches them. */
+/** The machine as Env: real time, real chance. Edge (ARCHITECTURE rule 2): the only file of the runtime that touches them. */
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { Disk } from 'raft-consensus';
 import type { Clock, FaultPolicy, Incarnation, Link, NodeId, Random, Timer } from '../../transport/index.js';

@@ -1,5 +1,5 @@
 /**
- * The one seam for everything that is not deterministic (DESIGN rule 2). `env-real.ts` is the machine;
+ * The one seam for everything that is not deterministic (ARCHITECTURE rule 2). `env-real.ts` is the machine;
  * `env-sim.ts` is seeded, single-threaded and in virtual time. What needs the outside world in a form of its own
  * (a container runtime, an HTTPS door, a service proxy) has an interface in its component's folder whose real side
  * is an edge listed in test/tidy.

@@ -1,4 +1,4 @@
-/** Puts every change of a node's fault rules into its journal, so that cause stands beside effect (DESIGN rule 5). */
+/** Puts every change of a node's fault rules into its journal, so that cause stands beside effect (ARCHITECTURE rule 5). */
 import type { FaultPolicy, FaultRule } from '../../transport/index.js';
 import type { Recorder } from './recorder.js';
 

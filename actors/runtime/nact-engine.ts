@@ -1,5 +1,5 @@
 /**
- * Runs actors on nact 7.6.2. nact gives each actor its turn; everything above a turn is ours (DESIGN rule 3):
+ * Runs actors on nact 7.6.2. nact gives each actor its turn; everything above a turn is ours (ARCHITECTURE rule 3):
  * the drain never throws into nact, `onCrash` only ever returns `ctx.stop`, every actor has an explicit name, and
  * all stand flat under one root, because nact copies the child map for every message. nact spends one
  * setImmediate per message, so that one nact message stands for a batch of ours.

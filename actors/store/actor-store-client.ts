@@ -1,7 +1,7 @@
 /**
  * The store client over actor messages. Writes go to the leader that members name; reads and watches to the nearest
  * member (the first of the list). What certainly did nothing is tried again until the deadline; what may have been
- * proposed never is (DESIGN rule 7).
+ * proposed never is (ARCHITECTURE rule 7).
  */
 import {
   type Alarm,

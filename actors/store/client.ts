@@ -1,6 +1,6 @@
 /**
  * How an apiserver uses the store: the contract of the store client. `ZeroMQ or local` is the ref's business.
- * A write whose outcome is unknown rejects with `definite: false` and is never retried here (DESIGN rule 7);
+ * A write whose outcome is unknown rejects with `definite: false` and is never retried here (ARCHITECTURE rule 7);
  * reads and requests that certainly did not reach a leader are retried until the deadline.
  */
 import type {

@@ -12,7 +12,7 @@ export interface StoreMemberOptions {
   readonly members: readonly StorePeer[];
   /** Opens the member's files; called at each start of the actor. */
   openStorage(): Promise<MemberStorage>;
-  /** A disk that fails ends the member for good: whoever runs the process must end it (DESIGN rule 7). */
+  /** A disk that fails ends the member for good: whoever runs the process must end it (ARCHITECTURE rule 7). */
   onFatal(error: unknown): void;
   /**
    * Told of the members at each start and whenever they change, so that the host can reach them. One that misses itself among

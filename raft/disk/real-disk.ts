@@ -1,5 +1,5 @@
 /**
- * The disk of a real machine: node:fs on one folder. An edge (DESIGN rule 2): with read-only-file.ts the only file of
+ * The disk of a real machine: node:fs on one folder. An edge (ARCHITECTURE rule 2): with read-only-file.ts the only file of
  * raft/ that touches the outside. Writes are pwritev, durability is fdatasync or O_DSYNC for a file and fsync for the
  * folder (fsync(2), NOTES; open(2)).
  */

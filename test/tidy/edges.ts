@@ -1,6 +1,6 @@
 /**
  * The real sides of the seams: the only places outside deploy/ and test/ that may touch clock, chance, files, sockets or
- * processes (DESIGN rule 2). A name that ends in `/` is a folder.
+ * processes (ARCHITECTURE rule 2). A name that ends in `/` is a folder.
  */
 export const edges: readonly string[] = [
   // Env itself, and the guards that name what they forbid.

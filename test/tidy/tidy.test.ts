@@ -191,6 +191,21 @@ describe('tidy', () => {
     );
   });
 
+  it('the rules that comments name are those of ARCHITECTURE.md', () => {
+    const [, rules = ''] = readFileSync(join(root, 'ARCHITECTURE.md'), 'utf8').split(
+      '## What everything rests on',
+    );
+    const numbers = new Set([...rules.matchAll(/^(\d+)\. /gm)].map(([, number]) => number));
+    expectNone(
+      sources.flatMap(({ path, text }) =>
+        [...text.matchAll(/ARCHITECTURE\s+(?:\*\s)?rules?\s+(?:\*\s)?([\d, ]+)/g)]
+          .flatMap(([, list = '']) => list.match(/\d+/g) ?? [])
+          .filter((number) => !numbers.has(number))
+          .map((number) => `${path} names rule ${number}`),
+      ),
+    );
+  });
+
   it('no words of unfinished work are left', () => {
     expectNone(
       sources

@@ -1,6 +1,6 @@
 /**
  * Calls to an etcd cluster, whichever of its endpoints serves. A read is made again elsewhere until its time is up; a write only
- * when it certainly did nothing (DESIGN rule 7).
+ * when it certainly did nothing (ARCHITECTURE rule 7).
  */
 import { KvError } from 'raft-consensus';
 import type { Clock } from '../../../transport/index.js';

@@ -1,4 +1,4 @@
-/** A write of unknown outcome is told as such, and never made again (DESIGN rule 7). */
+/** A write of unknown outcome is told as such, and never made again (ARCHITECTURE rule 7). */
 import { strict as assert } from 'node:assert';
 import { RaftError } from 'raft-consensus';
 import { actorRef } from '../../../actors/runtime/index.js';
