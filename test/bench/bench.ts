@@ -7,6 +7,7 @@ import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command } from 'commander';
 import { apiserverBench } from './apiserver.bench.js';
+import { type ClientKind, clientKinds } from './calls.js';
 import { etcdVersion } from './etcd-group.js';
 import { failoverBench } from './failover.bench.js';
 import { grpcBench } from './grpc.bench.js';
@@ -41,6 +42,7 @@ interface Options {
   readonly seconds: string;
   readonly dir: string;
   readonly node: string;
+  readonly client: string;
 }
 
 const program = new Command('bench')
@@ -54,6 +56,11 @@ const program = new Command('bench')
   .option('--seconds <s>', 'length of a round', '2')
   .option('--dir <folder>', 'on the disk to measure', tmpdir())
   .option('--node <flags>', 'further options of node for the members of the store', '')
+  .option(
+    '--client <kind>',
+    'what loads a store over gRPC: node (node:http2) or light (frames by hand)',
+    'node',
+  )
   .action(async (name: string | undefined, options: Options) => {
     const rows = await runAll(name, options);
     console.log(formatRows(rows));
@@ -82,6 +89,7 @@ async function runAll(name: string | undefined, options: Options): Promise<Bench
           etcd,
           rounds: positive('rounds', options.rounds, 100),
           seconds: positive('seconds', options.seconds, 600),
+          client: clientKind(options.client),
           nodeFlags: options.node.split(' ').filter((flag) => flag !== ''),
           say: (line) => say(`${each}: ${line}`),
         })),
@@ -104,6 +112,12 @@ async function peerVersion(against: string | undefined): Promise<string | undefi
   if (version === undefined && against === 'etcd')
     throw new TypeError('etcd is not installed (apt-get install etcd-server etcd-client)');
   return version;
+}
+
+function clientKind(text: string): ClientKind {
+  const kind = clientKinds.find((one) => one === text);
+  if (!kind) throw new TypeError(`--client must be ${clientKinds.join(' or ')}`);
+  return kind;
 }
 
 function positive(name: string, text: string, max: number): number {

@@ -10,9 +10,12 @@ import { MachineProcess } from '../../deploy/machine-process.js';
 import { prepareStore } from '../../deploy/store-spec.js';
 import { waitFor } from '../../deploy/wait.js';
 import { EtcdCluster } from '../harness/etcd-cluster.js';
+import type { ClientKind } from './calls.js';
 import { EtcdClient } from './etcd-client.js';
 
 export interface GrpcGroup {
+  /** What it is loaded with. */
+  readonly client: ClientKind;
   /** `http://host:port`, one for each member. */
   readonly endpoints: readonly string[];
   /** Of the members that run. */
@@ -23,7 +26,11 @@ export interface GrpcGroup {
   stop(): Promise<void>;
 }
 
-export async function startOurs(folder: string, nodeFlags: readonly string[]): Promise<GrpcGroup> {
+export async function startOurs(
+  folder: string,
+  nodeFlags: readonly string[],
+  client: ClientKind = 'node',
+): Promise<GrpcGroup> {
   const dir = new DataDir(folder);
   const listen = (await freePorts(3)).map(String);
   const spec = await prepareStore(dir, { members: 3, listen, alone: { trace: false } });
@@ -43,6 +50,7 @@ export async function startOurs(folder: string, nodeFlags: readonly string[]): P
     throw error;
   }
   return {
+    client,
     endpoints: [...members.keys()],
     pids: () => all.flatMap(({ pid, state }) => (state === 'running' && pid !== undefined ? [pid] : [])),
     kill: async (endpoint) => members.get(endpoint)?.kill(),
@@ -53,11 +61,12 @@ export async function startOurs(folder: string, nodeFlags: readonly string[]): P
 
 const etcdFlags = ['--snapshot-count=10000', '--heartbeat-interval=100', '--election-timeout=1000'];
 
-export async function startEtcd(folder: string): Promise<GrpcGroup> {
+export async function startEtcd(folder: string, client: ClientKind = 'node'): Promise<GrpcGroup> {
   const cluster = await EtcdCluster.start({ members: 3, args: etcdFlags, folder });
   const nameOf = (endpoint: string) =>
     cluster.names.find((name) => `http://${cluster.endpointOf(name)}` === endpoint) ?? '';
   return {
+    client,
     endpoints: cluster.endpoints.map((address) => `http://${address}`),
     pids: () => cluster.pids,
     kill: (endpoint) => cluster.kill(nameOf(endpoint)),

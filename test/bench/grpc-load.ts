@@ -77,7 +77,7 @@ export async function watchDelivery(
 ): Promise<readonly number[]> {
   const leader = await leaderOf(group);
   const watcher = new GrpcClient(leader);
-  const writer = new EtcdClient(leader);
+  const writer = new EtcdClient(leader, group.client);
   const begun = new Map<string, number>();
   const delays: number[] = [];
   let isWatching = false;
@@ -134,7 +134,7 @@ export async function failover(group: GrpcGroup): Promise<number> {
 }
 
 async function withLeader<T>(group: GrpcGroup, use: (client: EtcdClient) => Promise<T>): Promise<T> {
-  const client = new EtcdClient(await leaderOf(group));
+  const client = new EtcdClient(await leaderOf(group), group.client);
   try {
     return await use(client);
   } finally {

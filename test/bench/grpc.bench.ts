@@ -18,10 +18,10 @@ interface Sides {
 }
 
 export const grpcBench: Bench = async (options) => {
-  const { folder, etcd: version, nodeFlags } = options;
+  const { folder, etcd: version, nodeFlags, client } = options;
   const sides: Sides = {
-    ours: await startOurs(`${folder}/grpc-ours`, nodeFlags),
-    etcd: version === undefined ? undefined : await startEtcd(`${folder}/grpc-etcd`),
+    ours: await startOurs(`${folder}/grpc-ours`, nodeFlags, client),
+    etcd: version === undefined ? undefined : await startEtcd(`${folder}/grpc-etcd`, client),
   };
   try {
     for (const group of groupsOf(sides)) await puts(group, 256, warmUpMs);

@@ -1,4 +1,5 @@
 /** What a benchmark is given and what it returns. */
+import type { ClientKind } from './calls.js';
 import type { BenchRow } from './table.js';
 
 export interface BenchOptions {
@@ -9,6 +10,8 @@ export interface BenchOptions {
   readonly etcd: string | undefined;
   /** Length of a round. */
   readonly seconds: number;
+  /** What loads a store over gRPC. */
+  readonly client: ClientKind;
   /** For the processes of the store; to try V8's options. */
   readonly nodeFlags: readonly string[];
   /** Progress, on stderr. */
