@@ -11,7 +11,12 @@ export interface HeartbeatStats {
   readonly lateSends: number;
   /** Of a follower: times between two words of the same leader. Bounds are eighths of the election timeout, and some beyond. */
   readonly silences: DurationHistogram;
+  /** Of a leader, by peer: from a heartbeat to its answer. */
+  readonly roundTrips: Readonly<Record<string, DurationHistogram>>;
 }
+
+/** etcd's for round trips between peers: from 0.1 ms on, twice as long each. */
+const roundTripBoundsMs = Array.from({ length: 16 }, (_, i) => 0.1 * 2 ** i);
 
 const parts = 8;
 const beyond = [2, 4];
@@ -21,6 +26,9 @@ export class HeartbeatWatch {
   readonly #silences: Durations;
   /** Of a leader: by peer, when the last one left. */
   readonly #sentMs = new Map<MemberId, number>();
+  /** Of those, that nobody has answered yet. */
+  readonly #unanswered = new Set<MemberId>();
+  readonly #roundTrips = new Map<MemberId, Durations>();
   #lateSends = 0;
   #heard: { readonly leader: MemberId; readonly term: Term; atMs: number } | null = null;
 
@@ -38,6 +46,7 @@ export class HeartbeatWatch {
   /** A leadership begins. */
   reset(): void {
     this.#sentMs.clear();
+    this.#unanswered.clear();
     this.#heard = null;
   }
 
@@ -45,6 +54,20 @@ export class HeartbeatWatch {
     const lastMs = this.#sentMs.get(to);
     if (lastMs !== undefined && nowMs - lastMs > this.#sendGapMaxMs) this.#lateSends += 1;
     this.#sentMs.set(to, nowMs);
+    this.#unanswered.add(to);
+  }
+
+  /** A peer has answered: the newest heartbeat, since they are far apart. */
+  answered(from: MemberId, nowMs: number): void {
+    if (!this.#unanswered.delete(from)) return;
+    let trips = this.#roundTrips.get(from);
+    if (trips === undefined) this.#roundTrips.set(from, (trips = new Durations(roundTripBoundsMs)));
+    trips.add(nowMs - this.#sentMs.get(from)!);
+  }
+
+  /** Of members that are gone nothing is kept. */
+  forget(members: ReadonlySet<MemberId>): void {
+    for (const peer of this.#roundTrips.keys()) if (!members.has(peer)) this.#roundTrips.delete(peer);
   }
 
   /** The member has taken in a letter of the one that it follows. */
@@ -58,6 +81,9 @@ export class HeartbeatWatch {
   }
 
   get stats(): HeartbeatStats {
-    return { lateSends: this.#lateSends, silences: this.#silences.histogram };
+    const roundTrips = Object.fromEntries(
+      [...this.#roundTrips].map(([peer, trips]) => [peer, trips.histogram]),
+    );
+    return { lateSends: this.#lateSends, silences: this.#silences.histogram, roundTrips };
   }
 }

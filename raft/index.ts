@@ -52,6 +52,7 @@ export {
 export { RaftError, type MembershipRefusal, type RaftErrorCode } from './errors.js';
 export { MemorySnapshots, MemoryStorage } from './memory.js';
 export { type DurationHistogram, Durations } from './durations.js';
+export type { ReadStats } from './read-waiters.js';
 export { type HeartbeatStats, HeartbeatWatch } from './heartbeat-watch.js';
 export type { CoreView, Observation, Observer } from './observer.js';
 export type { PeerStats, RaftStats } from './stats.js';

@@ -6,7 +6,13 @@
  * group stands in the log.
  */
 import { strict as assert } from 'node:assert';
-import { isJoint, isMember, type ConfigurationChange, type MemberStep } from './core/configuration.js';
+import {
+  isJoint,
+  isMember,
+  membersOf,
+  type ConfigurationChange,
+  type MemberStep,
+} from './core/configuration.js';
 import { entryBytes } from './core/log.js';
 import { RaftError } from './errors.js';
 import { JointWaiters } from './joint-waiters.js';
@@ -293,6 +299,7 @@ export class Raft<Result> {
     return statsOf(this.#core, {
       pendingProposals: this.#proposals.size,
       heartbeats: this.#heartbeats.stats,
+      reads: this.#reads.stats,
     });
   }
 
@@ -359,6 +366,7 @@ export class Raft<Result> {
     if (letter.type === 'snapshot-piece') return this.#snapshotter.receivePiece(letter);
     this.#core.step(letter);
     if (this.#core.leaderId === letter.from) this.#heartbeats.heard(letter.from, this.#core.term, nowMs);
+    if (letter.type === 'heartbeat-reply') this.#heartbeats.answered(letter.from, nowMs);
     if (letter.type !== 'heartbeat') return;
     this.#forgotten.hear(letter, { term: this.#core.term, lastIndex: this.#core.log.lastIndex });
   }
@@ -525,6 +533,7 @@ export class Raft<Result> {
     }
     if (configuration === this.#configuration) return;
     this.#configuration = configuration;
+    this.#heartbeats.forget(new Set(membersOf(configuration)));
     this.#observe({
       type: 'configuration-changed',
       configuration,

@@ -18,16 +18,29 @@ interface Round {
   ticks: number;
 }
 
+/** Linearizable reads of this member that came to nothing, since it started. */
+export interface ReadStats {
+  readonly timedOut: number;
+  /** No leader took them up. */
+  readonly refused: number;
+}
+
 export class ReadWaiters {
   #joining: Waiter[] = [];
   /** By context: the one that is asked for, and those that wait for the state machine. */
   readonly #rounds = new Map<number, Round>();
   #asking: number | null = null;
+  #timedOut = 0;
+  #refused = 0;
 
   get size(): number {
     let size = this.#joining.length;
     for (const round of this.#rounds.values()) size += round.waiters.length;
     return size;
+  }
+
+  get stats(): ReadStats {
+    return { timedOut: this.#timedOut, refused: this.#refused };
   }
 
   add(waiter: Waiter): void {
@@ -74,6 +87,7 @@ export class ReadWaiters {
     if (round === undefined || round.index !== null) return;
     this.#rounds.delete(context);
     if (this.#asking === context) this.#asking = null;
+    this.#refused += round.waiters.length;
     for (const waiter of round.waiters) {
       waiter.reject(new RaftError('NotLeader', 'no leader confirmed the read', { definite: true, leader }));
     }
@@ -82,6 +96,7 @@ export class ReadWaiters {
   expire(nowMs: number): void {
     const keep = (waiter: Waiter): boolean => {
       if (waiter.deadlineMs > nowMs) return true;
+      this.#timedOut += 1;
       waiter.reject(new RaftError('Timeout', 'the read was not confirmed in time', { definite: true }));
       return false;
     };

@@ -3,6 +3,7 @@ import type { RaftCore } from './core/core.js';
 import type { Role } from './core/ready.js';
 import type { Configuration, LogIndex, MemberId, Term } from './core/types.js';
 import type { HeartbeatStats } from './heartbeat-watch.js';
+import type { ReadStats } from './read-waiters.js';
 
 export interface RaftStats {
   readonly id: MemberId;
@@ -19,6 +20,7 @@ export interface RaftStats {
   readonly pendingProposals: number;
   readonly uncommittedBytes: number;
   readonly heartbeats: HeartbeatStats;
+  readonly reads: ReadStats;
   /** As of `appliedIndex`. */
   readonly configuration: Configuration;
   /** Of a leader; empty otherwise. */
@@ -34,7 +36,7 @@ export interface PeerStats {
 
 export function statsOf(
   core: RaftCore,
-  { pendingProposals, heartbeats }: Pick<RaftStats, 'pendingProposals' | 'heartbeats'>,
+  { pendingProposals, heartbeats, reads }: Pick<RaftStats, 'pendingProposals' | 'heartbeats' | 'reads'>,
 ): RaftStats {
   const { id, log, role, term, commit, appliedIndex, leader, leaderId, configuration } = core;
   return {
@@ -51,6 +53,7 @@ export function statsOf(
     pendingProposals,
     uncommittedBytes: leader?.uncommittedBytes ?? 0,
     heartbeats,
+    reads,
     configuration,
     peers: [...(leader?.peers ?? [])].map(([peerId, peer]) => ({
       id: peerId,

@@ -3,9 +3,11 @@ import {
   type Change,
   type DurationHistogram,
   Durations,
+  type Fsm,
   type HeartbeatStats,
   type KvStore,
   type LogStorage,
+  type ReadStats,
   type SaveBatch,
 } from 'raft-consensus';
 import type { Clock } from '../../transport/index.js';
@@ -18,6 +20,8 @@ export interface MemberMeasures {
   readonly watchers: number;
   /** Of them, those who have not taken what was sent to them. */
   readonly slowWatchers: number;
+  /** That wait in the queues of watchers. */
+  readonly pendingEvents: number;
   readonly proposalsPending: number;
   /** Refused or given up by Raft, not by the state. */
   readonly proposalsFailed: number;
@@ -29,6 +33,9 @@ export interface MemberMeasures {
   readonly txns: number;
   /** From the beginning of a write of the log to the end of its fsync. */
   readonly logSaves: DurationHistogram;
+  /** Batches of entries that took the state machine longer than 100 ms. */
+  readonly slowApplies: number;
+  readonly reads: ReadStats;
   /** Sent late while it led, and how long it heard nothing while it followed. */
   readonly heartbeats: HeartbeatStats;
   /** From a leader, and restored. */
@@ -38,6 +45,9 @@ export interface MemberMeasures {
 /** etcd's for its log: from 1 ms on, twice as long each. */
 const saveBoundsMs: readonly number[] = Array.from({ length: 14 }, (_, i) => 2 ** i);
 
+/** etcd's --warning-apply-duration. */
+const slowApplyMs = 100;
+
 export class Measures {
   proposalsFailed = 0;
   ranges = 0;
@@ -45,6 +55,7 @@ export class Measures {
   deletes = 0;
   txns = 0;
   snapshotsReceived = 0;
+  slowApplies = 0;
   readonly #clock: Clock;
   readonly #saves = new Durations(saveBoundsMs);
 
@@ -59,6 +70,21 @@ export class Measures {
       load: () => log.load(),
       save: (batch) => this.#save(log, batch),
       compact: (toIndex, snapshot) => log.compact(toIndex, snapshot),
+    };
+  }
+
+  /** The state machine, with what takes long counted. */
+  watched<Result>(fsm: Required<Fsm<Result>>): Fsm<Result> {
+    return {
+      apply: (entries) => {
+        const beganMs = this.#clock.monotonicMs();
+        const results = fsm.apply(entries);
+        if (this.#clock.monotonicMs() - beganMs > slowApplyMs) this.slowApplies += 1;
+        return results;
+      },
+      snapshot: () => fsm.snapshot(),
+      restore: (chunks) => fsm.restore(chunks),
+      rewrite: (beginning) => fsm.rewrite(beginning),
     };
   }
 

@@ -128,7 +128,7 @@ class StoreMember {
     const raft = await Raft.start<Applied | null>({
       id: memberId(options.name),
       configuration: isFounder ? book.configuration : noMembers,
-      fsm,
+      fsm: measures.watched(fsm),
       storage: measures.timed(storage.log),
       snapshots: storage.snapshots,
       transport: { send: (to, message) => sendLetter(ctx, book, to, message) },

@@ -328,15 +328,17 @@ export class Requests {
   }
 
   #measuresNow(): MemberMeasures {
-    const { proposalsFailed, ranges, puts, deletes, txns, logSaves, snapshotsReceived } = this.#measures;
+    const { proposalsFailed, ranges, puts, deletes, txns, logSaves, snapshotsReceived, slowApplies } =
+      this.#measures;
     const store = this.#store;
-    const { pendingProposals: proposalsPending, heartbeats } = this.#raft.stats();
+    const { pendingProposals: proposalsPending, heartbeats, reads } = this.#raft.stats();
     return {
       keys: store.keyCount,
       leases: store.leaseCount,
       authRevision: store.auth.revision,
       watchers: this.#watchers.size,
       slowWatchers: this.#watchers.slowCount,
+      pendingEvents: this.#watchers.queuedEvents,
       proposalsPending,
       proposalsFailed,
       ranges,
@@ -344,6 +346,8 @@ export class Requests {
       deletes,
       txns,
       logSaves,
+      slowApplies,
+      reads,
       heartbeats,
       snapshotsReceived,
     };

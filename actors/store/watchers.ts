@@ -120,6 +120,10 @@ export class Watchers {
   }
 
   /** Those who get nothing before what was sent is taken, by them or by others. */
+  get queuedEvents(): number {
+    return this.#hub.queuedEvents();
+  }
+
   get slowCount(): number {
     let count = 0;
     for (const subscription of this.#subscriptions.values()) {

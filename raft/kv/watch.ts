@@ -76,6 +76,13 @@ export class WatchHub {
     return this.#queuedBytes;
   }
 
+  /** How many those are; of watchers that read from history nobody knows. */
+  queuedEvents(): number {
+    let count = 0;
+    for (const watcher of this.#watchers) count += watcher.queuedEvents;
+    return count;
+  }
+
   /**
    * Pull with `next` right away and then whenever `onReady` was called, each time until it answers `idle`.
    * `onReady` is called from within `KvStore.apply`: it may take note, not pull.
@@ -227,6 +234,10 @@ export class Watcher {
       this.#readFromHistory(this.#queue[0]!.revision);
     }
     this.#wake();
+  }
+
+  get queuedEvents(): number {
+    return this.#queuedEvents;
   }
 
   get queuedBytes(): number {

@@ -18,6 +18,24 @@ describe('the watch over heartbeats', () => {
     assert.equal(watch.stats.lateSends, 1);
   });
 
+  it('measures how long a peer took to answer, once for each heartbeat, until it is a member no more', () => {
+    const watch = new HeartbeatWatch(200, 800);
+    watch.answered(a, 0);
+    watch.sent(a, 100);
+    watch.sent(b, 100);
+    watch.answered(a, 103);
+    watch.answered(a, 150);
+    assert.deepEqual(Object.keys(watch.stats.roundTrips), ['a']);
+    const { count, sumMs, boundsMs, counts } = watch.stats.roundTrips['a']!;
+    assert.deepEqual([count, sumMs, boundsMs.length], [1, 3, 16]);
+    assert.deepEqual(boundsMs.filter((_, i) => counts[i] === 0).at(-1), 1.6);
+    // What a peer says to another leadership answers no heartbeat of this one.
+    watch.reset();
+    watch.answered(b, 200);
+    watch.forget(new Set([b]));
+    assert.deepEqual(watch.stats.roundTrips, {});
+  });
+
   it('measures silences between two words of one leader, in eighths of the election timeout', () => {
     const watch = new HeartbeatWatch(200, 800);
     const counts = () => watch.stats.silences.counts;

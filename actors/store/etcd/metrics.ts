@@ -65,6 +65,22 @@ function ofServer(out: Exposition, { view, status, member, health }: Measured): 
   out.gauge('etcd_server_proposals_pending', pending, plain(member.proposalsPending));
   const failed = 'The total number of failed proposals seen.';
   out.counter('etcd_server_proposals_failed_total', failed, plain(member.proposalsFailed));
+  const slowApplies =
+    'The total number of slow apply requests: batches of entries that took longer than 100 ms.';
+  out.counter('etcd_server_slow_apply_total', slowApplies, plain(member.slowApplies));
+  const slowReads = 'The total number of pending read indexes that timed out.';
+  out.counter('etcd_server_slow_read_indexes_total', slowReads, plain(member.reads.timedOut));
+  const failedReads = 'The total number of failed read indexes seen: no leader took them up.';
+  out.counter('etcd_server_read_indexes_failed_total', failedReads, plain(member.reads.refused));
+  const trips = 'Round-Trip-Time histogram between peers: of a leader, from its heartbeats to their answers.';
+  out.histograms(
+    'etcd_network_peer_round_trip_time_seconds',
+    trips,
+    Object.entries(member.heartbeats.roundTrips).map(([name, histogram]) => ({
+      labels: { To: view.idOf(name).toString(16) },
+      histogram,
+    })),
+  );
   out.gauge('etcd_server_quota_backend_bytes', 'Current storage quota in bytes.', plain(status.quotaBytes));
   out.gauge('etcd_server_id', 'Member ID in hexadecimal format.', [{ labels: { server_id: id }, value: 1 }]);
   const version = { server_version: etcdVersion };
@@ -114,6 +130,8 @@ function ofData(out: Exposition, { status, member, calls }: Measured): void {
   out.gauge('etcd_debugging_mvcc_watcher_total', 'Total number of watchers.', plain(member.watchers));
   const slow = 'Total number of watchers that have not taken what was sent to them.';
   out.gauge('etcd_debugging_mvcc_slow_watcher_total', slow, plain(member.slowWatchers));
+  const queued = 'Total number of pending events to be sent, but for watchers that read from history.';
+  out.gauge('etcd_debugging_mvcc_pending_events_total', queued, plain(member.pendingEvents));
   out.gauge('etcd_debugging_lease_total', 'Leases that there are.', plain(member.leases));
   const received = 'The total number of snapshots received from a leader, and restored.';
   out.counter('etcd_network_snapshot_receive_success', received, plain(member.snapshotsReceived));
@@ -139,6 +157,11 @@ function ofProcess(out: Exposition, { cpuSeconds, residentBytes, startedAtSecond
   out.gauge('process_start_time_seconds', start, plain(startedAtSeconds));
 }
 
+interface LabelledHistogram {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly histogram: DurationHistogram;
+}
+
 class Exposition {
   text = '';
 
@@ -150,14 +173,21 @@ class Exposition {
     this.#family(name, 'counter', help, samples);
   }
 
-  histogram(name: string, help: string, { boundsMs, counts, count, sumMs }: DurationHistogram): void {
-    this.#head(name, 'histogram', help);
-    boundsMs.forEach((bound, i) =>
-      this.#sample(`${name}_bucket`, { le: String(bound / 1000) }, counts[i] ?? 0),
-    );
-    this.#sample(`${name}_bucket`, { le: '+Inf' }, count);
-    this.#sample(`${name}_sum`, noLabels, sumMs / 1000);
-    this.#sample(`${name}_count`, noLabels, count);
+  histogram(name: string, help: string, histogram: DurationHistogram): void {
+    this.histograms(name, help, [{ labels: noLabels, histogram }]);
+  }
+
+  histograms(name: string, help: string, all: readonly LabelledHistogram[]): void {
+    if (all.length > 0) this.#head(name, 'histogram', help);
+    for (const { labels, histogram } of all) {
+      const { boundsMs, counts, count, sumMs } = histogram;
+      boundsMs.forEach((bound, i) =>
+        this.#sample(`${name}_bucket`, { ...labels, le: String(bound / 1000) }, counts[i] ?? 0),
+      );
+      this.#sample(`${name}_bucket`, { ...labels, le: '+Inf' }, count);
+      this.#sample(`${name}_sum`, labels, sumMs / 1000);
+      this.#sample(`${name}_count`, labels, count);
+    }
   }
 
   #family(name: string, type: string, help: string, samples: readonly Sample[]): void {

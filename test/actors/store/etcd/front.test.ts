@@ -267,6 +267,10 @@ describe("etcd's API", function () {
       ['etcd_server_is_leader', 1],
       ['etcd_server_is_learner', 0],
       ['etcd_server_proposals_pending', 0],
+      ['etcd_server_slow_apply_total', 0],
+      ['etcd_server_slow_read_indexes_total', 0],
+      ['etcd_server_read_indexes_failed_total', 0],
+      ['etcd_debugging_mvcc_pending_events_total', 0],
       ['etcd_cluster_version{cluster_version="3.6"}', 1],
       ['etcd_debugging_auth_revision', 1],
     ] as const) {
