@@ -28,6 +28,7 @@ const flag = (isSet: boolean) => plain(isSet ? 1 : 0);
 export function metricsText(measured: Measured): string {
   const out = new Exposition();
   ofServer(out, measured);
+  ofReplication(out, measured);
   ofData(out, measured);
   ofCalls(out, measured);
   ofProcess(out, measured.process);
@@ -65,22 +66,6 @@ function ofServer(out: Exposition, { view, status, member, health }: Measured): 
   out.gauge('etcd_server_proposals_pending', pending, plain(member.proposalsPending));
   const failed = 'The total number of failed proposals seen.';
   out.counter('etcd_server_proposals_failed_total', failed, plain(member.proposalsFailed));
-  const slowApplies =
-    'The total number of slow apply requests: batches of entries that took longer than 100 ms.';
-  out.counter('etcd_server_slow_apply_total', slowApplies, plain(member.slowApplies));
-  const slowReads = 'The total number of pending read indexes that timed out.';
-  out.counter('etcd_server_slow_read_indexes_total', slowReads, plain(member.reads.timedOut));
-  const failedReads = 'The total number of failed read indexes seen: no leader took them up.';
-  out.counter('etcd_server_read_indexes_failed_total', failedReads, plain(member.reads.refused));
-  const trips = 'Round-Trip-Time histogram between peers: of a leader, from its heartbeats to their answers.';
-  out.histograms(
-    'etcd_network_peer_round_trip_time_seconds',
-    trips,
-    Object.entries(member.heartbeats.roundTrips).map(([name, histogram]) => ({
-      labels: { To: view.idOf(name).toString(16) },
-      histogram,
-    })),
-  );
   out.gauge('etcd_server_quota_backend_bytes', 'Current storage quota in bytes.', plain(status.quotaBytes));
   out.gauge('etcd_server_id', 'Member ID in hexadecimal format.', [{ labels: { server_id: id }, value: 1 }]);
   const version = { server_version: etcdVersion };
@@ -105,6 +90,25 @@ function ofServer(out: Exposition, { view, status, member, health }: Measured): 
   );
   const each = 'The total number of each kind of healthcheck.';
   out.counter('etcd_server_healthchecks_total', each, health.samples());
+}
+
+function ofReplication(out: Exposition, { view, member }: Measured): void {
+  const slowApplies =
+    'The total number of slow apply requests: batches of entries that took longer than 100 ms.';
+  out.counter('etcd_server_slow_apply_total', slowApplies, plain(member.slowApplies));
+  const slowReads = 'The total number of pending read indexes that timed out.';
+  out.counter('etcd_server_slow_read_indexes_total', slowReads, plain(member.reads.timedOut));
+  const failedReads = 'The total number of failed read indexes seen: no leader took them up.';
+  out.counter('etcd_server_read_indexes_failed_total', failedReads, plain(member.reads.refused));
+  const trips = 'Round-Trip-Time histogram between peers: of a leader, from its heartbeats to their answers.';
+  out.histograms(
+    'etcd_network_peer_round_trip_time_seconds',
+    trips,
+    Object.entries(member.heartbeats.roundTrips).map(([name, histogram]) => ({
+      labels: { To: view.idOf(name).toString(16) },
+      histogram,
+    })),
+  );
 }
 
 function ofData(out: Exposition, { status, member, calls }: Measured): void {
