@@ -6,6 +6,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command } from 'commander';
+import { numberWithin, oneOf, wholeNumberFrom } from '../harness/options.js';
 import { apiserverBench } from './apiserver.bench.js';
 import { type ClientKind, clientKinds } from './calls.js';
 import { etcdVersion } from './etcd-group.js';
@@ -36,13 +37,13 @@ const benches: Readonly<Record<string, Bench>> = {
 const byNameOnly: ReadonlySet<string> = new Set(['large', 'values']);
 
 interface Options {
-  readonly against?: string;
+  readonly against?: 'etcd' | 'none';
   readonly json?: string;
-  readonly rounds: string;
-  readonly seconds: string;
+  readonly rounds: number;
+  readonly seconds: number;
   readonly dir: string;
   readonly node: string;
-  readonly client: string;
+  readonly client: ClientKind;
 }
 
 const program = new Command('bench')
@@ -50,15 +51,20 @@ const program = new Command('bench')
     '[name]',
     `one of ${Object.keys(benches).join(', ')}, or how their names begin; default: all but ${[...byNameOnly].join()}`,
   )
-  .option('--against <peer>', 'etcd: required; none: left out (default: etcd where it is installed)')
+  .option(
+    '--against <peer>',
+    'etcd: required; none: left out (default: etcd where it is installed)',
+    oneOf(['etcd', 'none']),
+  )
   .option('--json <file>', 'write the rows there, as JSON')
-  .option('--rounds <n>', 'per measurement; the median counts', '3')
-  .option('--seconds <s>', 'length of a round', '2')
+  .option('--rounds <n>', 'per measurement; the median counts', wholeNumberFrom(1), 3)
+  .option('--seconds <s>', 'length of a round', numberWithin(0, 600), 2)
   .option('--dir <folder>', 'on the disk to measure', tmpdir())
   .option('--node <flags>', 'further options of node for the members of the store', '')
   .option(
     '--client <kind>',
     'what loads a store over gRPC: node (node:http2) or light (frames by hand)',
+    oneOf(clientKinds),
     'node',
   )
   .action(async (name: string | undefined, options: Options) => {
@@ -74,7 +80,7 @@ async function runAll(name: string | undefined, options: Options): Promise<Bench
     name === undefined ? !byNameOnly.has(each) : each.split('-')[0] === name || each === name,
   );
   if (chosen.length === 0)
-    throw new TypeError(`no benchmark is called ${name}; there are ${Object.keys(benches).join(', ')}`);
+    program.error(`error: no benchmark is called ${name}; there are ${Object.keys(benches).join(', ')}`);
   const say = (line: string) => process.stderr.write(`${line}\n`);
   say(`${cpus().length} x ${cpus()[0]?.model ?? 'unknown CPU'}, node ${process.version}`);
   const etcd = await peerVersion(options.against);
@@ -87,9 +93,9 @@ async function runAll(name: string | undefined, options: Options): Promise<Bench
         ...(await bench({
           folder,
           etcd,
-          rounds: positive('rounds', options.rounds, 100),
-          seconds: positive('seconds', options.seconds, 600),
-          client: clientKind(options.client),
+          rounds: options.rounds,
+          seconds: options.seconds,
+          client: options.client,
           nodeFlags: options.node.split(' ').filter((flag) => flag !== ''),
           say: (line) => say(`${each}: ${line}`),
         })),
@@ -105,23 +111,10 @@ async function runAll(name: string | undefined, options: Options): Promise<Bench
   return rows;
 }
 
-async function peerVersion(against: string | undefined): Promise<string | undefined> {
+async function peerVersion(against: Options['against']): Promise<string | undefined> {
   if (against === 'none') return undefined;
-  if (against !== undefined && against !== 'etcd') throw new TypeError('--against must be etcd or none');
   const version = await etcdVersion();
   if (version === undefined && against === 'etcd')
-    throw new TypeError('etcd is not installed (apt-get install etcd-server etcd-client)');
+    program.error('error: etcd is not installed (apt-get install etcd-server etcd-client)');
   return version;
-}
-
-function clientKind(text: string): ClientKind {
-  const kind = clientKinds.find((one) => one === text);
-  if (!kind) throw new TypeError(`--client must be ${clientKinds.join(' or ')}`);
-  return kind;
-}
-
-function positive(name: string, text: string, max: number): number {
-  const value = Number(text);
-  if (!(value > 0 && value <= max)) throw new TypeError(`--${name} must be above 0 and at most ${max}`);
-  return value;
 }

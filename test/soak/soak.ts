@@ -7,6 +7,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command } from 'commander';
+import { listOf, oneOf, wholeNumberFrom } from '../harness/options.js';
 import { ProcessCluster } from '../harness/process-cluster.js';
 import { allKilledStep } from './all-killed.js';
 import { behindStep } from './behind.js';
@@ -32,19 +33,24 @@ const steps: Readonly<Record<string, Step>> = {
 };
 
 interface Options {
-  readonly steps?: string;
-  readonly minutes: string;
+  readonly steps: readonly string[];
+  readonly minutes: number;
   readonly keep?: boolean;
 }
 
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => process.exit(130));
 
 const program = new Command('soak')
-  .option('--steps <names>', `of ${Object.keys(steps).join(',')}; default: all`)
-  .option('--minutes <n>', 'that the step "idle" lasts; 0: it is left out', '0')
+  .option(
+    '--steps <names>',
+    'these only, in this order',
+    listOf(oneOf(Object.keys(steps))),
+    Object.keys(steps),
+  )
+  .option('--minutes <n>', 'that the step "idle" lasts; 0: it is left out', wholeNumberFrom(0), 0)
   .option('--keep', 'leave the data of the cluster in its folder')
   .action(async (options: Options) => {
-    const failed = await run(chosen(options.steps), wholeMinutes(options.minutes), options.keep === true);
+    const failed = await run(options.steps, options.minutes, options.keep === true);
     if (failed.length > 0) console.log(`failed: ${failed.join(', ')}`);
     process.exitCode = failed.length > 0 ? 1 : 0;
   });
@@ -87,20 +93,4 @@ async function runStep(name: string, cluster: ProcessCluster, minutes: number): 
   }
   say(`${outcome} (${((performance.now() - begun) / 1000).toFixed(1)} s)`);
   return outcome !== 'FAILED';
-}
-
-function chosen(list: string | undefined): string[] {
-  const names = list === undefined ? Object.keys(steps) : list.split(',');
-  for (const name of names) {
-    if (!steps[name])
-      throw new TypeError(`no step is called ${name}; there are ${Object.keys(steps).join(', ')}`);
-  }
-  return names;
-}
-
-function wholeMinutes(text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 0)
-    throw new TypeError(`--minutes must be a whole number, not ${text}`);
-  return value;
 }

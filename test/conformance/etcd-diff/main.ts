@@ -1,15 +1,15 @@
 /** `npm run etcd-diff -- --steps 20000 --seed 7`: one random script to Debian's etcd and to our store. Ends with 1 when they differ. */
-import { parseArgs } from 'node:util';
+import { Command } from 'commander';
+import { wholeNumberFrom } from '../../harness/options.js';
 import { isInstalled } from '../../harness/store-alone.js';
 import { compare, startBoth } from './comparison.js';
 
-const { values } = parseArgs({
-  options: { steps: { type: 'string', default: '5000' }, seed: { type: 'string', default: '1' } },
-});
-const [steps, seed] = [Number(values.steps), Number(values.seed)];
-if (!Number.isSafeInteger(steps) || steps < 1 || !Number.isSafeInteger(seed)) {
-  throw new TypeError('--steps and --seed take whole numbers');
-}
+const { steps, seed } = new Command('npm run etcd-diff --')
+  .description("one random script to Debian's etcd and to our store")
+  .option('--steps <n>', 'how many', wholeNumberFrom(1), 5_000)
+  .option('--seed <seed>', 'what the script is drawn from', wholeNumberFrom(0), 1)
+  .parse()
+  .opts<{ readonly steps: number; readonly seed: number }>();
 if (!isInstalled('etcd', '--version')) process.exit(1);
 const both = await startBoth();
 try {

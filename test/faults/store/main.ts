@@ -8,26 +8,34 @@
  *
  * Ends with 1 when a property does not hold; the members' folder is kept then.
  */
-import { parseArgs } from 'node:util';
+import { Command, InvalidArgumentError } from 'commander';
 import { seededRandom } from '../../../actors/runtime/index.js';
-import { drawnFaults, faultNamed } from './faults.js';
+import { listOf, numberWithin, oneOf, wholeNumberFrom } from '../../harness/options.js';
+import { drawnFaults, type Fault, faultNamed } from './faults.js';
 import { type PlantedName, plantedNames } from './planted.js';
 import { describeVerdict, Round } from './round.js';
 
-const { values } = parseArgs({
-  options: {
-    seed: { type: 'string', default: '1' },
-    minutes: { type: 'string', default: '5' },
-    faults: { type: 'string' },
-    bug: { type: 'string' },
-  },
-});
+interface Values {
+  readonly seed: number;
+  readonly minutes: number;
+  readonly faults?: readonly Fault[];
+  readonly bug?: PlantedName;
+}
+
+const values = new Command('npm run faults --')
+  .description('rounds of faults on a store of real processes')
+  .option('--seed <seed>', 'of the first round', wholeNumberFrom(0), 1)
+  .option('--minutes <n>', 'how long new rounds begin; 0: one round', numberWithin(-1e-9, 100_000), 5)
+  .option('--faults <names>', 'these only, in this order; a+b: both at once', listOf(knownFault))
+  .option('--bug <name>', 'with a planted bug, which must be found', oneOf(plantedNames))
+  .parse()
+  .opts<Values>();
 
 const faultsPerRound = 8;
-const chosen = values.faults?.split(',').map(faultNamed);
-const bugs = values.bug === undefined ? [] : [bugNamed(values.bug)];
-const endsAtMs = Date.now() + number('minutes', values.minutes) * 60_000;
-let seed = number('seed', values.seed);
+const chosen = values.faults;
+const bugs = values.bug === undefined ? [] : [values.bug];
+const endsAtMs = Date.now() + values.minutes * 60_000;
+let seed = values.seed;
 do {
   if (!(await playRound(seed))) process.exitCode = 1;
   seed += 1;
@@ -58,14 +66,10 @@ async function playRound(of: number): Promise<boolean> {
   return false;
 }
 
-function bugNamed(name: string): PlantedName {
-  const bug = plantedNames.find((known) => known === name);
-  if (bug) return bug;
-  throw new TypeError(`no planted bug is named ${name}; there are ${plantedNames.join(', ')}`);
-}
-
-function number(name: string, text: string): number {
-  const value = Number(text);
-  if (!Number.isFinite(value) || value < 0) throw new TypeError(`--${name} takes a number, not ${text}`);
-  return value;
+function knownFault(name: string): Fault {
+  try {
+    return faultNamed(name);
+  } catch (error) {
+    throw new InvalidArgumentError((error as Error).message);
+  }
 }

@@ -10,56 +10,64 @@
  * is made of: `--faults crash,split` (these kinds only), `--only 3,7` (the faults of these numbers only), `--safety-ms 30000`
  * (faults for so long), `--writers N`, `--watchers N`, `--calm` (a network that loses and doubles nothing).
  */
-import { parseArgs } from 'node:util';
 import { availableParallelism } from 'node:os';
+import { Command } from 'commander';
+import { listOf, oneOf, wholeNumberFrom } from '../../harness/options.js';
 import { crashPoints } from './crash-points.js';
-import { bugNamed, plantedBugs } from './planted-bugs.js';
+import { plantedBugs } from './planted-bugs.js';
 import { runSeed, type RunResult } from './run.js';
 import { replayLine, runOptionsOf, type SeedOptions } from './seed-options.js';
 import { SeedPool } from './seed-pool.js';
 import type { SeedReport } from './seed-worker.js';
 import { shrink } from './shrink.js';
-import { type FaultKind, faultKinds } from './swarm.js';
+import { faultKinds } from './swarm.js';
 import { describeToll, type Toll } from './toll.js';
 
-const { values } = parseArgs({
-  options: {
-    seeds: { type: 'string', default: '100' },
-    from: { type: 'string', default: '1' },
-    jobs: { type: 'string', default: String(availableParallelism()) },
-    seed: { type: 'string' },
-    bug: { type: 'string' },
-    faults: { type: 'string' },
-    only: { type: 'string' },
-    'safety-ms': { type: 'string' },
-    writers: { type: 'string' },
-    watchers: { type: 'string' },
-    calm: { type: 'boolean', default: false },
-    quiet: { type: 'boolean', default: false },
-    shrink: { type: 'boolean', default: false },
-  },
-});
+interface Values extends Omit<SeedOptions, 'isCalm'> {
+  readonly seeds: number;
+  readonly from: number;
+  readonly jobs: number;
+  readonly seed?: number;
+  readonly calm?: boolean;
+  readonly quiet?: boolean;
+  readonly shrink?: boolean;
+}
+
+const number = wholeNumberFrom(0);
+const bugNames = plantedBugs.map(({ name }) => name);
 
 const batchSeeds = 25;
 const journalMax = 5_000_000;
 const shrinkWithinMs = 120_000;
 const shrinkRunsMax = 150;
 
-if (values.bug !== undefined && !bugNamed(values.bug)) {
-  const names = plantedBugs.map(({ name }) => name).join(', ');
-  console.error(`no planted bug is named ${values.bug}; there are ${names}`);
-  process.exitCode = 2;
-} else if (values.seed === undefined) {
-  await many(count('from', values.from), count('seeds', values.seeds));
-} else if (values.shrink) {
-  await printShrunk(count('seed', values.seed), optionsGiven());
-} else {
-  await replay(count('seed', values.seed));
-}
+const values = new Command('npm run sim --')
+  .description('the store in virtual time: many seeds, or one seed with its journal')
+  .option('--seeds <n>', 'how many', wholeNumberFrom(1), 100)
+  .option('--from <seed>', 'the first of them', number, 1)
+  .option('--jobs <n>', 'processes', wholeNumberFrom(1), availableParallelism())
+  .option('--seed <seed>', 'this one alone, with its journal', number)
+  .option('--quiet', 'without the journal')
+  .option('--shrink', 'the fewest of its faults that make it fail')
+  .option('--bug <name>', 'with a planted bug (docs/store-bugs.md)', oneOf(bugNames))
+  .option('--faults <kinds>', 'these kinds only', listOf(oneOf(faultKinds)))
+  .option('--only <numbers>', 'the faults of these numbers only, or none', (text: string) =>
+    text === 'none' ? [] : listOf(number)(text),
+  )
+  .option('--safety-ms <ms>', 'how long faults come', number)
+  .option('--writers <n>', 'clients that write', number)
+  .option('--watchers <n>', 'clients that watch', number)
+  .option('--calm', 'a network that loses and doubles nothing')
+  .parse()
+  .opts<Values>();
+
+if (values.seed === undefined) await many(values.from, values.seeds);
+else if (values.shrink === true) await printShrunk(values.seed, optionsGiven());
+else await replay(values.seed);
 
 async function replay(seed: number): Promise<void> {
   const result = await runSeed(seed, { journalMax, ...runOptionsOf(optionsGiven()) });
-  if (!values.quiet) for (const line of result.lastLines(Infinity)) console.log(line);
+  if (values.quiet !== true) for (const line of result.lastLines(Infinity)) console.log(line);
   console.log(
     `${result.swarm}\nfaults that came: ${result.faults}\n${batchLine([result], 1)}\n${describeToll([result.toll])}`,
   );
@@ -71,7 +79,7 @@ async function replay(seed: number): Promise<void> {
 
 async function many(from: number, seeds: number): Promise<void> {
   const options = optionsGiven();
-  const pool = new SeedPool(count('jobs', values.jobs), options);
+  const pool = new SeedPool(values.jobs, options);
   const pointsMissed = new Set(Object.values(crashPoints).flat());
   const beganMs = Date.now();
   let startedMs = beganMs;
@@ -141,30 +149,14 @@ async function printShrunk(seed: number, options: SeedOptions): Promise<void> {
 }
 
 function optionsGiven(): SeedOptions {
-  const { bug, faults, only, writers, watchers } = values;
-  const safetyMs = values['safety-ms'];
+  const { bug, faults, only, safetyMs, writers, watchers, calm } = values;
   return {
     ...(bug !== undefined && { bug }),
-    ...(faults !== undefined && { faults: faults.split(',').map(faultKind) }),
-    ...(only !== undefined && {
-      only: only === 'none' ? [] : only.split(',').map((one) => count('only', one)),
-    }),
-    ...(safetyMs !== undefined && { safetyMs: count('safety-ms', safetyMs) }),
-    ...(writers !== undefined && { writers: count('writers', writers) }),
-    ...(watchers !== undefined && { watchers: count('watchers', watchers) }),
-    ...(values.calm && { isCalm: true }),
+    ...(faults !== undefined && { faults }),
+    ...(only !== undefined && { only }),
+    ...(safetyMs !== undefined && { safetyMs }),
+    ...(writers !== undefined && { writers }),
+    ...(watchers !== undefined && { watchers }),
+    ...(calm === true && { isCalm: true }),
   };
-}
-
-function faultKind(name: string): FaultKind {
-  const kind = faultKinds.find((known) => known === name);
-  if (!kind) throw new TypeError(`--faults takes names out of ${faultKinds.join(', ')}, not ${name}`);
-  return kind;
-}
-
-function count(name: string, text: string): number {
-  const number = Number(text);
-  if (!Number.isSafeInteger(number) || number < 0)
-    throw new TypeError(`--${name} takes a number, not ${text}`);
-  return number;
 }
