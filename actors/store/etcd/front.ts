@@ -12,6 +12,7 @@ import { ClusterView } from './cluster-view.js';
 import { type EtcdDoor, type EtcdTls, openEtcdDoor } from './door.js';
 import { electionService } from './election-service.js';
 import { guarded } from './guard.js';
+import { healthService } from './health-service.js';
 import type { CallHost } from './http2-call.js';
 import { joinService } from './join-service.js';
 import { kvService } from './kv-service.js';
@@ -69,6 +70,7 @@ export async function openEtcdFront(options: EtcdFrontOptions): Promise<EtcdFron
     ...leaseService(view),
     ...lockService(client, view),
     ...electionService(client, view),
+    ...healthService(),
     ...authService({ client, view, clock, limits }),
   ]);
   const callers = new Callers({ client, local, clock, limits });

@@ -21,6 +21,8 @@ const judgedByTheStore: ReadonlySet<string> = new Set([
   ...['Campaign', 'Proclaim', 'Leader', 'Observe', 'Resign'].map((name) => `/v3electionpb.Election/${name}`),
   '/etcdserverpb.Maintenance/Alarm',
   ...['AuthStatus', 'UserGet', 'RoleGet'].map((name) => `/etcdserverpb.Auth/${name}`),
+  // It says nothing of the store.
+  ...['Check', 'Watch'].map((name) => `/grpc.health.v1.Health/${name}`),
   // Whoever asks for a token has none yet.
   '/etcdserverpb.Auth/Authenticate',
 ]);

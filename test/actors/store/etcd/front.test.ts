@@ -27,6 +27,7 @@ import {
   WatchRequest,
   WatchResponse,
 } from '../../../../actors/store/etcd/rpc-messages.js';
+import { HealthCheckRequest, HealthCheckResponse } from '../../../../actors/store/etcd/health-service.js';
 import { code } from '../../../../actors/store/etcd/status.js';
 import { GrpcClient, type GrpcFailure } from '../../../harness/grpc-client.js';
 import { startStoreAlone, type StoreAlone } from '../../../harness/store-alone.js';
@@ -193,6 +194,23 @@ describe("etcd's API", function () {
       }
       await doPut('after cancels', '');
     });
+  });
+
+  it('answers whom gRPC sends to look after its health', async () => {
+    const health = [HealthCheckRequest, HealthCheckResponse] as const;
+    const check = (service: string) => client.unary('/grpc.health.v1.Health/Check', health, { service });
+    assert.deepEqual(await check(''), { status: 1 });
+    assert.deepEqual(await failure(check('etcdserverpb.KV')), [code.notFound, 'unknown service']);
+    for (const [service, status] of [
+      ['', 1],
+      ['other', 3],
+    ] as const) {
+      const watched = client.stream('/grpc.health.v1.Health/Watch', health);
+      watched.send({ service });
+      await watched.until('the answer', (received) => received.length > 0);
+      assert.deepEqual(watched.received, [{ status }]);
+      watched.cancel();
+    }
   });
 
   it('serves health, version and metrics over HTTP/1.1 on the same port', async () => {
