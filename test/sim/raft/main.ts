@@ -66,10 +66,12 @@ else if (values.shrink === true) await printShrunk(values.seed, optionsGiven());
 else await replay(values.seed);
 
 async function replay(seed: number): Promise<void> {
+  const beganMs = Date.now();
   const result = await runSeed(seed, { journalMax, ...runOptionsOf(optionsGiven()) });
+  const tookMs = Date.now() - beganMs;
   if (values.quiet !== true) for (const line of result.lastLines(Infinity)) console.log(line);
   console.log(
-    `${result.swarm}\nfaults that came: ${result.faults}\n${batchLine([result], 1)}\n${describeToll([result.toll])}`,
+    `${result.swarm}\nfaults that came: ${result.faults}\n${batchLine([result], tookMs)}\n${describeToll([result.toll])}`,
   );
   if (result.violation) {
     console.log(result.violation.stack);
