@@ -119,11 +119,11 @@ export class Watchers {
     return this.#subscriptions.size;
   }
 
-  /** Those who get nothing before what was sent is taken, by them or by others. */
   get queuedEvents(): number {
     return this.#hub.queuedEvents();
   }
 
+  /** Those who get nothing before what was sent is taken, by them or by others. */
   get slowCount(): number {
     let count = 0;
     for (const subscription of this.#subscriptions.values()) {
