@@ -49,7 +49,7 @@ import { startControlPlane } from './control-plane.js';
 import { openExternalStore } from './external-store.js';
 import { type Machine, type MachineParts, startMachine } from './machine.js';
 import { MortalClock } from './mortal-clock.js';
-import { doors } from './node-system.js';
+import { doors } from './doors.js';
 import { tokenSigner } from './token-signer.js';
 
 export interface EmbeddedWorld {

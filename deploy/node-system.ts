@@ -22,10 +22,8 @@ import {
 import type { StoreMemberInfo } from '../actors/store/index.js';
 import type { ClusterSpec, MachineSpec } from './cluster-spec.js';
 import type { DataDir } from './data-dir.js';
+import { doors } from './doors.js';
 import { PeerBook } from './peer-book.js';
-
-/** Whom machines write to: all other actors are for those of their own node. */
-export const doors: readonly string[] = ['/apiserver', '/kubelet', '/store'];
 
 export interface NodeSystem {
   readonly system: RunningActorSystem;

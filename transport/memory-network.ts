@@ -2,7 +2,7 @@
  * Links that share one process: the in-process network of tests and embedded clusters, and the simulated network,
  * differ only in their `Medium` (how long a letter takes, which faults the network has of its own).
  * Liveness is computed instead of measured: no heartbeat is sent, but who could not hear a peer's heartbeats sees it
- * down after `peerTimeoutMs`, exactly as on a real link. Everything happens in later turns of the given clock and in
+ * down after `peerTimeoutMs`, exactly as on a real link; only on paths that damage them does each count. Everything happens in later turns of the given clock and in
  * an order that follows from the calls alone, so a seeded clock replays it.
  */
 import type { Clock, Random } from './clock.js';
@@ -35,10 +35,15 @@ export class MemoryNetwork {
   /** The living link of each node, in order of their first start. */
   readonly #links = new Map<NodeId, MemoryLink>();
   readonly #handshakes = new Set<string>();
+  /** Whose heartbeats are looked at one by one. */
+  readonly #beating = new Set<MemoryLink>();
 
   constructor(medium: Medium) {
     this.medium = medium;
     medium.faults?.onChange(() => this.#reassessAll());
+    medium.paths?.whenNoisy(() => {
+      for (const link of this.#links.values()) this.#beat(link);
+    });
   }
 
   addressOf(node: NodeId): string {
@@ -83,6 +88,7 @@ export class MemoryNetwork {
     this.#links.set(link.node, link);
     this.medium.paths?.begin(link.node);
     this.reassessNode(link.node);
+    if (this.medium.paths?.areNoisy) this.#beat(link);
   }
 
   /** @internal A link that closes says goodbye to those who can hear it. */
@@ -92,7 +98,8 @@ export class MemoryNetwork {
     for (const other of this.#links.values()) {
       if (other.peers.get(link.node)?.session !== link) continue;
       if (this.#open(link, other.node)) {
-        this.#carry(link.node, other.node, () => other.farewell(link));
+        const unheard = () => this.#reassess(other, link.node);
+        this.#carry(link, other, () => other.farewell(link), unheard);
       } else {
         this.#reassess(other, link.node);
       }
@@ -141,11 +148,12 @@ export class MemoryNetwork {
     peer.silence?.cancel();
     delete peer.silence;
     if (peer.up) return;
-    // The next heartbeat gets through.
-    this.#carry(node, observer.node, () => {
-      const heard = peer.session === link && !link.dead && this.#open(link, observer.node);
-      if (heard && observer.peers.get(node) === peer) observer.up(link);
-    });
+    // The next heartbeat gets through, or the one after it.
+    const heard = () => {
+      const isHeard = peer.session === link && !link.dead && this.#open(link, observer.node);
+      if (isHeard && observer.peers.get(node) === peer) observer.up(link);
+    };
+    this.#carry(link, observer, heard, () => this.#reassessLater(link));
   }
 
   #wantHandshake(a: MemoryLink, b: MemoryLink): boolean {
@@ -163,14 +171,40 @@ export class MemoryNetwork {
     const key = [`${a.node}/${a.incarnation}`, `${b.node}/${b.incarnation}`].toSorted().join(' ');
     if (this.#handshakes.has(key)) return;
     this.#handshakes.add(key);
-    this.#carry(a.node, b.node, () =>
-      this.#carry(b.node, a.node, () => {
-        this.#handshakes.delete(key);
-        if (!this.#mayMeet(a, b)) return;
-        a.meet(b);
-        b.meet(a);
-      }),
-    );
+    const failed = () => {
+      this.#handshakes.delete(key);
+      this.#reassessLater(a);
+    };
+    const met = () => {
+      this.#handshakes.delete(key);
+      if (!this.#mayMeet(a, b)) return;
+      a.meet(b);
+      b.meet(a);
+    };
+    this.#carry(a, b, () => this.#carry(b, a, met, failed), failed);
+  }
+
+  /** Hellos and beats are repeated. */
+  #reassessLater(link: MemoryLink): void {
+    this.medium.clock.setTimer(link.limits.heartbeatMs, () => {
+      if (!link.dead) this.reassessNode(link.node);
+    });
+  }
+
+  /** As long as paths are noisy: one that is damaged takes the connection with it, if that is sealed. */
+  #beat(link: MemoryLink): void {
+    const { clock, paths } = this.medium;
+    if (this.#beating.has(link)) return;
+    this.#beating.add(link);
+    clock.setTimer(link.limits.heartbeatMs, () => {
+      this.#beating.delete(link);
+      if (link.dead || !paths?.areNoisy) return;
+      for (const other of this.#links.values()) {
+        const isHeard = other.peers.get(link.node)?.session === link && this.#open(link, other.node);
+        if (isHeard && paths.frame(link.node, other.node) === 'unauthentic') this.stick(link, other);
+      }
+      this.#beat(link);
+    });
   }
 
   #open(from: MemoryLink, to: NodeId): boolean {
@@ -193,9 +227,17 @@ export class MemoryNetwork {
     clock.setTimer(connectionTimeoutMs, () => this.reassessNode(from.node));
   }
 
-  #carry(from: NodeId, to: NodeId, arrive: () => void): void {
-    const latencyMs = this.medium.latencyMs(from, to);
-    if (latencyMs === undefined) this.medium.clock.defer(arrive);
-    else this.medium.clock.setTimer(latencyMs, arrive);
+  /** A frame of a link's own: it arrives, or is damaged on its way and counts for nothing. */
+  #carry(from: MemoryLink, to: MemoryLink, arrive: () => void, lost: () => void): void {
+    const { clock, paths } = this.medium;
+    const frame = paths?.frame(from.node, to.node) ?? 'whole';
+    const end = () => {
+      if (frame === 'whole') return arrive();
+      if (frame === 'unauthentic') this.stick(from, to);
+      lost();
+    };
+    const latencyMs = this.medium.latencyMs(from.node, to.node);
+    if (latencyMs === undefined) clock.defer(end);
+    else clock.setTimer(latencyMs, end);
   }
 }

@@ -1,9 +1,9 @@
 /**
  * What paths of the simulated network do to letters beside taking their time. A narrow path passes so many bytes a second, and
  * of the letters that wait for it holds so many; what does not fit is refused, as by the bounded queue of a real link. A noisy
- * path flips or cuts bytes of letters. Links between machines are sealed (CURVE: encrypted and authenticated), so that whoever
- * gets a letter that was changed takes nothing of it, nor of what comes after it over that connection, until the sender dials
- * anew, as with libzmq. Without a seal, what still decodes is taken.
+ * path flips or cuts bytes of letters, and of the frames that links exchange to know of each other. Links between machines are
+ * sealed (CURVE: encrypted and authenticated), so that whoever gets a letter that was changed takes nothing of it, nor of what
+ * comes after it over that connection, until the sender dials anew, as with libzmq. Without a seal, what still decodes is taken.
  */
 import { strict as assert } from 'node:assert';
 import type { Random } from './clock.js';
@@ -44,6 +44,8 @@ export interface PathCounts {
   /** Letters that were damaged, and how many of those the codec alone would have taken. */
   readonly damaged: number;
   readonly decodable: number;
+  /** Frames of links (handshakes, beats, goodbyes) that were damaged. */
+  readonly frames: number;
   /** Letters that waited for those before them, and such as found no room. */
   readonly late: number;
   readonly refused: number;
@@ -55,7 +57,9 @@ export class SimPaths {
   readonly #queues = new Map<string, number[]>();
   /** By sender and receiver: until when nothing is read of what comes. */
   readonly #stuck = new Map<string, number>();
-  readonly #counts = { damaged: 0, decodable: 0, late: 0, refused: 0 };
+  readonly #counts = { damaged: 0, decodable: 0, frames: 0, late: 0, refused: 0 };
+
+  #onNoise: () => void = () => {};
 
   get counts(): PathCounts {
     return this.#counts;
@@ -65,6 +69,16 @@ export class SimPaths {
   add(rule: NarrowPaths | NoisyPaths): void {
     this.remove(rule.id);
     this.#rules.set(rule.id, rule);
+    if (rule.type === 'noisy') this.#onNoise();
+  }
+
+  /** @internal Called when a path becomes noisy. */
+  whenNoisy(listener: () => void): void {
+    this.#onNoise = listener;
+  }
+
+  get areNoisy(): boolean {
+    return [...this.#rules.values()].some(({ type }) => type === 'noisy');
   }
 
   remove(id: string): void {
@@ -123,6 +137,16 @@ export class SimPaths {
       return rule.isSealed ? 'unauthentic' : (decoded ?? 'undecodable');
     }
     return envelope;
+  }
+
+  /** What becomes of a frame of the link's own: one that was changed is never taken for another (zmq/frames.ts). */
+  frame(from: NodeId, to: NodeId): 'whole' | 'undecodable' | 'unauthentic' {
+    for (const rule of this.#rulesOf(from, to)) {
+      if (rule.type !== 'noisy' || rule.random.next() >= rule.probability) continue;
+      this.#counts.frames += 1;
+      return rule.isSealed ? 'unauthentic' : 'undecodable';
+    }
+    return 'whole';
   }
 
   #rulesOf(from: NodeId, to: NodeId): (NarrowPaths | NoisyPaths)[] {

@@ -1,8 +1,10 @@
 /**
  * A simulated world for whole components: seeded time, network and disks that outlive their nodes, one journal for all. Any
- * number of nodes are started in it, killed and started again. The same seed gives the same journal, byte for byte.
+ * number of nodes are started in it, killed and started again, with the doors of real ones. The same seed gives the same
+ * journal, byte for byte.
  */
 import { type DiskOperation, SimDisk } from 'raft-consensus';
+import { doors } from '../../deploy/doors.js';
 import {
   createActorSystem,
   createSimEngine,
@@ -79,6 +81,7 @@ export class SimWorld<J extends Journal = MemoryJournal> {
       journal: this.journal,
       faults,
       engine: createSimEngine(env.clock),
+      doors,
     });
     for (const [name, other] of this.#systems) {
       if (name === node) continue;

@@ -10,6 +10,7 @@ interface Pair {
   readonly network: SimNetwork;
   readonly a: TestNode;
   readonly b: TestNode;
+  start(name: string): Promise<TestNode>;
 }
 
 /** As long as a connection is stuck: shorter than the silence after which a peer counts as down, or not. */
@@ -25,7 +26,7 @@ async function pair(connectionTimeoutMs = 200): Promise<Pair> {
   const [a, b] = [await start('a'), await start('b')];
   a.link.addPeer(b.link.node, b.link.address());
   await world.until('they meet', () => a.isUp(b) && b.isUp(a));
-  return { world, network, a, b };
+  return { world, network, a, b, start };
 }
 
 describe('a narrow path', () => {
@@ -50,7 +51,7 @@ describe('a narrow path', () => {
     assert.deepEqual(b.kinds(), ['m0', 'm1', 'm2']);
     a.send(b, 'there is room again', body);
     await world.until('it arrives', () => b.got.length === 4);
-    assert.deepEqual(network.paths.counts, { damaged: 0, decodable: 0, late: 2, refused: 2 });
+    assert.deepEqual(network.paths.counts, { damaged: 0, decodable: 0, frames: 0, late: 2, refused: 2 });
   });
 
   it('is as wide as ever when that is over', async () => {
@@ -129,6 +130,35 @@ describe('a noisy path', () => {
     );
     for (const { body: got } of b.got) assert.deepEqual(got, body);
     assert(decodable > 0, 'the codec alone would have taken some of it');
+  });
+
+  it('damages what links say to each other, too: one that has nothing else to say is missed, and met again', async () => {
+    const { world, network, a, b } = await pair(1_000);
+    network.paths.add(noisy(true, 1));
+    await world.until('b misses a', () => b.downs.length === 1);
+    assert.deepEqual([a.downs, b.downs], [[], ['a/1 timeout']]);
+    network.paths.remove('n');
+    await world.until('they meet again', () => b.isUp(a));
+    assert(network.paths.counts.frames > 0 && network.paths.counts.damaged === 0);
+  });
+
+  for (const isSealed of [true, false]) {
+    it(`${isSealed ? 'with' : 'without'} a seal lets two meet when a handshake gets through`, async () => {
+      const { world, network, a, start } = await pair();
+      network.paths.add({ ...noisy(isSealed, 0.8), from: ['*'], to: ['*'] });
+      const c = await start('c');
+      a.link.addPeer(c.link.node, c.link.address());
+      await world.until('they meet', () => a.isUp(c) && c.isUp(a), 60_000);
+      assert(network.paths.counts.frames > 0);
+    });
+  }
+
+  it('may swallow a goodbye: who does not hear it misses the other by its silence', async () => {
+    const { world, network, a, b } = await pair(1_000);
+    network.paths.add(noisy(true, 1));
+    await a.link.close();
+    await world.until('b misses a', () => b.downs.length === 1);
+    assert.deepEqual(b.downs, ['a/1 timeout']);
   });
 
   it('without a seal delivers what still decodes, changed as it is', async () => {

@@ -122,6 +122,21 @@ describe('a machine that speaks in the name of a member that lives elsewhere', (
     );
   });
 
+  it('is heard at the doors of a node, and by no other actor of it', async () => {
+    const { group, leader } = await started('doors');
+    const heard: string[] = [];
+    const inner = group.systems.get(leader)!.spawn<{ readonly type: string }>({
+      id: 'inner',
+      start: () => ({ initial: () => null, receive: (_, { type }) => (heard.push(type), null) }),
+    });
+    const stranger = await machine(group, 'stranger');
+    stranger.tell(inner, { type: 'from outside' });
+    group.systems.get(leader)!.tell(inner, { type: 'from inside' });
+    await group.wait(50);
+    assert.deepEqual(heard, ['from inside']);
+    assert.equal(group.systems.get(leader)!.deadLetters.at(-1)?.reason, 'no-door');
+  });
+
   it('says nothing that a member says to itself', async () => {
     const { group, leader } = await started('own words');
     const stranger = await machine(group, 'stranger');

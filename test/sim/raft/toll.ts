@@ -16,6 +16,7 @@ export function sumOf(tolls: readonly Toll[]): Toll {
   return {
     damaged: sum('damaged'),
     decodable: sum('decodable'),
+    frames: sum('frames'),
     late: sum('late'),
     refused: sum('refused'),
     slowReads: sum('slowReads'),
@@ -30,7 +31,7 @@ export function sumOf(tolls: readonly Toll[]): Toll {
 export function describeToll(tolls: readonly Toll[]): string {
   const of = sumOf(tolls);
   return [
-    `on their way ${of.damaged} letters were damaged (the codec alone would have taken ${of.decodable}),`,
+    `on their way ${of.damaged} letters (the codec alone would have taken ${of.decodable}) and ${of.frames} frames of links were damaged,`,
     `${of.late} waited for room and ${of.refused} found none;`,
     `${of.slowReads} reads were slow, and ${of.blockingReads} held up their member;`,
     `of ${of.ends} ends peers saw ${of.endsSeen}, ${of.leaderEndsSeen} of leaders`,
