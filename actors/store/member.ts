@@ -163,12 +163,12 @@ class StoreMember {
       if (observation.type === 'snapshot-installed') measures.snapshotsReceived += 1;
       if (observation.type === 'snapshot-refused') ctx.note('snapshot not sent', { ...observation });
       if (observation.type === 'snapshot-damaged') ctx.note('snapshot damaged', { ...observation });
-      if (observation.type === 'role-changed') groupClock.lead(observation.role === 'leader');
+      if (observation.type === 'role-changed') groupClock.lead(observation.role === 'leader' ? raft : null);
       if (observation.type !== 'leader-changed') return;
       ctx.note('store leader', { leader: observation.leader ?? 'none', term: observation.term });
     });
     ctx.setTimer('tick', limits.leaseCheckIntervalMs, { type: 'StoreTick' });
-    groupClock.lead(raft.isLeader());
+    groupClock.lead(raft.isLeader() ? raft : null);
     const close = async () => {
       ends.close();
       await storage.close();

@@ -6,6 +6,7 @@
 import { seededRandom } from '../../../actors/runtime/index.js';
 import type { Random } from '../../../transport/index.js';
 import { diskFaults } from './disk-faults.js';
+import { impostorFaults } from './impostor-faults.js';
 import { memberFaults } from './member-faults.js';
 import { pathFaults } from './path-faults.js';
 import { NetworkFaults } from './network-faults.js';
@@ -153,6 +154,7 @@ export class Nemesis {
 const faultsByKind: Readonly<Record<FaultKind, Fault>> = {
   ...NetworkFaults.kinds,
   ...pathFaults,
+  ...impostorFaults,
   ...processFaults,
   ...diskFaults,
   ...memberFaults,

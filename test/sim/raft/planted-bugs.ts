@@ -45,6 +45,8 @@ export interface PlantedBug {
   readonly limits?: Partial<StoreLimits>;
   /** Letters are neither encrypted nor authenticated. */
   readonly linksUnsealed?: boolean;
+  /** Members do not ask which machine a letter came from. */
+  readonly believesNames?: boolean;
 }
 
 export const plantedBugs: readonly PlantedBug[] = [

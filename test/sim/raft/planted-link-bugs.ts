@@ -1,4 +1,7 @@
-/** Bugs on purpose in what a member makes of its links: of letters that changed on their way, and of peers that end (planted-bugs.ts). */
+/**
+ * Bugs on purpose in what a member makes of its links: of letters that changed on their way, or came from others than they say,
+ * and of peers that end (planted-bugs.ts).
+ */
 import type { MemberId, RaftCore } from 'raft-consensus';
 import type { PlantedBug } from './planted-bugs.js';
 
@@ -14,11 +17,22 @@ export const linkBugs: readonly PlantedBug[] = [
     linksUnsealed: true,
   },
   {
+    name: 'impostor-believed',
+    faults: ['impostor', 'crash-leader', 'isolate-leader', 'isolate-one'],
+    what: 'whoever says that a letter is from a member is believed, whatever machine it came from',
+    after: 'found here, by reading',
+    seed: 1,
+    seedsMax: 40,
+    finds:
+      /election safety|leader completeness|state machine safety|log matching|data of store member|was read at/,
+    believesNames: true,
+  },
+  {
     name: 'heir-without-election',
     faults: ['crash-leader', 'isolate-one', 'isolate-leader', 'pause'],
     what: 'when the process of a leader ends, the first of the others takes its place without asking anybody',
     after: 'fail-over to the next in line; Raft §5.2: a leader is elected by a majority',
-    seed: 2,
+    seed: 5,
     seedsMax: 40,
     finds: /election safety|leader completeness|state machine safety|log matching/,
     member: ({ raft }) => {

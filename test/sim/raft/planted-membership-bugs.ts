@@ -20,7 +20,7 @@ export const membershipBugs: readonly PlantedBug[] = [
     faults: ['split-change', 'change-members'],
     what: 'in a joint configuration the incoming voters alone decide',
     after: 'Raft §6',
-    seed: 1,
+    seed: 4,
     seedsMax: 40,
     finds: /election safety|leader completeness|state machine safety|conflicts with a committed/,
     step: ({ raft }) => {

@@ -23,7 +23,7 @@ export const raftBugs: readonly PlantedBug[] = [
     faults: ['crash-leader', 'crash-all', 'coup', 'stall-disk'],
     what: 'a leader counts, and applies, entries of its own log that its disk has not confirmed',
     after: 'etcd #14370',
-    seed: 25,
+    seed: 50,
     seedsMax: 40,
     finds: /leader completeness|state machine safety|does not fit the log|liveness/,
     member: ({ raft }) => {
@@ -67,7 +67,7 @@ export const raftBugs: readonly PlantedBug[] = [
     faults: ['isolate-leader', 'split', 'coup'],
     what: 'a vote is given without looking at the log of the candidate',
     after: 'Raft §5.4.1',
-    seed: 1,
+    seed: 6,
     seedsMax: 40,
     finds: /leader completeness/,
     member: ({ raft }) => {
@@ -92,7 +92,7 @@ export const raftBugs: readonly PlantedBug[] = [
     faults: ['isolate-leader', 'crash-leader', 'coup', 'transfer'],
     what: 'a new leader answers reads by a commit index that may lag behind that of the last leader',
     after: 'etcd #7331; dissertation §6.4',
-    seed: 1,
+    seed: 16,
     seedsMax: 40,
     finds: /^stale/,
     member: ({ raft }) => {

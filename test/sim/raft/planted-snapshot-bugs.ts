@@ -41,7 +41,7 @@ export const snapshotBugs: readonly PlantedBug[] = [
     name: 'snapshot-view-leaks',
     what: 'what is written while a snapshot is taken leaks into it',
     after: 'hashicorp/raft: FSM.Snapshot must return a point-in-time view',
-    seed: 60,
+    seed: 62,
     seedsMax: 40,
     finds: /state machine safety|snapshot|applied already|skipped/,
     member: ({ store }) => {
@@ -63,7 +63,7 @@ export const snapshotBugs: readonly PlantedBug[] = [
     faults: ['crash-at', 'crash-all', 'isolate-one'],
     what: 'the log begins anew behind an installed snapshot that is not durable yet',
     after: 'etcd #14370; Raft figure 13',
-    seed: 59,
+    seed: 88,
     seedsMax: 40,
     finds: /"error":"RaftError"|which is missing|state machine safety/,
     storage: (storage) => {
@@ -89,7 +89,7 @@ export const snapshotBugs: readonly PlantedBug[] = [
     faults: ['crash', 'crash-all', 'crash-leader'],
     what: 'a file of values goes as soon as the state needs it no more, though a snapshot refers to it',
     after: 'what a snapshot refers to is part of it',
-    seed: 3,
+    seed: 4,
     seedsMax: 40,
     finds: /value-files/,
     storage: (storage) => ({

@@ -10,7 +10,7 @@ export const watchBugs: readonly PlantedBug[] = [
     name: 'progress-ahead',
     what: 'a batch says how far the store is, though later events are still to come',
     after: 'etcd #15220',
-    seed: 2,
+    seed: 3,
     seedsMax: 40,
     finds: /without (put|delete)|ahead of the store/,
     member: ({ watches, store }) =>

@@ -87,7 +87,7 @@ class Shrinking {
 
   /** What comes after the failure did not cause it, and is left out. */
   #cut(options: SeedOptions, { struck, virtualMs, safetyMs }: RunResult): SeedOptions {
-    return { ...options, only: struck, safetyMs: Math.min(safetyMs, Math.ceil(virtualMs)) };
+    return { ...options, only: struck, safetyMs: Math.ceil(Math.min(safetyMs, virtualMs)) };
   }
 
   get #isOver(): boolean {

@@ -62,6 +62,11 @@ describe('the store in the simulator', function () {
     const again = await runSeed(seed, runOptionsOf(shrunk.options));
     assert.equal(again.violation?.message, shrunk.result.violation?.message);
   });
+
+  it('names whole milliseconds in that line, which is what it takes, also of a run that is judged at its end', async () => {
+    const shrunk = await shrink(1, { bug: 'lease-cut-short' }, { runsMax: 1, isOver: () => true });
+    assert(Number.isInteger(shrunk?.options.safetyMs), replayLine(1, shrunk?.options ?? {}));
+  });
 });
 
 function failure({ seed, violation, swarm, faults, lastLines }: RunResult): string {

@@ -195,6 +195,7 @@ export class StoreGroup {
     }
     const isCurrent = () => member.isUp && member.starts === starts;
     const system = this.world.system(member.node);
+    if (this.bug?.believesNames) system.sender = () => undefined;
     const { store, raft } = this.swarm;
     system.spawn(
       storeMember({

@@ -42,6 +42,7 @@ export const faultKinds = [
   'noise',
   'narrow',
   'slow-reads',
+  'impostor',
 ] as const;
 
 export type FaultKind = (typeof faultKinds)[number];
@@ -237,6 +238,7 @@ const weights: Readonly<Record<FaultKind, number>> = {
   noise: 0.7,
   narrow: 1,
   'slow-reads': 0.7,
+  impostor: 0.7,
 };
 
 /** Small limits, so that what is rare with the defaults happens all the time. */
