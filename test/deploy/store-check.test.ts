@@ -15,9 +15,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { encodeCommand, logIndex, RealDisk } from 'raft-consensus';
 import { openDiskStorage } from '../../actors/store/index.js';
-import { PutRequest, PutResponse } from '../../actors/store/etcd/kv-messages.js';
 import { DataDir } from '../../deploy/data-dir.js';
 import { checkStore, type StoreReport } from '../../deploy/store-check.js';
+import { rpc } from '../harness/etcd-calls.js';
 import { GrpcClient } from '../harness/grpc-client.js';
 import { kabukiPath } from '../harness/process-cluster.js';
 import { type Outcome, run } from '../harness/program.js';
@@ -182,7 +182,7 @@ async function fill(port: number, count: number): Promise<void> {
   const client = new GrpcClient(`http://127.0.0.1:${port}`);
   for (let i = 0; i < count; i++) {
     const request = { key: `k${i}`, value: Buffer.from(`value ${i}`) };
-    await client.unary('/etcdserverpb.KV/Put', [PutRequest, PutResponse] as const, request);
+    await client.unary(...rpc.put, request);
   }
   client.close();
 }

@@ -5,12 +5,11 @@ import { join } from 'node:path';
 import { createAuthority } from '../../deploy/certificates.js';
 import { freePorts } from '../../deploy/create-cluster.js';
 import { waitFor } from '../../deploy/wait.js';
+import { rpc } from '../harness/etcd-calls.js';
 import { GrpcClient } from '../harness/grpc-client.js';
 import { kabukiPath } from '../harness/process-cluster.js';
 import { type Outcome, type Program, run, start } from '../harness/program.js';
 import { startStoreAlone, type StoreAlone } from '../harness/store-alone.js';
-import { AlarmRequest, AlarmResponse } from '../../actors/store/etcd/rpc-messages.js';
-import { PutRequest, PutResponse, RangeRequest, RangeResponse } from '../../actors/store/etcd/kv-messages.js';
 
 describe('kabuki store: its operators', function () {
   this.timeout(180_000);
@@ -42,12 +41,12 @@ describe('kabuki store: its operators', function () {
   const put = async (port: number, key: string) => {
     const client = new GrpcClient(`http://127.0.0.1:${port}`);
     const request = { key, value: Buffer.from('v') };
-    await client.unary('/etcdserverpb.KV/Put', [PutRequest, PutResponse] as const, request);
+    await client.unary(...rpc.put, request);
     client.close();
   };
   const has = async (port: number, key: string): Promise<boolean> => {
     const client = new GrpcClient(`http://127.0.0.1:${port}`);
-    const found = await client.unary('/etcdserverpb.KV/Range', [RangeRequest, RangeResponse] as const, {
+    const found = await client.unary(...rpc.range, {
       key,
     });
     client.close();
@@ -114,7 +113,7 @@ describe('kabuki store: its operators', function () {
       assert.equal(await well('alarms'), 'no alarm\n');
       const client = new GrpcClient(`http://127.0.0.1:${store.ports[0]}`);
       const raised = { action: 1, memberId: 0, alarm: 1 };
-      await client.unary('/etcdserverpb.Maintenance/Alarm', [AlarmRequest, AlarmResponse] as const, raised);
+      await client.unary(...rpc.alarm, raised);
       client.close();
       await assert.rejects(put(store.ports[0] as number, 'full'), /database space exceeded/);
       assert.equal(await well('alarms'), 'NoSpace of the group\n');

@@ -11,10 +11,8 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { RangeRequest, RangeResponse } from '../../actors/store/etcd/kv-messages.js';
-import { WatchRequest, WatchResponse } from '../../actors/store/etcd/rpc-messages.js';
-import { PutRequest, PutResponse } from '../../actors/store/etcd/kv-messages.js';
 import { waitFor } from '../../deploy/wait.js';
+import { rpc } from '../harness/etcd-calls.js';
 import { GrpcClient } from '../harness/grpc-client.js';
 import { kabukiPath } from '../harness/process-cluster.js';
 import { type Outcome, run } from '../harness/program.js';
@@ -71,7 +69,7 @@ describe('kabuki store snapshot', function () {
     assert.equal(found.header?.revision, 1_000_000_301);
     await put(now, 'later', 'x');
     // One that watched the old store to its end, and saw more than the backup has, must list again.
-    const watch = now.stream('/etcdserverpb.Watch/Watch', [WatchRequest, WatchResponse] as const);
+    const watch = now.stream(...rpc.watch);
     watch.send({ create: { key: 'k', rangeEnd: 'l', startRevision: 450 } });
     await waitFor('the watch to be told', 10_000, async () =>
       watch.received.some(({ canceled }) => canceled),
@@ -197,10 +195,10 @@ function clientOf(store: StoreAlone, member = 0): GrpcClient {
 
 function put(client: GrpcClient, key: string, value: string) {
   const request = { key, value: Buffer.from(value) };
-  return client.unary('/etcdserverpb.KV/Put', [PutRequest, PutResponse] as const, request);
+  return client.unary(...rpc.put, request);
 }
 
 function keysOf(client: GrpcClient) {
   const everything = { key: '\0', rangeEnd: '\0' };
-  return client.unary('/etcdserverpb.KV/Range', [RangeRequest, RangeResponse] as const, everything);
+  return client.unary(...rpc.range, everything);
 }

@@ -6,10 +6,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect, type ConnectionOptions } from 'node:tls';
 import * as x509 from '@peculiar/x509';
-import { RangeRequest, RangeResponse } from '../../actors/store/etcd/kv-messages.js';
 import { type CertificateAuthority, createAuthority, type KeyPair } from '../../deploy/certificates.js';
 import { DataDir } from '../../deploy/data-dir.js';
 import { waitFor } from '../../deploy/wait.js';
+import { rpc } from '../harness/etcd-calls.js';
 import { GrpcClient } from '../harness/grpc-client.js';
 import { startStoreAlone, type StoreAlone } from '../harness/store-alone.js';
 
@@ -51,7 +51,7 @@ describe('kabuki store run over TLS', function () {
   const isServed = async (who: KeyPair, more: ConnectionOptions = {}): Promise<boolean> => {
     const tls = { ca: authority.cert, cert: who.cert, key: who.key, ...more };
     const client = new GrpcClient(`https://127.0.0.1:${store!.ports[0]}`, tls);
-    const range = client.unary('/etcdserverpb.KV/Range', [RangeRequest, RangeResponse] as const, {
+    const range = client.unary(...rpc.range, {
       key: 'a',
     });
     const closed = new Promise<false>((resolve) => {

@@ -3,10 +3,10 @@ import { strict as assert } from 'node:assert';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { PutRequest, PutResponse } from '../../actors/store/etcd/kv-messages.js';
 import { freePorts } from '../../deploy/create-cluster.js';
 import { DataDir } from '../../deploy/data-dir.js';
 import { waitFor } from '../../deploy/wait.js';
+import { rpc } from '../harness/etcd-calls.js';
 import { GrpcClient, GrpcFailure } from '../harness/grpc-client.js';
 import { kabukiPath } from '../harness/process-cluster.js';
 import { output, type Program, start } from '../harness/program.js';
@@ -39,7 +39,7 @@ describe('a member joins a store while processes are killed', function () {
       while (next < count) {
         const key = `${prefix}${next++}`;
         try {
-          await client.unary('/etcdserverpb.KV/Put', [PutRequest, PutResponse] as const, { key, value });
+          await client.unary(...rpc.put, { key, value });
           acknowledged += 1;
         } catch (error) {
           if (!(error instanceof GrpcFailure)) throw error;

@@ -1,8 +1,8 @@
 import { type Revision } from 'raft-consensus';
 import { realClock } from '../../../actors/runtime/index.js';
 import { EtcdStore, http2Connect, etcdClientLimits } from '../../../actors/store/etcd-client/index.js';
-import { CompactionRequest, CompactionResponse } from '../../../actors/store/etcd/kv-messages.js';
 import { waitFor } from '../../../deploy/wait.js';
+import { rpc } from '../../harness/etcd-calls.js';
 import { EtcdCluster } from '../../harness/etcd-cluster.js';
 import { GrpcClient } from '../../harness/grpc-client.js';
 import { isInstalled, startStoreAlone, type StoreAlone } from '../../harness/store-alone.js';
@@ -76,7 +76,7 @@ class RealPlace implements StorePlace {
   }
 
   compact(at: Revision): Promise<unknown> {
-    return this.#operator.unary('/etcdserverpb.KV/Compact', [CompactionRequest, CompactionResponse], {
+    return this.#operator.unary(...rpc.compact, {
       revision: at,
     });
   }

@@ -1,7 +1,7 @@
 /** A real etcd on a data directory: an empty one, or one that `etcdctl snapshot restore` made. */
-import { RangeRequest, RangeResponse } from '../../../actors/store/etcd/kv-messages.js';
 import { freePorts } from '../../../deploy/create-cluster.js';
 import { waitFor } from '../../../deploy/wait.js';
+import { rpc } from '../../harness/etcd-calls.js';
 import { GrpcClient } from '../../harness/grpc-client.js';
 import { output, start } from '../../harness/program.js';
 
@@ -40,7 +40,7 @@ export async function startEtcd(dataDir: string): Promise<EtcdServer> {
     if (server.process.exitCode !== null) throw new Error(`etcd ended:\n${server.stderr}`);
     const probe = new GrpcClient(endpoint);
     try {
-      await probe.unary('/etcdserverpb.KV/Range', [RangeRequest, RangeResponse], { key: 'x' });
+      await probe.unary(...rpc.range, { key: 'x' });
       return true;
     } catch (error) {
       // It may ask for rights.

@@ -1,6 +1,5 @@
 /** Keys under leases of all sorts of ids, which etcdctl cannot choose, at any server of etcd's API. */
-import { PutRequest, PutResponse } from '../../../actors/store/etcd/kv-messages.js';
-import { LeaseGrantRequest, LeaseGrantResponse } from '../../../actors/store/etcd/rpc-messages.js';
+import { rpc } from '../../harness/etcd-calls.js';
 import { GrpcClient } from '../../harness/grpc-client.js';
 
 /** Two that are one as numbers among them. */
@@ -10,10 +9,9 @@ export async function putLeasedKeys(endpoint: string): Promise<void> {
   const client = new GrpcClient(endpoint);
   try {
     for (const id of ids) {
-      const grant = [LeaseGrantRequest, LeaseGrantResponse] as const;
-      await client.unary('/etcdserverpb.Lease/LeaseGrant', grant, { id, ttl: 900 });
+      await client.unary(...rpc.leaseGrant, { id, ttl: 900 });
       const request = { key: `leased/by/${id}`, value: Buffer.from('x'), lease: id };
-      await client.unary('/etcdserverpb.KV/Put', [PutRequest, PutResponse], request);
+      await client.unary(...rpc.put, request);
     }
   } finally {
     client.close();

@@ -1,7 +1,7 @@
 /** All that a server of etcd's API tells of its keys: at its newest revision, at every older one that it has, and by a watch. */
-import { RangeRequest, RangeResponse } from '../../../actors/store/etcd/kv-messages.js';
-import { type Event, WatchRequest, WatchResponse } from '../../../actors/store/etcd/rpc-messages.js';
+import type { Event } from '../../../actors/store/etcd/rpc-messages.js';
 import { waitFor } from '../../../deploy/wait.js';
+import { rpc } from '../../harness/etcd-calls.js';
 import { GrpcClient } from '../../harness/grpc-client.js';
 
 export interface ServedState {
@@ -17,7 +17,7 @@ export async function servedState(endpoint: string, fromRevision?: number): Prom
   const client = new GrpcClient(endpoint);
   try {
     const at = async (revision: number) =>
-      await client.unary('/etcdserverpb.KV/Range', [RangeRequest, RangeResponse], {
+      await client.unary(...rpc.range, {
         ...everything,
         revision,
       });
@@ -27,7 +27,7 @@ export async function servedState(endpoint: string, fromRevision?: number): Prom
     const history: Record<number, unknown> = {};
     if (fromRevision === undefined) return { revision, keys, history, events: [] };
     for (let old = fromRevision; old <= revision; old++) history[old] = plain((await at(old)).kvs);
-    const watch = client.stream('/etcdserverpb.Watch/Watch', [WatchRequest, WatchResponse] as const);
+    const watch = client.stream(...rpc.watch);
     watch.send({ create: { ...everything, startRevision: fromRevision } });
     const events: Partial<Event>[] = [];
     await waitFor('the watch to come to the end', 10_000, async () => {

@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { code } from '../../../actors/store/etcd/status.js';
-import { Empty, SnapshotResponse } from '../../../actors/store/etcd/rpc-messages.js';
+import { rpc } from '../../harness/etcd-calls.js';
 import { GrpcClient } from '../../harness/grpc-client.js';
 import { isInstalled, startStoreAlone, type StoreAlone } from '../../harness/store-alone.js';
 import { etcdctl, restoreByEtcdctl, startEtcd } from './etcd-server.js';
@@ -116,8 +116,7 @@ describe('etcdctl takes a snapshot of our store to a real etcd', function () {
 
   it('says how much is to come, and takes back what a client that goes away did not want', async () => {
     const client = new GrpcClient(`http://127.0.0.1:${store.ports[0]}`);
-    const method = '/etcdserverpb.Maintenance/Snapshot';
-    const call = client.stream(method, [Empty, SnapshotResponse] as const);
+    const call = client.stream(...rpc.snapshot);
     call.send({});
     call.finish();
     assert.equal((await call.status).code, code.ok);
@@ -131,7 +130,7 @@ describe('etcdctl takes a snapshot of our store to a real etcd', function () {
     assert.equal(blobs.at(-1), 32);
     for (let i = 0; i < 12; i++) {
       const other = new GrpcClient(`http://127.0.0.1:${store.ports[0]}`);
-      other.stream(method, [Empty, SnapshotResponse] as const).send({});
+      other.stream(...rpc.snapshot).send({});
       other.close();
     }
     await save(store, 0, path('after.db'));

@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { seededRandom } from '../../../actors/runtime/index.js';
-import { RangeRequest, RangeResponse } from '../../../actors/store/etcd/kv-messages.js';
 import { freePorts } from '../../../deploy/create-cluster.js';
 import { waitFor } from '../../../deploy/wait.js';
 import { OwnProcess } from '../../bench/own-process.js';
+import { rpc } from '../../harness/etcd-calls.js';
 import { GrpcClient, GrpcFailure } from '../../harness/grpc-client.js';
 import { startStoreAlone, type StoreAlone } from '../../harness/store-alone.js';
 import { plain } from './plain.js';
@@ -154,7 +154,7 @@ async function startEtcd(): Promise<{ readonly port: number; stop(): Promise<voi
   await waitFor('etcd to answer', 20_000, async () => {
     const probe = new GrpcClient(client);
     try {
-      await probe.unary('/etcdserverpb.KV/Range', [RangeRequest, RangeResponse], { key: 'x' });
+      await probe.unary(...rpc.range, { key: 'x' });
       return true;
     } finally {
       probe.close();

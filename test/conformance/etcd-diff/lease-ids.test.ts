@@ -4,36 +4,9 @@
  */
 import { strict as assert } from 'node:assert';
 import { leaseId } from 'raft-consensus';
-import {
-  PutRequest,
-  PutResponse,
-  RangeRequest,
-  RangeResponse,
-  TxnRequest,
-  TxnResponse,
-} from '../../../actors/store/etcd/kv-messages.js';
+import type { TxnRequest } from '../../../actors/store/etcd/kv-messages.js';
 import type { Schema } from '../../../actors/store/etcd/message.js';
-import {
-  CampaignRequest,
-  CampaignResponse,
-  Empty,
-  HeaderOnly,
-  LeaderRequest,
-  LeaderResponse,
-  LeaseGrantRequest,
-  LeaseGrantResponse,
-  LeaseKeepAliveResponse,
-  LeaseLeasesResponse,
-  LeaseRequest,
-  LeaseTimeToLiveRequest,
-  LeaseTimeToLiveResponse,
-  LockRequest,
-  LockResponse,
-  ProclaimRequest,
-  ResignRequest,
-  WatchRequest,
-  WatchResponse,
-} from '../../../actors/store/etcd/rpc-messages.js';
+import { rpc } from '../../harness/etcd-calls.js';
 import { EtcdCluster } from '../../harness/etcd-cluster.js';
 import { GrpcClient, GrpcFailure } from '../../harness/grpc-client.js';
 import { isInstalled, startStoreAlone, type StoreAlone } from '../../harness/store-alone.js';
@@ -90,15 +63,14 @@ describe('leases with ids of 64 bits', function () {
     assert.deepEqual(actual, expected, `${path} of ${Object.values(request).map(String).join()}`);
     return expected;
   }
-  const grant = (id: number | bigint) =>
-    same('/etcdserverpb.Lease/LeaseGrant', [LeaseGrantRequest, LeaseGrantResponse], { id, ttl: 1000 });
+  const grant = (id: number | bigint) => same(...rpc.leaseGrant, { id, ttl: 1000 });
   const timeToLive = (id: number | bigint) =>
-    same('/etcdserverpb.Lease/LeaseTimeToLive', [LeaseTimeToLiveRequest, LeaseTimeToLiveResponse], {
+    same(...rpc.leaseTimeToLive, {
       id,
       keys: true,
     });
   const put = (key: string, lease: number | bigint) =>
-    same('/etcdserverpb.KV/Put', [PutRequest, PutResponse], {
+    same(...rpc.put, {
       key,
       value: Buffer.from('x'),
       lease,
@@ -106,7 +78,7 @@ describe('leases with ids of 64 bits', function () {
     });
   const compare = async (key: string, result: number, lease: number | bigint) => {
     const compares = [{ key, target: leaseTarget, result, lease: leaseId(lease) }];
-    const answer = await same('/etcdserverpb.KV/Txn', [TxnRequest, TxnResponse], {
+    const answer = await same(...rpc.txn, {
       compare: compares as unknown as TxnRequest['compare'],
     });
     return (answer as { succeeded: boolean }).succeeded;
@@ -117,12 +89,12 @@ describe('leases with ids of 64 bits', function () {
     for (const id of ids) await grant(id);
     for (const id of [...ids, ...absent]) await put(`k${id}`, id);
     for (const id of ids) await put(`k${id}`, id);
-    await same('/etcdserverpb.KV/Range', [RangeRequest, RangeResponse], { key: '\0', rangeEnd: '\0' });
+    await same(...rpc.range, { key: '\0', rangeEnd: '\0' });
     for (const id of [...ids, ...absent]) {
       await timeToLive(id);
-      await same('/etcdserverpb.Lease/LeaseKeepAlive', [LeaseRequest, LeaseKeepAliveResponse], { id });
+      await same(...rpc.leaseKeepAlive, { id });
     }
-    await same('/etcdserverpb.Lease/LeaseLeases', [Empty, LeaseLeasesResponse], {});
+    await same(...rpc.leases, {});
   });
 
   it('are compared as what they are', async () => {
@@ -140,7 +112,7 @@ describe('leases with ids of 64 bits', function () {
 
   it('are in the events of a watch, those of the past and those of now', async () => {
     const watches = [theirs, ours[1]!].map((client) => {
-      const call = client.stream('/etcdserverpb.Watch/Watch', [WatchRequest, WatchResponse] as const);
+      const call = client.stream(...rpc.watch);
       call.send({ create: { key: '\0', rangeEnd: '\0', startRevision: 1, prevKv: true } });
       return call;
     });
@@ -160,20 +132,16 @@ describe('leases with ids of 64 bits', function () {
   it('hold locks and lead elections, under keys that are named after them', async () => {
     for (const lease of [ids[4]!, ids[9]!]) {
       const name = `of/${lease}`;
-      await same('/v3lockpb.Lock/Lock', [LockRequest, LockResponse], { name, lease });
+      await same(...rpc.lock, { name, lease });
       const value = Buffer.from('me');
       const election = { name: `${name}/election`, lease, value };
-      const won = await same(
-        '/v3electionpb.Election/Campaign',
-        [CampaignRequest, CampaignResponse],
-        election,
-      );
+      const won = await same(...rpc.campaign, election);
       const { leader } = won as { leader: { key: string } };
       assert.equal(leader.key, `${name}/election/${lease.toString(16)}`);
-      await same('/v3electionpb.Election/Proclaim', [ProclaimRequest, HeaderOnly], { leader, value });
+      await same(...rpc.proclaim, { leader, value });
       const request = { name: election.name };
-      await same('/v3electionpb.Election/Leader', [LeaderRequest, LeaderResponse], request);
-      await same('/v3electionpb.Election/Resign', [ResignRequest, HeaderOnly], { leader });
+      await same(...rpc.electionLeader, request);
+      await same(...rpc.resign, { leader });
       await timeToLive(lease);
     }
   });
@@ -202,10 +170,10 @@ describe('leases with ids of 64 bits', function () {
     connect();
     for (const id of ids) await timeToLive(id);
     for (const id of ids) {
-      await same('/etcdserverpb.Lease/LeaseRevoke', [LeaseRequest, HeaderOnly], { id });
-      await same('/etcdserverpb.KV/Range', [RangeRequest, RangeResponse], { key: '\0', rangeEnd: '\0' });
+      await same(...rpc.leaseRevoke, { id });
+      await same(...rpc.range, { key: '\0', rangeEnd: '\0' });
     }
-    await same('/etcdserverpb.Lease/LeaseLeases', [Empty, LeaseLeasesResponse], {});
+    await same(...rpc.leases, {});
   });
 });
 

@@ -12,32 +12,16 @@
  * - watches from a negative revision (etcd 3.4 takes it for any old one, later ones refuse it).
  */
 import {
-  CompactionRequest,
-  CompactionResponse,
-  DeleteRangeRequest,
-  DeleteRangeResponse,
+  type DeleteRangeRequest,
   PutRequest,
-  PutResponse,
   RangeRequest,
-  RangeResponse,
   type RequestOp,
-  TxnRequest,
-  TxnResponse,
+  type TxnRequest,
 } from '../../../actors/store/etcd/kv-messages.js';
 import type { Schema } from '../../../actors/store/etcd/message.js';
-import {
-  Empty,
-  HeaderOnly,
-  LeaseGrantRequest,
-  LeaseGrantResponse,
-  LeaseKeepAliveResponse,
-  LeaseLeasesResponse,
-  LeaseRequest,
-  LeaseTimeToLiveRequest,
-  LeaseTimeToLiveResponse,
-  WatchCreateRequest,
-} from '../../../actors/store/etcd/rpc-messages.js';
+import { WatchCreateRequest } from '../../../actors/store/etcd/rpc-messages.js';
 import type { Random } from '../../../transport/index.js';
+import { type EtcdCall, rpc } from '../../harness/etcd-calls.js';
 
 /** One request, one reply. */
 export interface Call {
@@ -69,14 +53,14 @@ export class Script {
   /** `head`: about the revision that the store has now. */
   next(head: number): Step {
     const kind = this.#random.integer(120);
-    if (kind < 30) return call('KV/Put', PutRequest, PutResponse, this.#put());
-    if (kind < 55) return call('KV/Range', RangeRequest, RangeResponse, this.#range(head));
-    if (kind < 67) return call('KV/DeleteRange', DeleteRangeRequest, DeleteRangeResponse, this.#delete());
-    if (kind < 88) return call('KV/Txn', TxnRequest, TxnResponse, this.#txn(head, 0));
+    if (kind < 30) return call(rpc.put, this.#put());
+    if (kind < 55) return call(rpc.range, this.#range(head));
+    if (kind < 67) return call(rpc.deleteRange, this.#delete());
+    if (kind < 88) return call(rpc.txn, this.#txn(head, 0));
     if (kind < 90) {
       const revision = head - this.#random.integer(30) + (this.#chance(0.1) ? 100 : 0);
       const request = { revision: revision || 1, physical: this.#chance(0.3) };
-      return call('KV/Compact', CompactionRequest, CompactionResponse, request);
+      return call(rpc.compact, request);
     }
     if (kind < 100) return this.#leaseCall(kind);
     if (kind < 101) return this.#tooMuch();
@@ -89,15 +73,15 @@ export class Script {
     const id = this.#lease();
     if (kind < 93) {
       const ttl = this.#chance(0.1) ? 9_000_000_001 : 1000 + this.#random.integer(100);
-      return call('Lease/LeaseGrant', LeaseGrantRequest, LeaseGrantResponse, { id, ttl });
+      return call(rpc.leaseGrant, { id, ttl });
     }
-    if (kind < 95) return call('Lease/LeaseRevoke', LeaseRequest, HeaderOnly, { id });
+    if (kind < 95) return call(rpc.leaseRevoke, { id });
     if (kind < 97) {
       const request = { id, keys: this.#chance(0.7) };
-      return call('Lease/LeaseTimeToLive', LeaseTimeToLiveRequest, LeaseTimeToLiveResponse, request);
+      return call(rpc.leaseTimeToLive, request);
     }
-    if (kind < 98) return call('Lease/LeaseKeepAlive', LeaseRequest, LeaseKeepAliveResponse, { id });
-    return call('Lease/LeaseLeases', Empty, LeaseLeasesResponse, {});
+    if (kind < 98) return call(rpc.leaseKeepAlive, { id });
+    return call(rpc.leases, {});
   }
 
   /** What is just small enough, or just too large. */
@@ -107,13 +91,13 @@ export class Script {
     const several = (count: number) => Array.from({ length: count }, () => read(this.#one(...keys)));
     return this.#one(
       () =>
-        call('KV/Txn', TxnRequest, TxnResponse, {
+        call(rpc.txn, {
           compare: [],
           success: several(this.#one(128, 129)),
           failure: several(this.#one(1, 129)),
         }),
       () =>
-        call('KV/Put', PutRequest, PutResponse, {
+        call(rpc.put, {
           ...PutRequest.decode(none),
           key: 'large',
           value: Buffer.alloc(this.#one(1_570_000, 1_573_000), 1),
@@ -249,15 +233,8 @@ export class Script {
 }
 
 function call<Q extends object, R extends object>(
-  method: string,
-  request: Schema<Q>,
-  response: Schema<R>,
-  message: Partial<Q>,
+  [path, schemas]: EtcdCall<Q, R>,
+  request: Partial<Q>,
 ): Call {
-  return {
-    type: 'call',
-    path: `/etcdserverpb.${method}`,
-    schemas: [request, response] as never,
-    request: message,
-  };
+  return { type: 'call', path, schemas: schemas as never, request };
 }

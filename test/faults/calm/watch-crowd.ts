@@ -2,8 +2,8 @@
  * Very many watchers of one member over gRPC: many on a stream, as etcd's clients have them, and several streams. Each counts
  * the events that it gets; all of them watch the same keys, so every write is as many events as there are watchers.
  */
-import { WatchRequest, WatchResponse } from '../../../actors/store/etcd/rpc-messages.js';
 import { waitFor } from '../../../deploy/wait.js';
+import { rpc } from '../../harness/etcd-calls.js';
 import { GrpcClient } from '../../harness/grpc-client.js';
 
 export interface CrowdOptions {
@@ -68,7 +68,7 @@ export class WatchCrowd {
   }
 
   #openStream(client: GrpcClient, prefix: string, first: number, count: number): void {
-    const stream = client.stream('/etcdserverpb.Watch/Watch', [WatchRequest, WatchResponse]);
+    const stream = client.stream(...rpc.watch);
     stream.onMessage = (message) => {
       // Nothing is kept of them.
       stream.received.length = 0;

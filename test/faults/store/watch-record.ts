@@ -4,12 +4,12 @@
  */
 import { type KeyValue, revision, type WatchBatch, type WatchRequest } from 'raft-consensus';
 import type { StoreClient, StoreWatch } from '../../../actors/store/index.js';
-import {
+import type {
   WatchRequest as EtcdWatchRequest,
-  type WatchResponse,
-  WatchResponse as EtcdWatchResponse,
+  WatchResponse,
 } from '../../../actors/store/etcd/rpc-messages.js';
 import type { Clock, Timer } from '../../../transport/index.js';
+import { rpc } from '../../harness/etcd-calls.js';
 import { GrpcClient, type GrpcStream } from '../../harness/grpc-client.js';
 
 export type Told =
@@ -125,7 +125,7 @@ class EtcdWatch {
     const { clock, request } = this.#setting;
     const grpc = new GrpcClient(this.#endpoints[this.#at % this.#endpoints.length]!);
     this.#grpc = grpc;
-    const call = grpc.stream('/etcdserverpb.Watch/Watch', [EtcdWatchRequest, EtcdWatchResponse]);
+    const call = grpc.stream(...rpc.watch);
     call.onMessage = (response) => {
       if (this.#grpc !== grpc || this.#closed) return;
       this.#silence?.cancel();

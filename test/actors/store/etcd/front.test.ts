@@ -1,40 +1,13 @@
 import { strict as assert } from 'node:assert';
 import { request as httpRequest } from 'node:http';
 import { connect } from 'node:net';
-import {
-  CompactionRequest,
-  CompactionResponse,
-  DeleteRangeRequest,
-  DeleteRangeResponse,
-  PutRequest,
-  PutResponse,
-  RangeRequest,
-  RangeResponse,
-  TxnRequest,
-  TxnResponse,
-} from '../../../../actors/store/etcd/kv-messages.js';
-import {
-  CampaignRequest,
-  CampaignResponse,
-  Empty,
-  HeaderOnly,
-  LeaderRequest,
-  LeaderResponse,
-  LockRequest,
-  LockResponse,
-  StatusResponse,
-  UnlockRequest,
-  WatchRequest,
-  WatchResponse,
-} from '../../../../actors/store/etcd/rpc-messages.js';
 import { HealthCheckRequest, HealthCheckResponse } from '../../../../actors/store/etcd/health-service.js';
+import { PutRequest, RangeRequest } from '../../../../actors/store/etcd/kv-messages.js';
 import { code } from '../../../../actors/store/etcd/status.js';
+import { rpc } from '../../../harness/etcd-calls.js';
 import { GrpcClient, type GrpcFailure } from '../../../harness/grpc-client.js';
 import { startStoreAlone, type StoreAlone } from '../../../harness/store-alone.js';
 
-const put = [PutRequest, PutResponse] as const;
-const range = [RangeRequest, RangeResponse] as const;
-const watch = [WatchRequest, WatchResponse] as const;
 const value = (text: string) => Buffer.from(text);
 
 describe("etcd's API", function () {
@@ -51,7 +24,7 @@ describe("etcd's API", function () {
   });
 
   const kv = (method: string) => `/etcdserverpb.KV/${method}`;
-  const doPut = (key: string, text: string) => client.unary(kv('Put'), put, { key, value: value(text) });
+  const doPut = (key: string, text: string) => client.unary(...rpc.put, { key, value: value(text) });
   const failure = async (promise: Promise<unknown>) => {
     const error = await promise.then(
       () => assert.fail('it went well'),
@@ -59,53 +32,52 @@ describe("etcd's API", function () {
     );
     return [error.code, error.message];
   };
-  const openWatch = () => client.stream('/etcdserverpb.Watch/Watch', watch);
-  const lastRevision = async () =>
-    (await client.unary(kv('Range'), range, { key: 'x' })).header?.revision ?? 0;
+  const openWatch = () => client.stream(...rpc.watch);
+  const lastRevision = async () => (await client.unary(...rpc.range, { key: 'x' })).header?.revision ?? 0;
 
   describe('refuses with the code and the words of etcd', () => {
     const cases: readonly [string, () => Promise<unknown>, number, string][] = [
       ['a put without a key', () => doPut('', 'v'), code.invalidArgument, 'key is not provided'],
       [
         'a read without a key',
-        () => client.unary(kv('Range'), range, {}),
+        () => client.unary(...rpc.range, {}),
         code.invalidArgument,
         'key is not provided',
       ],
       [
         'an order that there is not',
-        () => client.unary(kv('Range'), range, { key: 'a', sortOrder: 7 }),
+        () => client.unary(...rpc.range, { key: 'a', sortOrder: 7 }),
         code.invalidArgument,
         'invalid sort option',
       ],
       [
         'a value where none is wanted',
-        () => client.unary(kv('Put'), put, { key: 'a', value: value('v'), ignoreValue: true }),
+        () => client.unary(...rpc.put, { key: 'a', value: value('v'), ignoreValue: true }),
         code.invalidArgument,
         'value is provided',
       ],
       [
         'a lease that there is not',
-        () => client.unary(kv('Put'), put, { key: 'a', lease: 12345 }),
+        () => client.unary(...rpc.put, { key: 'a', lease: 12345 }),
         code.notFound,
         'requested lease not found',
       ],
       [
         'a read of the future',
-        () => client.unary(kv('Range'), range, { key: 'a', revision: 1_000_000 }),
+        () => client.unary(...rpc.range, { key: 'a', revision: 1_000_000 }),
         code.outOfRange,
         'mvcc: required revision is a future revision',
       ],
       [
         'a compaction of the future',
-        () => client.unary(kv('Compact'), [CompactionRequest, CompactionResponse], { revision: 1_000_000 }),
+        () => client.unary(...rpc.compact, { revision: 1_000_000 }),
         code.outOfRange,
         'mvcc: required revision is a future revision',
       ],
       [
         'more operations than allowed',
         () =>
-          client.unary(kv('Txn'), [TxnRequest, TxnResponse], {
+          client.unary(...rpc.txn, {
             success: Array.from({ length: 129 }, (_, i) => ({
               put: { ...PutRequest.decode(Buffer.alloc(0)), key: `${i}` },
             })),
@@ -115,7 +87,7 @@ describe("etcd's API", function () {
       ],
       [
         'an operation that is none',
-        () => client.unary(kv('Txn'), [TxnRequest, TxnResponse], { success: [{}] }),
+        () => client.unary(...rpc.txn, { success: [{}] }),
         code.invalidArgument,
         'key not found',
       ],
@@ -160,13 +132,13 @@ describe("etcd's API", function () {
       }
     });
     it('a message that is larger than the limit ends the call before it has arrived', async () => {
-      const call = client.stream(kv('Put'), put);
+      const call = client.stream(...rpc.put);
       call.stream.write(Buffer.from('00ffffffff', 'hex'));
       assert.equal((await call.status).code, code.resourceExhausted);
     });
     it('a deadline ends a stream, and a malformed one is refused', async () => {
       const headers = { 'grpc-timeout': '50m' };
-      const call = client.stream('/etcdserverpb.Watch/Watch', watch, headers);
+      const call = client.stream(...rpc.watch, headers);
       assert.equal((await call.status).code, code.deadlineExceeded);
       assert.equal(
         (await client.raw(kv('Put'), Buffer.alloc(5), { 'grpc-timeout': 'soon' })).code,
@@ -186,7 +158,7 @@ describe("etcd's API", function () {
     });
     it('calls that are cancelled in every state hurt nobody', async () => {
       for (let i = 0; i < 20; i += 1) {
-        const call = client.stream(kv('Put'), put);
+        const call = client.stream(...rpc.put);
         if (i % 4 > 0) call.stream.write(Buffer.from('00000000', 'hex'));
         if (i % 4 > 1) call.send({ key: 'x' });
         if (i % 4 > 2) call.finish();
@@ -259,7 +231,7 @@ describe("etcd's API", function () {
     await watch.until('the watch to stand', (received) => received.length > 0);
     await doPut('counted/1', '1');
     await doPut('counted/2', '1');
-    await client.unary(kv('DeleteRange'), [DeleteRangeRequest, DeleteRangeResponse], {
+    await client.unary(...rpc.deleteRange, {
       key: 'counted/',
       rangeEnd: 'counted0',
     });
@@ -301,7 +273,7 @@ describe("etcd's API", function () {
   });
 
   it('says what it is: a version that a kube-apiserver takes for able to request progress', async () => {
-    const status = await client.unary('/etcdserverpb.Maintenance/Status', [Empty, StatusResponse], {});
+    const status = await client.unary(...rpc.status, {});
     assert.match(status.version, /^3\.6\.\d+$/);
     assert.equal(status.leader, status.header?.memberId);
     assert.deepEqual(status.errors, []);
@@ -320,24 +292,24 @@ describe("etcd's API", function () {
           ignoreLease: false,
         },
       }));
-      await client.unary(kv('Txn'), [TxnRequest, TxnResponse], { success });
+      await client.unary(...rpc.txn, { success });
     }
     const all = { key: 'long/', rangeEnd: 'long0' };
-    const list = await client.unary(kv('Range'), range, { ...all, limit: count - 1 });
+    const list = await client.unary(...rpc.range, { ...all, limit: count - 1 });
     assert.deepEqual([list.count, list.more, list.kvs.length], [count, true, count - 1]);
     assert.ok((list.header?.revision ?? 0) > 1 && list.header?.memberId !== 0);
     for (const [n, { key, value: of }] of list.kvs.entries()) {
       assert.equal(key, `long/${String(n).padStart(5, '0')}`);
       assert.equal(Buffer.from(of ?? []).toString(), `v${n}`);
     }
-    await client.unary(kv('DeleteRange'), [DeleteRangeRequest, DeleteRangeResponse], all);
+    await client.unary(...rpc.deleteRange, all);
   });
 
   it('each answer in a transaction says the revision of its moment', async () => {
     const before = await lastRevision();
     const read = { ...RangeRequest.decode(Buffer.alloc(0)), key: 'tx' };
     const write = { ...PutRequest.decode(Buffer.alloc(0)), key: 'tx' };
-    const txn = await client.unary(kv('Txn'), [TxnRequest, TxnResponse], {
+    const txn = await client.unary(...rpc.txn, {
       success: [{ range: read }, { put: write }, { range: read }],
     });
     assert.deepEqual(
@@ -384,7 +356,7 @@ describe("etcd's API", function () {
       call.send({ create: { key: 'f', filters: [0], prevKv: true } });
       await call.until('the watch', (all) => all.length === 1);
       await doPut('f', 'old');
-      await client.unary(kv('Txn'), [TxnRequest, TxnResponse], {
+      await client.unary(...rpc.txn, {
         success: [{ deleteRange: { key: 'f', rangeEnd: '', prevKv: false } }],
       });
       await call.until('the delete', (all) => all.length === 2);
@@ -459,7 +431,7 @@ describe("etcd's API", function () {
 
     it('an answer that would be too large comes in fragments to those who asked', async () => {
       const from = (await lastRevision()) + 1;
-      await client.unary(kv('Txn'), [TxnRequest, TxnResponse], {
+      await client.unary(...rpc.txn, {
         success: ['a', 'b', 'c'].map((key) => ({
           put: {
             ...PutRequest.decode(Buffer.alloc(0)),
@@ -468,7 +440,7 @@ describe("etcd's API", function () {
           },
         })),
       });
-      await client.unary(kv('Txn'), [TxnRequest, TxnResponse], {
+      await client.unary(...rpc.txn, {
         success: ['a', 'b', 'c'].map((key) => ({
           put: {
             ...PutRequest.decode(Buffer.alloc(0)),
@@ -491,13 +463,12 @@ describe("etcd's API", function () {
 
   describe('locks and elections', () => {
     const lock = (name: string) => {
-      const call = client.stream('/v3lockpb.Lock/Lock', [LockRequest, LockResponse]);
+      const call = client.stream(...rpc.lock);
       call.send({ name });
       call.finish();
       return call;
     };
-    const unlock = (key: string) =>
-      client.unary('/v3lockpb.Lock/Unlock', [UnlockRequest, HeaderOnly], { key });
+    const unlock = (key: string) => client.unary(...rpc.unlock, { key });
 
     it('the second waits until the first unlocks, and the third that gave up is not waited for', async () => {
       const first = lock('l');
@@ -505,7 +476,7 @@ describe("etcd's API", function () {
       const third = lock('l');
       const second = lock('l');
       const waiting = async () =>
-        (await client.unary(kv('Range'), range, { key: 'l/', rangeEnd: 'l0', countOnly: true })).count;
+        (await client.unary(...rpc.range, { key: 'l/', rangeEnd: 'l0', countOnly: true })).count;
       while ((await waiting()) < 3) await doPut('tick', '');
       third.cancel();
       while ((await waiting()) > 2) await doPut('tick', '');
@@ -517,16 +488,16 @@ describe("etcd's API", function () {
 
     it('a leader is elected, seen, and replaced when he resigns', async () => {
       const campaign = (text: string) =>
-        client.unary('/v3electionpb.Election/Campaign', [CampaignRequest, CampaignResponse], {
+        client.unary(...rpc.campaign, {
           name: 'e',
           value: value(text),
         });
-      const observer = client.stream('/v3electionpb.Election/Observe', [LeaderRequest, LeaderResponse]);
+      const observer = client.stream(...rpc.observe);
       observer.send({ name: 'e' });
       const one = await campaign('one');
       await observer.until('the first leader', (all) => all.length >= 1);
       const two = campaign('two');
-      const leader = await client.unary('/v3electionpb.Election/Leader', [LeaderRequest, LeaderResponse], {
+      const leader = await client.unary(...rpc.electionLeader, {
         name: 'e',
       });
       assert.equal(Buffer.from(leader.kv?.value ?? []).toString(), 'one');

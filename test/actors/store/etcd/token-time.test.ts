@@ -8,9 +8,9 @@ import {
   UserAddRequest,
   UserRoleRequest,
 } from '../../../../actors/store/etcd/auth-messages.js';
-import { RangeRequest, RangeResponse } from '../../../../actors/store/etcd/kv-messages.js';
 import { Empty, HeaderOnly } from '../../../../actors/store/etcd/rpc-messages.js';
 import { waitFor } from '../../../../deploy/wait.js';
+import { rpc } from '../../../harness/etcd-calls.js';
 import { GrpcClient, GrpcFailure } from '../../../harness/grpc-client.js';
 import { kabukiPath } from '../../../harness/process-cluster.js';
 import { run } from '../../../harness/program.js';
@@ -39,8 +39,7 @@ describe('a store whose tokens live for a second', function () {
   it('refuses one that is older, and clients that name themselves anew go on', async () => {
     const path = '/etcdserverpb.Auth/Authenticate';
     const { token } = await client.unary(path, [AuthenticateRequest, AuthenticateResponse], root);
-    const read = () =>
-      client.unary('/etcdserverpb.KV/Range', [RangeRequest, RangeResponse], { key: 'a' }, { token });
+    const read = () => client.unary(...rpc.range, { key: 'a' }, { token });
     await read();
     const others = new EtcdStore({
       endpoints: [{ address: 'ours', host: '127.0.0.1', port: store.ports[0]! }],
