@@ -17,9 +17,10 @@ import {
 } from './rpc-messages.js';
 import { code, GrpcError, toGrpcError } from './status.js';
 
-const notLeader = () => new GrpcError(code.failedPrecondition, 'election: not leader');
+// etcd gives these no code.
+const notLeader = () => new GrpcError(code.unknown, 'election: not leader');
 const noLeader = () => new GrpcError(code.unknown, 'election: no leader');
-const missingLeader = () => new GrpcError(code.invalidArgument, '"leader" field must be provided');
+const missingLeader = () => new GrpcError(code.unknown, '"leader" field must be provided');
 
 export function electionService(watches: Watches, view: ClusterView) {
   return service('v3electionpb.Election', {

@@ -66,7 +66,7 @@ export async function openEtcdFront(options: EtcdFrontOptions): Promise<EtcdFron
     ...watchService({ client, view, clock, limits }),
     ...clusterService(view, () => `member-${system.env.uuid().slice(0, 8)}`),
     ...joinService(view),
-    ...maintenanceService(view, options.backups),
+    ...maintenanceService(view, options.backups, (text) => system.note('etcd', text, {})),
     ...leaseService(view),
     ...lockService(client, view),
     ...electionService(client, view),

@@ -22,11 +22,14 @@ import { etcdVersion, storageVersion } from './version.js';
 
 const alarmTypes: readonly (AlarmType | undefined)[] = [undefined, 'NoSpace', 'Corrupt'];
 
-export function maintenanceService(view: ClusterView, backups: BackupDesk) {
+export function maintenanceService(view: ClusterView, backups: BackupDesk, note: (text: string) => void) {
   return service('etcdserverpb.Maintenance', {
     Status: unary(Empty, StatusResponse, () => statusOf(view)),
     // Nothing is ever fragmented: space is used again as it becomes free.
-    Defragment: unary(Empty, HeaderOnly, async () => ({ header: view.header() })),
+    Defragment: unary(Empty, HeaderOnly, async () => {
+      note('nothing to defragment: what is freed is used again, and never lies about');
+      return { header: view.header() };
+    }),
     Hash: unary(Empty, HashResponse, async (_request, call) => {
       const { local } = await call.stores();
       const { hash, hashRevision } = await local.hashKv(revision(0), { timeoutMs: call.timeoutMs() });

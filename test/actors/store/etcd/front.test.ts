@@ -3,6 +3,7 @@ import { request as httpRequest } from 'node:http';
 import { connect } from 'node:net';
 import { HealthCheckRequest, HealthCheckResponse } from '../../../../actors/store/etcd/health-service.js';
 import { PutRequest, RangeRequest } from '../../../../actors/store/etcd/kv-messages.js';
+import { HeaderOnly, ProclaimRequest } from '../../../../actors/store/etcd/rpc-messages.js';
 import { code } from '../../../../actors/store/etcd/status.js';
 import { rpc } from '../../../harness/etcd-calls.js';
 import { GrpcClient, type GrpcFailure } from '../../../harness/grpc-client.js';
@@ -484,6 +485,17 @@ describe("etcd's API", function () {
       await unlock(first.received[0]?.key ?? '');
       await second.until('the second lock', (all) => all.length === 1);
       await unlock(second.received[0]?.key ?? '');
+    });
+
+    it('what etcd has no code for has none', async () => {
+      const proclaim = [ProclaimRequest, HeaderOnly] as const;
+      const election = (method: string, request: object) =>
+        failure(client.unary(`/v3electionpb.Election/${method}`, proclaim, request));
+      const missing = [code.unknown, '"leader" field must be provided'];
+      assert.deepEqual(await election('Proclaim', {}), missing);
+      assert.deepEqual(await election('Resign', {}), missing);
+      const leader = { name: 'nobodys', key: 'nobodys/1', rev: 3, lease: 4 };
+      assert.deepEqual(await election('Proclaim', { leader }), [code.unknown, 'election: not leader']);
     });
 
     it('a leader is elected, seen, and replaced when he resigns', async () => {
