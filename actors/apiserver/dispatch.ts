@@ -1,7 +1,7 @@
 /** From a request about a resource to the function that answers it. */
 import { ObjectError } from '../objects/index.js';
 import type { ApiResponse } from './request.js';
-import type { RequestContext } from './server-context.js';
+import type { Handler, RequestContext } from './server-context.js';
 import { invalid, methodNotAllowed, notImplemented, StatusError } from './status.js';
 import { subresourceHandlers } from './subresources/index.js';
 import { reviewHandlers } from './reviews.js';
@@ -10,8 +10,6 @@ import { deleteCollection, deleteObject } from './verbs/delete.js';
 import { patchObject } from './verbs/patch.js';
 import { getObject, listObjects, watchObjects } from './verbs/read.js';
 import { updateObject } from './verbs/update.js';
-
-export type Handler = (context: RequestContext) => Promise<ApiResponse>;
 
 const verbs: Readonly<Record<string, Handler>> = {
   get: getObject,

@@ -12,11 +12,10 @@ import type {
 } from '../objects/types/authorization.js';
 import { accountExistsIn, verifyToken } from './authentication.js';
 import type { Attributes } from './authorizer.js';
-import type { Handler } from './dispatch.js';
 import type { ApiResponse, Identity } from './request.js';
 import { bytesResponse } from './resource-view.js';
 import { jsonBytes } from './object-bytes.js';
-import { nowText, type RequestContext } from './server-context.js';
+import { type Handler, nowText, type RequestContext } from './server-context.js';
 import { badRequest, invalid } from './status.js';
 import { createBinding } from './subresources/binding.js';
 import { readBody } from './verbs/body.js';

@@ -7,7 +7,7 @@ import type { EventLeases } from './event-leases.js';
 import type { Writer } from './machinery.js';
 import type { Form } from './negotiation.js';
 import type { ResourceRequestInfo } from './request-info.js';
-import type { ApiRequest, Identity } from './request.js';
+import type { ApiRequest, ApiResponse, Identity } from './request.js';
 import type { Fence, Storage } from './storage.js';
 import type { TokenSigner } from './tokens.js';
 import type { WatchCache } from './watch-cache.js';
@@ -45,6 +45,9 @@ export interface RequestContext {
   /** Become `Warning: 299` headers. */
   readonly warnings: string[];
 }
+
+/** What answers a request; what it cannot answer it throws as a StatusError. */
+export type Handler = (context: RequestContext) => Promise<ApiResponse>;
 
 /** RFC 3339 in whole seconds, as metav1.Time prints. */
 export function timestamp(atMs: number): string {

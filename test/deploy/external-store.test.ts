@@ -10,6 +10,17 @@ import { freePort, kabukiPath, ProcessCluster } from '../harness/process-cluster
 import { run } from '../harness/program.js';
 import { isInstalled } from '../harness/store-alone.js';
 
+async function createWeb({ kubectl }: ProcessCluster, replicas: number): Promise<void> {
+  await kubectl.run(
+    'create',
+    'deployment',
+    'web',
+    '--image=nginx:1',
+    '--port=8080',
+    `--replicas=${replicas}`,
+  );
+}
+
 describe('a cluster on a real etcd (kabuki up --store)', function () {
   this.timeout(180_000);
   let etcd: EtcdCluster;
@@ -45,14 +56,7 @@ describe('a cluster on a real etcd (kabuki up --store)', function () {
   });
 
   it('kubectl makes a deployment whose pods run; its objects are in etcd', async () => {
-    await cluster.kubectl.run(
-      'create',
-      'deployment',
-      'web',
-      '--image=nginx:1',
-      '--port=8080',
-      '--replicas=3',
-    );
+    await createWeb(cluster, 3);
     await rollout('web');
     const keys = await etcd.etcdctl('get', '--prefix', '/registry/apps/deployments/', '--keys-only');
     assert.match(keys, /^\/registry\/apps\/deployments\/default\/web$/m);
@@ -164,14 +168,7 @@ describe('a cluster that outgrows its own store', function () {
   });
 
   it('moves to an etcd that was restored from its backup, and to no other', async () => {
-    await cluster.kubectl.run(
-      'create',
-      'deployment',
-      'web',
-      '--image=nginx:1',
-      '--port=8080',
-      '--replicas=2',
-    );
+    await createWeb(cluster, 2);
     await cluster.kubectl.run('rollout', 'status', 'deployment/web', '--timeout=60s');
     const file = join(cluster.dir.path, 'backup.db');
     await cluster.kabukiOutput('store', 'snapshot', 'save', file);

@@ -1,6 +1,5 @@
 /** Subresources by name; each says whether it answers this resource and verb. */
-import type { Handler } from '../dispatch.js';
-import type { RequestContext } from '../server-context.js';
+import type { Handler, RequestContext } from '../server-context.js';
 import { patchObject } from '../verbs/patch.js';
 import { getObject } from '../verbs/read.js';
 import { updateObject } from '../verbs/update.js';

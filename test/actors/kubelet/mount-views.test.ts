@@ -4,27 +4,20 @@
  */
 import { strict as assert } from 'node:assert';
 import { spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { collect, type ContainerConfig, ProcessRuntime } from '../../../actors/kubelet/index.js';
 import { realClock, realRandom } from '../../../actors/runtime/index.js';
 import { configOf, logOf, outcomeOf, runtimeCases } from './container-runtime.case.js';
+import { scratchFolders } from './scratch-folders.js';
 import { until } from './until.js';
 
 const isRoot = process.getuid?.() === 0;
-const folders: string[] = [];
-function newFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'kabuki-views-'));
-  folders.push(folder);
-  return folder;
-}
-after(() => {
-  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
-});
+const newFolder = scratchFolders();
 
-const newRuntime = () => new ProcessRuntime({ dataDir: newFolder(), clock: realClock, random: realRandom });
+const newRuntime = (dataDir = newFolder()) =>
+  new ProcessRuntime({ dataDir, clock: realClock, random: realRandom });
 const mount = (volume: string, mountPath: string, parts: object = {}) => ({
   volume,
   mountPath,
@@ -50,8 +43,10 @@ const mountsBelow = (folder: string): string[] =>
 
 describe(`mount views as ${isRoot ? 'root' : 'an ordinary user'}`, () => {
   let runtime: ProcessRuntime;
+  let dataDir: string;
   beforeEach(async function () {
-    runtime = newRuntime();
+    dataDir = newFolder();
+    runtime = newRuntime(dataDir);
     await runtime.start();
     if (runtime.mountPlacement !== 'mountPath') {
       console.log(`      skipped: ${runtime.isolation}`);
@@ -235,7 +230,6 @@ describe(`mount views as ${isRoot ? 'root' : 'an ordinary user'}`, () => {
   });
 
   it('leaves nothing mounted and no files when the pod is gone', async () => {
-    const dataDir = folders.at(-1)!;
     const id = await run('exec sleep 1000', [mount('scratch', '/data')]);
     assert.deepEqual(mountsBelow(dataDir), []);
     await runtime.stop(id, 0);

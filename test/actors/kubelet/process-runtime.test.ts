@@ -1,8 +1,7 @@
 import { strict as assert } from 'node:assert';
 import { fork, spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { get } from 'node:http';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import {
@@ -14,17 +13,10 @@ import {
 import { realClock, realRandom } from '../../../actors/runtime/index.js';
 import { isAlive } from '../../../deploy/process-table.js';
 import { configOf, logOf, outcomeOf, runtimeCases } from './container-runtime.case.js';
+import { scratchFolders } from './scratch-folders.js';
 import { until } from './until.js';
 
-const folders: string[] = [];
-function newFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'kabuki-runtime-'));
-  folders.push(folder);
-  return folder;
-}
-after(() => {
-  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
-});
+const newFolder = scratchFolders();
 
 const shell = (script: string): Pick<ContainerConfig, 'argv' | 'podAnnotations'> => ({
   argv: ['/bin/sh', '-c', script],
