@@ -77,7 +77,7 @@ export async function openEtcdFront(options: EtcdFrontOptions): Promise<EtcdFron
   const leaderStreams = new Set<StreamCall<never>>();
   const calls: CallHost = {
     clock,
-    requestBytesMax: limits.requestBytesMax,
+    requestBytesMax: limits.requestBytesMax - limits.requestHeadBytes,
     messageBytesMax: limits.requestBytesMax + limits.requestOverheadBytes,
     requestTimeoutMs: limits.requestTimeoutMs,
     hasLeader: () => view.leaderlessForMs() < limits.leaderlessMaxMs,

@@ -3,6 +3,8 @@ export const etcdLimits = {
   /** etcd's --max-request-bytes, and what its gRPC layer grants on top. */
   requestBytesMax: 1536 * 1024,
   requestOverheadBytes: 512 * 1024,
+  /** Of them, what etcd's log puts around a request: its id, and which kind it is. */
+  requestHeadBytes: 18,
   /** A watch answer above it is sent in fragments to those who asked for them. */
   watchResponseBytesMax: 1536 * 1024,
   /** etcd's own: 5 s and two election timeouts. */

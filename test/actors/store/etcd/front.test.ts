@@ -169,6 +169,15 @@ describe("etcd's API", function () {
     });
   });
 
+  it('takes requests as large as etcd takes, and none larger', async () => {
+    // A key of 4 bytes takes 6, the length of the value 3 and its tag 1.
+    const bytesMax = 1536 * 1024 - 18 - 10;
+    await doPut('size', 'x'.repeat(bytesMax));
+    const tooLarge = [code.invalidArgument, 'etcdserver: request is too large'];
+    assert.deepEqual(await failure(doPut('size', 'x'.repeat(bytesMax + 1))), tooLarge);
+    await doPut('size', '');
+  });
+
   it('answers whom gRPC sends to look after its health', async () => {
     const health = [HealthCheckRequest, HealthCheckResponse] as const;
     const check = (service: string) => client.unary('/grpc.health.v1.Health/Check', health, { service });
