@@ -26,7 +26,7 @@ export { shortWay } from './zmq/short-way.js';
 export type { LinkCounters } from './zmq/remarks.js';
 export type { CurveKeys } from './zmq/zap.js';
 export type { ControlHandler } from './faults/control.js';
-export { ControlServer, controlCall, controlLimits } from './faults/control.js';
+export { ControlServer, controlCall } from './faults/control.js';
 export type { FileJournalOptions } from './trace/file-journal.js';
 export { FileJournal, rotatedPath } from './trace/file-journal.js';
 export { mentions, ofObject, ofTrace, traceIdOf, within } from './trace/filter.js';

@@ -4,7 +4,7 @@
  */
 
 /** Every code this folder throws; `status` and `reason` are what a client is told. */
-export const objectErrorCodes = {
+const objectErrorCodes = {
   /** The body is not what its content type says. */
   MALFORMED: { status: 400, reason: 'BadRequest' },
   /** Unknown or duplicate fields under strict field validation. */
@@ -32,7 +32,7 @@ export const objectErrorCodes = {
   TOO_LARGE: { status: 413, reason: 'RequestEntityTooLarge' },
 } as const;
 
-export type ObjectErrorCode = keyof typeof objectErrorCodes;
+type ObjectErrorCode = keyof typeof objectErrorCodes;
 
 /** One entry of `Status.details.causes`. */
 export interface StatusCause {

@@ -15,7 +15,7 @@ export const realClock: Clock = {
   defer: (callback) => void setImmediate(callback),
 };
 
-export const shortLimits: Partial<LinkLimits> = {
+const shortLimits: Partial<LinkLimits> = {
   heartbeatMs: 60,
   peerTimeoutMs: 300,
   disconnectGraceMs: 100,

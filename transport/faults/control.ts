@@ -11,7 +11,7 @@ import { TransportError, type TransportErrorCode, transportErrorCodes } from '..
 /** Answers with anything that JSON can say. Validates its own params; what it throws goes to the caller. */
 export type ControlHandler = (params: unknown) => Promise<unknown>;
 
-export const controlLimits = {
+const controlLimits = {
   /** sun_path of Linux holds 108 bytes with its final zero; macOS 104. */
   socketPathBytesMax: 103,
   requestBytesMax: 1024 * 1024,
