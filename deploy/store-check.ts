@@ -36,6 +36,7 @@ export async function checkStore(
   const machines = storeMachines(spec).filter(({ name }) => !dir.isRemoved(name));
   const checks: MemberCheck[] = [];
   const absent: MemberReport[] = [];
+  const emptied: MemberReport[] = [];
   for (const { name } of machines) {
     const folder = dir.storePath(name);
     if (!existsSync(folder)) {
@@ -49,14 +50,16 @@ export async function checkStore(
       disk: new ReadOnlyDisk(folder),
       onBytes: (more) => onProgress(`${name}: reading`, (bytes += more)),
     });
-    checks.push(check);
+    if (check.folder.segments === 0 && dir.storeHasRun(name)) emptied.push(withoutLog(name, check));
+    else checks.push(check);
   }
   // A store that was never started has no files, and nothing to be wrong.
   const missing = checks.length > 0 ? absent : [];
   const states = await replayAll(checks, onProgress);
   const { compared, differing } = compare(checks);
+  const orderOf = (report: MemberReport) => machines.findIndex(({ name }) => name === report.name);
   const members = checks.map((check) => reportOf(check, states.get(check) ?? null, differing));
-  const all = [...members, ...missing];
+  const all = [...members, ...emptied, ...missing].sort((a, b) => orderOf(a) - orderOf(b));
   return { members: all, compared, isDamaged: all.some(({ isDamaged }) => isDamaged) };
 }
 
@@ -79,6 +82,15 @@ function withoutFiles(name: string, folder: string): MemberReport {
     'it has no files, and others do: it would start as if it had never voted. Remove it and add it anew';
   const nothing = { segments: 0, records: 0, snapshots: 0, state: null };
   return { name, findings: [{ severity: 'damage', file: folder, what }], isDamaged: true, ...nothing };
+}
+
+/** A start would refuse it (raft/disk/wal.ts). */
+function withoutLog(name: string, { folder, findings }: MemberCheck): MemberReport {
+  const what = 'it has run before, and its log is gone: it would forget its votes. Remove it and add it anew';
+  const gone = { severity: 'damage', file: 'the log', what } as const;
+  const { segments, records, snapshots } = folder;
+  const counts = { segments, records, snapshots: snapshots.length, state: null };
+  return { name, findings: [...findings, gone], isDamaged: true, ...counts };
 }
 
 /** Each as far as is known to be committed, by itself or by another. */

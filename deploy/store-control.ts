@@ -9,6 +9,7 @@ import {
   isUrl,
   type MemberClaim,
   type StoreClient,
+  StoreError,
   type StoreMemberInfo,
 } from '../actors/store/index.js';
 import { revision } from 'raft-consensus';
@@ -29,7 +30,7 @@ export interface StoreControlOptions {
 export function storeControl({ clusterId, client, local, uuid }: StoreControlOptions): ControlHandlers {
   const named = async (params: unknown): Promise<string> =>
     nameOf(await client.members(), text(params, 'member'));
-  return {
+  return sayingWhoIsMissing({
     'store.members': async () => ({ members: await client.members() }),
     'store.add': async (params) => {
       const { learner } = params as { learner?: unknown };
@@ -75,7 +76,25 @@ export function storeControl({ clusterId, client, local, uuid }: StoreControlOpt
       const { name, others } = await claimMember(client, claim);
       return { clusterId, name, members: others };
     },
-  };
+  });
+}
+
+/** Who was asked last, and how, is the smaller part of the news. */
+function sayingWhoIsMissing(handlers: ControlHandlers): ControlHandlers {
+  const entries = Object.entries(handlers).map(([method, handle]) => {
+    const saying = async (params: unknown) => {
+      try {
+        return await handle(params);
+      } catch (error) {
+        if (!(error instanceof StoreError) || error.code !== 'NoLeader') throw error;
+        const why =
+          'the store has no leader that can be reached: a majority of its members must run and hear each other';
+        throw new Error(`${why} (${error.message})`, { cause: error });
+      }
+    };
+    return [method, saying] as const;
+  });
+  return Object.fromEntries(entries);
 }
 
 export function storeClientOf(spec: ClusterSpec, machine: MachineSpec, system: ActorSystem): StoreClient {

@@ -179,11 +179,12 @@ export class Raft<Result> {
     if (this.#core.role !== 'leader' || this.#core.term !== term) throw notLeader(this.#core);
   }
 
-  /** Hands leadership over, to `to` or to the voter whose log is most complete. */
+  /** Hands leadership over, to `to` or to the voter whose log is most complete; to itself is done, as in etcd. */
   leadershipTransfer(to?: MemberId): Promise<void> {
     return new Promise((resolve, reject) => {
       if (this.#state === 'ended') return reject(stopped(this.id));
       if (this.#core.role !== 'leader') return reject(notLeader(this.#core));
+      if (to === this.id) return resolve();
       if (this.#transfer.isPending) return reject(dropped('a transfer is under way', this.#leader));
       const target = to ?? this.#peers.mostComplete(this.#core, this.#clock.monotonicMs());
       if (target === null || this.#core.transferLeadership(target) !== 'started') {

@@ -11,20 +11,25 @@ export interface StoreOptions {
 
 /** `kabuki store NAME`, with the options that `storeDir` and `print` take. */
 export function storeSubcommand(name: string, description: string): Command {
-  const dir = new Option('--data-dir <dir>', 'folder of the store or the cluster');
   return new Command(name)
     .description(description)
-    .addOption(dir.default(undefined, '.kabuki-store if there is one, or .kabuki'))
+    .addOption(storeDirOption())
     .addOption(new Option('-o, --output <format>', 'json').choices(['json']));
 }
 
-export function storeDir({ dataDir }: StoreOptions): DataDir {
+/** Of a store that is there already, of either kind. */
+export function storeDirOption(): Option {
+  const option = new Option('--data-dir <dir>', 'folder of the store or the cluster');
+  return option.default(undefined, '.kabuki-store if there is one, or .kabuki');
+}
+
+export function storeDir({ dataDir }: Pick<StoreOptions, 'dataDir'>): DataDir {
   if (dataDir !== undefined) return new DataDir(dataDir);
   const alone = new DataDir(process.env['KABUKI_STORE_DATA_DIR'] ?? '.kabuki-store');
   return alone.exists ? alone : new DataDir(process.env['KABUKI_DATA_DIR'] ?? '.kabuki');
 }
 
-/** Of machines that run and have a member. */
+/** Of machines that run and have a member; of those that do not run it is said so. */
 export async function runningMembers(dir: DataDir): Promise<string[]> {
   if (dir.readSpec().externalStore) {
     throw new Error(
@@ -36,6 +41,10 @@ export async function runningMembers(dir: DataDir): Promise<string[]> {
     role === 'master' && state === 'running' ? [name] : [],
   );
   if (names.length === 0) throw new Error(`no member of the store in ${dir.path} is running`);
+  for (const { name, role, state, failure } of machines) {
+    if (role !== 'master' || state === 'running' || dir.isRemoved(name)) continue;
+    console.error(`${name} is not running (${failure ?? state})`);
+  }
   return names;
 }
 

@@ -3,16 +3,16 @@ import { Command } from 'commander';
 import type { Finding } from 'raft-consensus';
 import { countText, ProgressLine, sizeText } from '../progress-line.js';
 import { checkStore, type MemberReport, type StoreReport } from '../store-check.js';
-import { dataDirOption, openDataDir } from './options.js';
+import { storeDir, storeDirOption } from './store-asked.js';
 
 export function storeCheckCommand(): Command {
   return new Command('check')
     .description('check the files of a stopped store, of any kind of cluster; changes nothing')
-    .addOption(dataDirOption())
+    .addOption(storeDirOption())
     .option('--json', 'as JSON')
-    .action(async (options: { dataDir: string; json?: boolean }) => {
+    .action(async (options: { dataDir?: string; json?: boolean }) => {
       const line = new ProgressLine();
-      const report = await checkStore(openDataDir(options), (what, bytes) =>
+      const report = await checkStore(storeDir(options), (what, bytes) =>
         line.show(bytes === undefined ? what : `${what} ${sizeText(bytes)}`),
       ).finally(() => line.end());
       if (options.json) console.log(JSON.stringify(report, null, 2));

@@ -13,7 +13,8 @@ import type { MachineStatusReport } from '../machine-control.js';
 import { countText, sizeText, percent, ProgressLine } from '../progress-line.js';
 import { type RestoreShape, restoreStore } from '../store-restore.js';
 import { checkListen, defaultListen } from '../store-spec.js';
-import { control, dataDirOption, newStoreOptions, openDataDir, wholeNumber } from './options.js';
+import { control, isUnreachable, newStoreOptions, wholeNumber } from './options.js';
+import { storeDir, storeDirOption } from './store-asked.js';
 
 const pollMs = 100;
 const bumpDefault = 1_000_000_000;
@@ -31,13 +32,17 @@ function saveCommand(): Command {
   return new Command('save')
     .description('save the state of a running store, of any kind of cluster')
     .argument('<file>', 'must not be there yet')
-    .addOption(dataDirOption())
+    .addOption(storeDirOption())
     .option('--member <machine>', 'whose state (default: one that does not lead)')
-    .action(async (file: string, options: { dataDir: string; member?: string }) => {
+    .action(async (file: string, options: { dataDir?: string; member?: string }) => {
       const path = resolve(file);
       if (existsSync(path)) throw new Error(`${path} is there already: name another file`);
-      const dir = openDataDir(options);
+      const dir = storeDir(options);
       refuseExternalStore(dir.readSpec());
+      const names = masters(dir.readSpec()).map(({ name }) => name);
+      if (options.member !== undefined && !names.includes(options.member)) {
+        throw new Error(`there is no member ${options.member} in ${dir.path}; it has ${names.join(', ')}`);
+      }
       const member = options.member ?? (await memberToAsk(dir));
       const saved = await save(dir, member, path);
       console.log(
@@ -54,18 +59,17 @@ function saveCommand(): Command {
 async function memberToAsk(dir: DataDir): Promise<string> {
   const spec = dir.readSpec();
   let leader: string | undefined;
-  let failure: unknown;
   for (const { name } of masters(spec)) {
     try {
       const { store } = await control<MachineStatusReport>(dir, name, 'status');
       if (store && store.role !== 'leader') return name;
       if (store) leader = name;
     } catch (error) {
-      failure = error;
+      if (!isUnreachable(error)) console.error(`kabuki: ${name}: ${(error as Error).message}`);
     }
   }
   if (leader !== undefined) return leader;
-  throw failure ?? new Error(`${dir.path} has no store`);
+  throw new Error(`no member of the store in ${dir.path} is running`);
 }
 
 async function save(

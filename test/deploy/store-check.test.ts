@@ -128,6 +128,18 @@ describe('kabuki store check', function () {
     );
   });
 
+  it('a member whose log is gone out of its folder is told of: it would not start', async () => {
+    const dir = copy();
+    const path = new DataDir(dir).storePath('store-2');
+    for (const file of readdirSync(path)) if (file.startsWith('wal-')) rmSync(join(path, file));
+    const outcome = await kabuki('check', '--data-dir', dir);
+    assert.equal(outcome.code, 1, outcome.stdout);
+    assert.match(
+      outcome.stdout,
+      /store-1 +whole.*\nstore-2 +DAMAGED(?:.*\n)+? +the log: it has run before, and its log is gone/,
+    );
+  });
+
   it('files of another cluster, and of the store before a restore, are strangers', async () => {
     const dir = copy();
     const path = join(dir, 'cluster.json');

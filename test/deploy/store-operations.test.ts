@@ -98,6 +98,7 @@ describe('kabuki store: its operators', function () {
       const target = (await json<Status[]>('status')).find(({ role }) => role !== 'leader')?.member ?? '';
       assert.equal(await well('move-leader', target), `${target} leads now\n`);
       assert.equal((await json<Status[]>('status'))[0]?.leader, target);
+      assert.equal(await well('move-leader', target), `${target} leads now\n`, 'to itself, as in etcd');
       for (let i = 0; i < 3; i++) await put(store.ports[0] as number, 'compacted');
       assert.equal(await well('compact', '3'), 'compacted at revision 3\n');
       assert.match((await op('compact', '3')).stderr, /required revision has been compacted/);
@@ -211,6 +212,24 @@ describe('kabuki store: its operators', function () {
       assert.equal(outcome.code, 1);
       assert.match(outcome.stderr, /is in use by process \d+: stop it first/);
       assert.equal(readFileSync(join(store.dataDir, 'cluster.json'), 'utf8'), before);
+    });
+
+    it('says which members do not run, and what is missing when those are too many', async () => {
+      const pidOf = (name: string) => readFileSync(join(store.dataDir, 'machines', name, 'pid'), 'utf8');
+      for (const name of ['store-2', 'store-3']) process.kill(Number(pidOf(name)), 'SIGKILL');
+      await waitFor('both to be missed', 10_000, async () => {
+        const { code, stdout, stderr } = await op('status');
+        const isSaid = /store-2 is not running \(.*\)\nstore-3 is not running/.test(stderr);
+        return code === 0 && isSaid && stdout.trim().split('\n').length === 2;
+      });
+      for (const args of [['members'], ['remove', 'store-3'], ['compact']]) {
+        const { code, stderr } = await op(...args);
+        assert.equal(code, 1);
+        assert.match(
+          stderr,
+          /the store has no leader that can be reached: a majority of its members must run/,
+        );
+      }
     });
   });
 

@@ -110,8 +110,23 @@ describe('kabuki store snapshot', function () {
 
   it('does not write over a file, and needs a store that runs', async () => {
     await refused(/saved\.db is there already/, 'save', saved, '--data-dir', store.dataDir);
-    await refused(/store-1 is not running/, 'save', path('x.db'), '--data-dir', path('again'));
+    await refused(
+      /no member of the store in .* is running/,
+      'save',
+      path('x.db'),
+      '--data-dir',
+      path('again'),
+    );
     await refused(/there is no cluster in/, 'save', path('x.db'), '--data-dir', path('nowhere'));
+    await refused(
+      /there is no member nobody in .*; it has store-1/,
+      'save',
+      path('x.db'),
+      '--data-dir',
+      store.dataDir,
+      '--member',
+      'nobody',
+    );
     await refused(/ENOENT/, 'save', path('no/such/x.db'), '--data-dir', store.dataDir);
     assert(!existsSync(path('x.db')));
   });
