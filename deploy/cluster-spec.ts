@@ -3,6 +3,7 @@
  * directory; every process of the cluster reads it and nothing else about its peers.
  */
 import type { StoreSettings } from '../actors/store/index.js';
+import type { AuthToken } from './auth-token.js';
 import { type NodeId, nodeId } from '../transport/index.js';
 
 export interface MachineSpec {
@@ -50,6 +51,8 @@ export interface StoreAlone {
   readonly progressNotifyIntervalMs?: number;
   /** How long a token of a user counts. */
   readonly tokenTtlMs?: number;
+  /** Of users' tokens, if not the group's; files are PEM. */
+  readonly authToken?: AuthToken;
   /** Others than the defaults. */
   readonly settings?: StoreSettings;
   /** Whom a member that joined a running store met then; who belongs now stands in the group's configuration. */

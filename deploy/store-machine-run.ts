@@ -6,6 +6,7 @@ import { BackupDesk, createStoreClient } from '../actors/store/index.js';
 import { type EtcdTls, openEtcdFront } from '../actors/store/etcd/index.js';
 import { ControlServer } from '../transport/index.js';
 import { Announcement } from './announcement.js';
+import { readTokenKeys } from './auth-token.js';
 import { backupControl } from './backup-control.js';
 import { mainNode, storeNode } from './cluster-spec.js';
 import { machineControl } from './machine-control.js';
@@ -42,7 +43,7 @@ export async function runStoreMachine({
   const backups = new BackupDesk({ system, member: members[0]!.ref, folder: 'backup' });
   const tlsFiles = spec.store?.tls;
   const tls = tlsFiles && readTls(tlsFiles);
-  const { progressNotifyIntervalMs, tokenTtlMs } = spec.store ?? {};
+  const { progressNotifyIntervalMs, tokenTtlMs, authToken } = spec.store ?? {};
   const front = await openEtcdFront({
     system,
     client,
@@ -52,6 +53,7 @@ export async function runStoreMachine({
     clusterId: spec.id,
     ...parseListen(machine.etcdListen as string),
     ...(tls && { tls }),
+    tokenKeys: authToken && readTokenKeys(authToken),
     limits: {
       ...(progressNotifyIntervalMs !== undefined && { progressNotifyIntervalMs }),
       ...(tokenTtlMs !== undefined && { tokenTtlMs }),

@@ -2,6 +2,7 @@
 import { resolve } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { connect } from 'node:net';
+import { type AuthToken, parseAuthToken, readTokenKeys } from '../auth-token.js';
 import type { ClusterSpec, StoreAlone } from '../cluster-spec.js';
 import { DataDir } from '../data-dir.js';
 import { lockDataDir } from '../data-lock.js';
@@ -27,6 +28,7 @@ interface RunOptions extends SettingOptions {
   readonly trace?: boolean;
   readonly watchProgressNotifyInterval?: number;
   readonly authTokenTtl?: number;
+  readonly authToken?: string;
   readonly peerListen?: readonly string[];
   readonly join?: readonly string[];
   readonly member?: string;
@@ -96,6 +98,10 @@ function runCommand(): Command {
         '--auth-token-ttl <seconds>',
         'how long the token of a user counts, who gives name and password again then (default 300)',
       ).argParser(wholeSeconds),
+    )
+    .option(
+      '--auth-token <jwt,...>',
+      'keys of these tokens, if not those of the store: jwt,sign-method=RS256,pub-key=FILE,priv-key=FILE,ttl=5m',
     )
     .option('--trace', 'write journals, for "kabuki trace"');
 }
@@ -188,6 +194,7 @@ function folderOf([only = '', ...more]: readonly string[]): DataDir | undefined 
 
 function aloneOf(options: RunOptions): StoreAlone {
   const { watchProgressNotifyInterval, authTokenTtl } = options;
+  const authToken = authTokenOf(options);
   const settings = settingsOf(options);
   return {
     trace: options.trace === true,
@@ -196,8 +203,21 @@ function aloneOf(options: RunOptions): StoreAlone {
       progressNotifyIntervalMs: watchProgressNotifyInterval,
     }),
     ...(authTokenTtl !== undefined && { tokenTtlMs: authTokenTtl * 1_000 }),
+    ...(authToken && { authToken }),
+    ...(authToken?.ttlMs !== undefined && { tokenTtlMs: authToken.ttlMs }),
     ...tlsOf(options),
   };
+}
+
+function authTokenOf({ authToken: text, authTokenTtl }: RunOptions): AuthToken | undefined {
+  if (text === undefined) return undefined;
+  const token = parseAuthToken(text);
+  if (token.ttlMs !== undefined && authTokenTtl !== undefined) {
+    throw new Error('--auth-token-ttl and ttl= of --auth-token say the same: give one');
+  }
+  // What cannot be used is said before anything is written.
+  readTokenKeys(token);
+  return token;
 }
 
 function tlsOf(options: RunOptions): Pick<StoreAlone, 'tls'> {

@@ -26,18 +26,20 @@ import { type Call, service, unary } from './method.js';
 import { hashPassword, isPassword } from './passwords.js';
 import { Empty, HeaderOnly } from './rpc-messages.js';
 import { code, errors, GrpcError } from './status.js';
-import { newTokenKey, signToken } from './tokens.js';
+import { newTokenKey, signToken, type TokenKeys } from './tokens.js';
 
 export interface AuthServiceOptions {
   readonly client: GuardedStoreClient;
   readonly view: ClusterView;
   readonly clock: Clock;
   readonly limits: EtcdLimits;
+  /** Instead of the group's. */
+  readonly tokenKeys?: TokenKeys | undefined;
 }
 
 const accesses = ['read', 'write', 'readwrite'] as const;
 
-export function authService({ client, view, clock, limits }: AuthServiceOptions) {
+export function authService({ client, view, clock, limits, tokenKeys }: AuthServiceOptions) {
   const changing = <Q extends object>(
     schema: Schema<Q>,
     changeOf: (request: Q) => AuthChange | Promise<AuthChange>,
@@ -67,7 +69,7 @@ export function authService({ client, view, clock, limits }: AuthServiceOptions)
       const expiresAtMs = clock.nowMs() + limits.tokenTtlMs;
       return {
         header: view.header(),
-        token: await signToken({ user: name, authRevision, expiresAtMs }, tokenKey),
+        token: await signToken({ user: name, authRevision, expiresAtMs }, tokenKeys ?? tokenKey),
       };
     }),
     UserAdd: changing(UserAddRequest, async ({ name, password, options }) => ({

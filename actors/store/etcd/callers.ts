@@ -8,7 +8,7 @@ import type { Clock } from '../../../transport/index.js';
 import type { CallerStore, GuardedStoreClient } from '../caller-store.js';
 import type { EtcdLimits } from './limits.js';
 import { errors } from './status.js';
-import { verifyToken } from './tokens.js';
+import { type TokenKeys, verifyToken } from './tokens.js';
 
 /** The store on the behalf of one caller. */
 export interface CallerStores {
@@ -30,6 +30,8 @@ export interface CallersOptions {
   readonly local: GuardedStoreClient;
   readonly clock: Clock;
   readonly limits: EtcdLimits;
+  /** Instead of the group's. */
+  readonly tokenKeys?: TokenKeys | undefined;
 }
 
 interface Known {
@@ -71,12 +73,14 @@ export class Callers {
 
   async #verify(token: string, commonName: string | undefined): Promise<CallerStores> {
     const nowMs = this.#options.clock.nowMs();
-    let claims = this.#secrets?.enabled ? await verifyToken(token, this.#secrets.tokenKey, nowMs) : undefined;
+    const { tokenKeys } = this.#options;
+    const known = this.#secrets;
+    let claims = known?.enabled ? await verifyToken(token, tokenKeys ?? known.tokenKey, nowMs) : undefined;
     if (!claims) {
       // Rights may be enforced only since, or with another key.
       const { enabled, tokenKey } = await this.#ask();
       if (!enabled) return this.#named(commonName);
-      claims = await verifyToken(token, tokenKey, nowMs);
+      claims = await verifyToken(token, tokenKeys ?? tokenKey, nowMs);
     }
     if (!claims) throw errors.invalidAuthToken();
     const { user, authRevision, expiresAtMs } = claims;

@@ -25,6 +25,7 @@ import { Pages } from './pages.js';
 import { rangeStreamService } from './range-stream.js';
 import { RpcCounts } from './rpc-counts.js';
 import { code, errors } from './status.js';
+import type { TokenKeys } from './tokens.js';
 import { watchService } from './watch-service.js';
 
 export interface EtcdFrontOptions {
@@ -43,6 +44,8 @@ export interface EtcdFrontOptions {
   readonly port: number;
   readonly tls?: EtcdTls;
   readonly limits?: Partial<EtcdLimits>;
+  /** Of users' tokens, if not the group's. */
+  readonly tokenKeys?: TokenKeys | undefined;
 }
 
 export interface EtcdFront {
@@ -53,7 +56,7 @@ export interface EtcdFront {
 }
 
 export async function openEtcdFront(options: EtcdFrontOptions): Promise<EtcdFront> {
-  const { system, client, local } = options;
+  const { system, client, local, tokenKeys } = options;
   const { clock } = system.env;
   const limits = { ...etcdLimits, ...options.limits };
   const { name, clusterId } = options;
@@ -71,9 +74,9 @@ export async function openEtcdFront(options: EtcdFrontOptions): Promise<EtcdFron
     ...lockService(client, view),
     ...electionService(client, view),
     ...healthService(),
-    ...authService({ client, view, clock, limits }),
+    ...authService({ client, view, clock, limits, tokenKeys }),
   ]);
-  const callers = new Callers({ client, local, clock, limits });
+  const callers = new Callers({ client, local, clock, limits, tokenKeys });
   const leaderStreams = new Set<StreamCall<never>>();
   const calls: CallHost = {
     clock,
