@@ -78,6 +78,7 @@ export async function openEtcdFront(options: EtcdFrontOptions): Promise<EtcdFron
   ]);
   const callers = new Callers({ client, local, clock, limits, tokenKeys });
   const leaderStreams = new Set<StreamCall<never>>();
+  const longCalls = new Set<StreamCall<never>>();
   const calls: CallHost = {
     clock,
     requestBytesMax: limits.requestBytesMax - limits.requestHeadBytes,
@@ -85,6 +86,7 @@ export async function openEtcdFront(options: EtcdFrontOptions): Promise<EtcdFron
     requestTimeoutMs: limits.requestTimeoutMs,
     hasLeader: () => view.leaderlessForMs() < limits.leaderlessMaxMs,
     leaderStreams,
+    longCalls,
     counts: new RpcCounts(),
     storesOf: (credentials) => callers.of(credentials),
     onError: (error, path) => {
@@ -117,7 +119,11 @@ export async function openEtcdFront(options: EtcdFrontOptions): Promise<EtcdFron
     clock.setTimer(limits.statusIntervalMs, cutLeaderless);
   };
   cutLeaderless();
-  return new Front(door, view, () => (isClosed = true));
+  return new Front(door, view, () => {
+    isClosed = true;
+    // Or they would be cut off, later and without a word.
+    for (const call of longCalls) call.end(errors.stopped());
+  });
 }
 
 class Front implements EtcdFront {

@@ -24,6 +24,8 @@ export interface CallHost {
   hasLeader(): boolean;
   /** Streams that require a leader, to be cut when there is none. */
   readonly leaderStreams: Set<StreamCall<never>>;
+  /** Streams, and calls that wait for what others do: they are told when the server stops. */
+  readonly longCalls: Set<StreamCall<never>>;
   storesOf(credentials: Credentials): CallerStores | Promise<CallerStores>;
   readonly counts: RpcCounts;
   onError(error: GrpcError, path: string): void;
@@ -119,6 +121,9 @@ class Http2Call implements StreamCall<object> {
     if (timeout !== undefined && !this.#setDeadline(String(timeout), method)) return;
     const needsLeader = headers['hasleader'] === 'true';
     if (needsLeader && !this.#host.hasLeader()) return this.end(errors.noLeader());
+    if (method.type === 'stream' || method.waits === true) {
+      this.#host.longCalls.add(this as StreamCall<never>);
+    }
     if (method.type === 'unary') return;
     if (needsLeader) this.#host.leaderStreams.add(this as StreamCall<never>);
     this.#stream.on('wantTrailers', onWantTrailers);
@@ -249,6 +254,7 @@ class Http2Call implements StreamCall<object> {
     this.#host.counts.ended(this.#path, how);
     this.#timer?.cancel();
     this.#host.leaderStreams.delete(this as StreamCall<never>);
+    this.#host.longCalls.delete(this as StreamCall<never>);
     const listeners = this.#listeners;
     this.#listeners = undefined;
     if (listeners) for (const listener of listeners) listener();

@@ -37,6 +37,7 @@ describe('the door of the etcd front', () => {
         requestTimeoutMs: 1_000,
         hasLeader: () => true,
         leaderStreams: new Set(),
+        longCalls: new Set(),
         storesOf: () => assert.fail('nobody asks for a store'),
         counts: new RpcCounts(),
         onError: () => {},
