@@ -112,12 +112,13 @@ function minutes(ms: number): string {
   return (ms / 60_000).toFixed(1);
 }
 
-function batchLine(batch: readonly Omit<RunResult | SeedReport, 'violation'>[], realMs: number): string {
+function batchLine(batch: readonly (RunResult | SeedReport)[], realMs: number): string {
   const sum = (of: (result: (typeof batch)[number]) => number) =>
     batch.reduce((total, result) => total + of(result), 0);
   const virtualMs = sum(({ virtualMs: ms }) => ms);
+  const outcome = batch.every(({ violation }) => violation === undefined) ? 'hold' : 'do not hold';
   return [
-    `seeds ${batch[0]!.seed}-${batch.at(-1)!.seed} hold:`,
+    `seeds ${batch[0]!.seed}-${batch.at(-1)!.seed} ${outcome}:`,
     `${sum((r) => r.operations)} requests, ${sum((r) => r.acknowledgedWrites)} writes,`,
     `${sum((r) => r.watchEvents)} watch events, ${sum((r) => r.leaderships)} leaders, ${sum((r) => r.restarts)} restarts,`,
     `${sum((r) => r.struck.length)} faults, ${sum((r) => r.undecidedKeys)} keys undecided;`,
