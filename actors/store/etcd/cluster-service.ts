@@ -10,6 +10,7 @@ import {
   MembersResponse,
   MemberUpdateRequest,
 } from './cluster-messages.js';
+import { etcdLimits } from './limits.js';
 import { type Call, service, unary } from './method.js';
 import { MemberListRequest, MemberListResponse } from './rpc-messages.js';
 import { isUrl } from '../member-address.js';
@@ -36,6 +37,7 @@ export function clusterService(view: ClusterView, newName: () => string) {
     MemberAdd: unary(MemberAddRequest, MemberAddResponse, async ({ peerUrls, isLearner }, call) => {
       const url = onlyUrl(peerUrls);
       const { client } = await call.stores();
+      if (isLearner) refuseLearner(await view.ask(call), url);
       const name = newName();
       const options = { learner: isLearner, timeoutMs: call.timeoutMs() };
       const found = await client.memberAdd(name, { node: `${name}.store`, url }, options);
@@ -60,6 +62,13 @@ export function clusterService(view: ClusterView, newName: () => string) {
       return answer(view.seen(await client.memberPromote(name, { timeoutMs: call.timeoutMs() })));
     }),
   });
+}
+
+/** As many as etcd has; of one that there is already the store says so. */
+function refuseLearner(members: readonly EtcdMember[], url: string): void {
+  const learners = members.filter((member) => member.isLearner);
+  const isKnown = members.some(({ peerUrls }) => peerUrls.includes(url));
+  if (learners.length >= etcdLimits.learnersMax && !isKnown) throw errors.tooManyLearners();
 }
 
 /** A link listens at one address. */

@@ -9,6 +9,8 @@ export const etcdLimits = {
   watchResponseBytesMax: 1536 * 1024,
   /** etcd's own: 5 s and two election timeouts. */
   requestTimeoutMs: 7_000,
+  /** etcd's --max-learners; `kabuki store add` takes more. */
+  learnersMax: 1,
   /** Longest deadline that a timer can hold. */
   deadlineMaxMs: 0x7fff_ffff,
   /** Compares, success operations and failure operations of one transaction (etcd's --max-txn-ops). */

@@ -94,6 +94,15 @@ describe('etcdctl against the store alone: its members', function () {
     const url = `http://127.0.0.1:${peer}`;
     const added = await etcdctl('member', 'add', 'm4', '--learner', `--peer-urls=http://127.0.0.1:${other}`);
     assert.match(added, /^Member +[0-9a-f]+ added to cluster/);
+    // One is enough for etcd.
+    assert.equal(
+      await refusal('member', 'add', 'm5', '--learner', '--peer-urls=http://127.0.0.1:9'),
+      'Error: etcdserver: too many learner members in cluster',
+    );
+    assert.equal(
+      await refusal('member', 'add', 'm5', '--learner', `--peer-urls=http://127.0.0.1:${other}`),
+      'Error: etcdserver: Peer URLs already exists',
+    );
     const [unstarted] = (await list()).slice(-1);
     assert.deepEqual(
       { ...unstarted, id: '' },
