@@ -61,13 +61,14 @@ export async function launch(
   return launchMachines(dir, spec, face, report, interrupted);
 }
 
-/** The machines of a cluster of any kind, behind its face. */
+/** The machines of a cluster of any kind, behind its face. `start`: absent, all must start. */
 export async function launchMachines(
   dir: DataDir,
   spec: ClusterSpec,
   face: Face,
   report: (line: string) => void,
   interrupted: Promise<void>,
+  start: (machines: readonly MachineProcess[]) => Promise<void> = startAll,
 ): Promise<Launcher> {
   const machines = spec.machines.map((machine) => new MachineProcess(machine.name, dir));
   for (const machine of machines) machine.onUnexpectedExit = report;
@@ -102,7 +103,7 @@ export async function launchMachines(
     control = new ControlServer(dir.socketPath('launcher'), handlers);
     await control.start();
     writeFileSync(`${dir.path}/launcher.pid`, `${process.pid}\n`, { mode: 0o600 });
-    const starting = Promise.all(machines.map((machine) => machine.start()));
+    const starting = start(machines);
     // Machines that are stopped while they start say so; nobody waits for them any more.
     starting.catch(() => {});
     await Promise.race([starting, interrupted, stopRequested]);
@@ -111,6 +112,10 @@ export async function launchMachines(
     throw error;
   }
   return { status, stopRequested, stop };
+}
+
+async function startAll(machines: readonly MachineProcess[]): Promise<void> {
+  await Promise.all(machines.map((machine) => machine.start()));
 }
 
 async function locked(dir: DataDir, face: Face): Promise<DataLock> {

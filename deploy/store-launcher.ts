@@ -2,8 +2,9 @@
 import type { ClusterSpec } from './cluster-spec.js';
 import type { DataDir } from './data-dir.js';
 import { type Launcher, launchMachines } from './launcher.js';
+import type { MachineProcess } from './machine-process.js';
 
-/** Resolves when all members run, or as soon as `interrupted` does: then it is to be stopped. */
+/** Resolves when the members run, or as soon as `interrupted` does: then it is to be stopped. */
 export function launchStore(
   dir: DataDir,
   spec: ClusterSpec,
@@ -16,5 +17,29 @@ export function launchStore(
     backends: () => [],
     close: () => Promise.resolve(),
   };
-  return launchMachines(dir, spec, face, report, interrupted);
+  return launchMachines(dir, spec, face, report, interrupted, (machines) => startMajority(machines, report));
+}
+
+/**
+ * One whose data are damaged cannot start, and is to be removed and added anew; for that the others must run. Rejects as soon as
+ * they are too few, or one does not start for another reason.
+ */
+async function startMajority(
+  machines: readonly MachineProcess[],
+  report: (line: string) => void,
+): Promise<void> {
+  const damaged: string[] = [];
+  await Promise.all(
+    machines.map(async (machine) => {
+      try {
+        await machine.start();
+      } catch (error) {
+        const { name, failure } = machine;
+        damaged.push(`${name} does not run: ${failure}`);
+        const isMajorityLeft = 2 * (machines.length - damaged.length) > machines.length;
+        if (failure?.startsWith('StorageError: ') !== true || !isMajorityLeft) throw error;
+      }
+    }),
+  );
+  for (const line of damaged) report(`${line}\nthe others go on without it: remove it and add another`);
 }

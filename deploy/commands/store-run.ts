@@ -6,6 +6,7 @@ import { type AuthToken, parseAuthToken, readTokenKeys } from '../auth-token.js'
 import type { ClusterSpec, StoreAlone } from '../cluster-spec.js';
 import { DataDir } from '../data-dir.js';
 import { lockDataDir } from '../data-lock.js';
+import type { Launcher } from '../launcher.js';
 import { launchStore } from '../store-launcher.js';
 import { parseListen, prepareStore } from '../store-spec.js';
 import { waitFor } from '../wait.js';
@@ -126,7 +127,7 @@ async function runForeground(options: RunOptions): Promise<void> {
     interrupted,
   );
   try {
-    await Promise.race([announceReady(dir, spec), launcher.stopRequested, interrupted]);
+    await Promise.race([announceReady(dir, spec, launcher), launcher.stopRequested, interrupted]);
     await Promise.race([launcher.stopRequested, interrupted]);
   } finally {
     stopping = true;
@@ -255,8 +256,13 @@ function tlsOf(options: RunOptions): Pick<StoreAlone, 'tls'> {
 
 const tlsVersions = { 'TLS1.2': 'TLSv1.2', 'TLS1.3': 'TLSv1.3' } as const;
 
-async function announceReady(dir: DataDir, spec: ClusterSpec): Promise<void> {
-  const listen = spec.machines.map(({ etcdListen }) => etcdListen as string);
+async function announceReady(dir: DataDir, spec: ClusterSpec, launcher: Launcher): Promise<void> {
+  // One whose data are damaged does not run.
+  const running = launcher
+    .status()
+    .machines.flatMap(({ name, state }) => (state === 'running' ? [name] : []));
+  const machines = spec.machines.filter(({ name }) => running.includes(name));
+  const listen = machines.map(({ etcdListen }) => etcdListen as string);
   for (const address of listen) {
     await waitFor(`${address} to accept connections`, 30_000, () => accepts(address));
   }

@@ -1,5 +1,5 @@
 import { strict as assert } from 'node:assert';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:https';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -95,6 +95,45 @@ describe('kabuki store run', function () {
       const { code, stderr } = await run(process.execPath, [kabukiPath, ...args]);
       assert.equal(code, 1, stderr);
       assert.match(stderr, /the log of member "store-1", which has run before, is gone/);
+    } finally {
+      await store.remove();
+    }
+  });
+
+  it('starts without a member whose data are damaged, which is then removed; not without a majority', async () => {
+    const store = await startStoreAlone();
+    const again = () => startStoreAlone({ dataDir: store.dataDir, ports: store.ports });
+    const damage = (name: string) => {
+      const folder = join(store.dataDir, 'machines', name, 'store');
+      const log = join(
+        folder,
+        readdirSync(folder).find((file) => file.startsWith('wal-'))!,
+      );
+      const bytes = readFileSync(log);
+      bytes[100] = bytes[100]! ^ 0xff;
+      writeFileSync(log, bytes);
+    };
+    const op = (...args: string[]) =>
+      run(process.execPath, [kabukiPath, 'store', ...args, '--data-dir', store.dataDir]);
+    try {
+      await store.stop();
+      damage('store-2');
+      const second = await again();
+      assert.match(
+        second.program.stdout + second.program.stderr,
+        /store-2 does not run: StorageError: wal-\S+ at byte/,
+      );
+      const removed = await op('remove', 'store-2');
+      assert.equal(removed.code, 0, removed.stderr);
+      assert.match(
+        (await op('status')).stdout,
+        /store-1 +(?:leader|follower)[^]*store-3 +(?:leader|follower)/,
+      );
+      await second.stop();
+      damage('store-3');
+      const third = await op('run');
+      assert.equal(third.code, 1);
+      assert.match(third.stderr, /store-3 ended while starting.*StorageError: wal-\S+ at byte/);
     } finally {
       await store.remove();
     }
