@@ -1,6 +1,7 @@
 /** etcd's Maintenance service: of the member beside this front, but for alarms and leadership, which are the group's. */
 import { type Alarm, type AlarmType, revision } from 'raft-consensus';
 import type { CallerStore } from '../caller-store.js';
+import type { StoreStatus } from '../client.js';
 import type { ClusterView } from './cluster-view.js';
 import type { BackupDesk } from '../backup/index.js';
 import { type Call, service, streaming, unary } from './method.js';
@@ -88,9 +89,17 @@ async function statusOf(view: ClusterView) {
     raftIndex: status.commitIndex,
     raftTerm: status.term,
     raftAppliedIndex: status.appliedIndex,
-    errors: status.errors,
+    errors: [...(status.leader === null ? [errors.noLeader().message] : []), ...alarmTexts(view, status)],
     isLearner: status.members.some(({ name, voter }) => name === status.member && !voter),
   };
+}
+
+/** As Go prints the message. */
+function alarmTexts(view: ClusterView, { alarms }: StoreStatus): readonly string[] {
+  return alarms.map(({ type, member }) => {
+    const of = member === '' ? '' : `memberID:${view.idOf(member)} `;
+    return `${of}alarm:${type.toUpperCase()} `;
+  });
 }
 
 /** What there is, or what changed by the request. */
