@@ -17,8 +17,7 @@ export async function main(args: readonly string[]): Promise<number> {
   const program = new Command('kabuki')
     .description('A Kubernetes control plane played by actors: run it, break it, trace it.')
     .enablePositionalOptions()
-    .exitOverride()
-    .showHelpAfterError('(kabuki --help lists the commands)');
+    .exitOverride();
   for (const command of [
     upCommand(),
     downCommand(),
@@ -32,6 +31,7 @@ export async function main(args: readonly string[]): Promise<number> {
   ]) {
     program.addCommand(throwing(command));
   }
+  oneLineErrors(program);
   try {
     await program.parseAsync([...args], { from: 'user' });
     return Number(process.exitCode ?? 0);
@@ -55,6 +55,22 @@ function endWhenNobodyReads(stream: NodeJS.WriteStream): void {
 function throwing(command: Command): Command {
   for (const below of command.commands) throwing(below);
   return command.exitOverride();
+}
+
+/** Wrong usage is one line that ends with where to look. */
+function oneLineErrors(command: Command): void {
+  for (const below of command.commands) oneLineErrors(below);
+  const names: string[] = [];
+  for (let one: Command | null = command; one; one = one.parent) names.unshift(one.name());
+  command.configureOutput({
+    outputError: (text, write) => {
+      const line = text
+        .replace(/^error: /, '')
+        .trim()
+        .replaceAll('\n', ' ');
+      write(`kabuki: ${line} (see "${names.join(' ')} --help")\n`);
+    },
+  });
 }
 
 function messageOf(error: unknown): string {

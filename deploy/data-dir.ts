@@ -11,10 +11,11 @@ import {
   readFileSync,
   realpathSync,
   renameSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { type ClusterSpec, mainNode, storeMachines, storeNode } from './cluster-spec.js';
 
 export interface MachineKeys {
@@ -23,9 +24,9 @@ export interface MachineKeys {
 }
 
 export class DataDirError extends Error {
-  readonly code: 'NoCluster' | 'Unreadable';
+  readonly code: 'NoCluster' | 'Unreadable' | 'NoFolder';
 
-  constructor(code: 'NoCluster' | 'Unreadable', message: string, options?: ErrorOptions) {
+  constructor(code: DataDirError['code'], message: string, options?: ErrorOptions) {
     super(message, options);
     this.name = 'DataDirError';
     this.code = code;
@@ -36,6 +37,8 @@ export class DataDir {
   readonly path: string;
 
   constructor(path: string) {
+    // It would be the folder that one happens to be in.
+    if (path === '') throw new DataDirError('NoFolder', 'a folder must have a name: --data-dir is empty');
     this.path = resolve(path);
   }
 
@@ -49,8 +52,13 @@ export class DataDir {
 
   /** Creates the folder for its owner only, also when it was there with wider rights. */
   create(): void {
-    mkdirSync(this.path, { recursive: true, mode: 0o700 });
-    chmodSync(this.path, 0o700);
+    try {
+      makeFolder(this.path);
+      chmodSync(this.path, 0o700);
+    } catch (cause) {
+      const why = `the folder ${this.path} cannot be used: ${(cause as Error).message}`;
+      throw new DataDirError('NoFolder', `${why}: name another one with --data-dir`, { cause });
+    }
   }
 
   machineDir(name: string): string {
@@ -178,5 +186,20 @@ export class DataDir {
 
   #file(...path: readonly string[]): string {
     return join(this.path, ...path);
+  }
+}
+
+/** By itself, because Node's recursive mkdir never returns where the kernel refuses folders with ENOENT, as in /proc. */
+function makeFolder(path: string): void {
+  if (existsSync(path)) {
+    if (!statSync(path).isDirectory()) throw new Error(`${path} is a file`);
+    return;
+  }
+  makeFolder(dirname(path));
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    // Somebody else was first.
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
   }
 }

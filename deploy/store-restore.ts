@@ -4,9 +4,9 @@
  * started.
  */
 import { randomBytes } from 'node:crypto';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { cp, open, rename, rm, rmdir } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join } from 'node:path';
 import { ReadOnlyFile, RealDisk } from 'raft-consensus';
 import { type ByteProgress, EtcdBackup, restoreBackup, type Restored } from '../actors/store/index.js';
 import { type ClusterSpec, type MachineSpec, storeMachines } from './cluster-spec.js';
@@ -38,12 +38,24 @@ export interface RestoreShape {
   readonly onRecords?: (step: 'read' | 'write', records: number) => void;
 }
 
+/** Of one that cannot be opened, its name is half of the news. */
+export async function openBackup(file: string): Promise<ReadOnlyFile> {
+  try {
+    return await ReadOnlyFile.open(file);
+  } catch (cause) {
+    throw new Error(`the backup ${file} cannot be read: ${(cause as Error).message}`, { cause });
+  }
+}
+
 export async function restoreStore(shape: RestoreShape): Promise<Restored> {
-  const place = resolve(shape.dataDir);
+  const place = new DataDir(shape.dataDir).path;
+  if (existsSync(place) && !statSync(place).isDirectory()) {
+    throw new Error(`${place} is a file: a backup is restored into a new folder`);
+  }
   if (existsSync(place) && readdirSync(place).length > 0) {
     throw new Error(`${place} is not empty: a backup is restored into a new folder`);
   }
-  const file = await ReadOnlyFile.open(shape.file);
+  const file = await openBackup(shape.file);
   const making = `${place}.restoring`;
   try {
     const { skipsSum, onRead } = shape;

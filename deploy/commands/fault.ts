@@ -6,10 +6,14 @@ import type { DataDir } from '../data-dir.js';
 import { refuseExternalStore } from '../external-store.js';
 import type { LauncherStatus } from '../launcher.js';
 import { table } from './lifecycle.js';
-import { control, dataDirOption, openDataDir, wholeNumber } from './options.js';
+import { control, dataDirOption, isUnreachable, openDataDir, wholeNumber } from './options.js';
 
 /** Of a machine, until its components run. */
 const startTimeoutMs = 60_000;
+/** A fault with an end. */
+const forSecondsMax = 86_400;
+/** Of a letter; a timer of Node that is set for more than 2^31 ms fires at once. */
+const delayMsMax = 600_000;
 
 interface Common {
   readonly dataDir: string;
@@ -25,7 +29,7 @@ export function faultCommand(): Command {
     'cut all links between two groups (a,b c,d; one group: against the rest)',
   )
     .option('--one-way', 'cut only what the first group sends to the second')
-    .option('--for <seconds>', 'heal by itself after that time', wholeNumber)
+    .option('--for <seconds>', 'heal by itself after that time', duration)
     .action(
       async (
         first: string,
@@ -36,7 +40,7 @@ export function faultCommand(): Command {
       },
     );
   subcommand('isolate <machine>', 'cut one machine off from all others (also: leader)')
-    .option('--for <seconds>', 'heal by itself after that time', wholeNumber)
+    .option('--for <seconds>', 'heal by itself after that time', duration)
     .action(async (machine: string, options: Common & { for?: number }) => {
       await partition(openDataDir(options), machine, undefined, options);
     });
@@ -50,27 +54,26 @@ export function faultCommand(): Command {
       badLink(openDataDir(options), from, to, options),
     );
   for (const [name, what] of [
-    ['kill', 'SIGKILL a machine'],
-    ['pause', 'SIGSTOP a machine'],
+    ['kill', 'SIGKILL a machine (also: leader)'],
+    ['pause', 'SIGSTOP a machine (also: leader)'],
     ['resume', 'SIGCONT a paused machine'],
     ['start', 'start a killed machine again'],
   ] as const) {
-    subcommand(`${name} <machine>`, `${what} (also: leader)`).action(
-      async (machine: string, options: Common) => {
-        const dir = openDataDir(options);
-        const [resolved] = await resolveGroup(dir, machine);
-        await control(dir, 'launcher', name, { machine: resolved }, startTimeoutMs);
-        console.log(`${resolved}: ${name} done`);
-      },
-    );
+    subcommand(`${name} <machine>`, what).action(async (machine: string, options: Common) => {
+      const dir = openDataDir(options);
+      const resolved = await resolveOne(dir, machine);
+      if (name === 'start') await refuseStarted(dir, resolved);
+      await control(dir, 'launcher', name, { machine: resolved }, startTimeoutMs);
+      console.log(`${resolved}: ${name} done`);
+    });
   }
   subcommand(
     'crash <machine> <actor>',
     'crash an actor, such as master-1 /kubelet; its supervisor restarts it',
   ).action(async (machine: string, actor: string, options: Common) => {
     const dir = openDataDir(options);
-    const [resolved] = await resolveGroup(dir, machine);
-    await control(dir, resolved as string, 'crash', { path: actor });
+    const resolved = await resolveOne(dir, machine);
+    await control(dir, resolved, 'crash', { path: actor });
     console.log(`${resolved}${actor}: crashed`);
   });
   subcommand('heal', 'remove all link faults, resume paused machines, start killed ones').action(
@@ -78,6 +81,13 @@ export function faultCommand(): Command {
   );
   subcommand('list', 'what is broken now').action((options: Common) => list(openDataDir(options)));
   return fault;
+}
+
+async function refuseStarted(dir: DataDir, name: string): Promise<void> {
+  const { machines } = await control<LauncherStatus>(dir, 'launcher', 'status');
+  const state = machines.find((machine) => machine.name === name)?.state;
+  if (state === 'paused') throw new Error(`${name} is paused: "kabuki fault resume ${name}"`);
+  if (state !== 'exited') throw new Error(`${name} is ${state} already`);
 }
 
 interface LinkOptions {
@@ -102,7 +112,8 @@ async function partition(
       : await resolveGroup(dir, second);
   const shared = left.filter((name) => right.includes(name));
   if (shared.length > 0) throw new Error(`${shared.join(', ')} cannot be on both sides of a partition`);
-  const id = `partition-${left.join('+')}`;
+  // A second partition of the same group is one more: what has the same id takes the place of what was there.
+  const id = ['partition', left.join('+'), ...(second === undefined ? [] : [right.join('+')])].join('-');
   const rules: FaultRule[] = [{ id, from: left, to: right, action: { type: 'cut' } }];
   if (!options.oneWay) rules.push({ id: `${id}-back`, from: right, to: left, action: { type: 'cut' } });
   await applyRules(dir, spec, rules, options.for);
@@ -116,7 +127,7 @@ async function badLink(dir: DataDir, from: string, to: string, options: LinkOpti
   const spec = dir.readSpec();
   const sides = { from: await resolveGroup(dir, from), to: await resolveGroup(dir, to) };
   const kinds = options.kind && { kinds: options.kind };
-  const id = (what: string) => `${what}-${from}-${to}`;
+  const id = (what: string) => [what, from, to, ...(options.kind ?? []).toSorted()].join('-');
   const rules: FaultRule[] = [];
   const add = (what: string, action: FaultRule['action']) =>
     rules.push({ id: id(what), ...sides, ...kinds, action });
@@ -139,12 +150,21 @@ async function applyRules(
   rules: readonly FaultRule[],
   seconds?: number,
 ): Promise<void> {
+  const { machines } = await control<LauncherStatus>(dir, 'launcher', 'status');
+  const paused = new Set(machines.filter(({ state }) => state === 'paused').map(({ name }) => name));
+  const named = (rule: FaultRule) =>
+    rule.from.includes('*') ? spec.machines.map((machine) => machine.name) : rule.from;
+  for (const name of new Set(rules.flatMap(named))) {
+    // It would hear of the rule when it is resumed, or not.
+    if (paused.has(name)) console.error(`${name}: is paused, and sends as before once it is resumed`);
+  }
   for (const rule of rules) {
-    const senders = rule.from.includes('*') ? spec.machines.map((machine) => machine.name) : rule.from;
+    const senders = named(rule).filter((name) => !paused.has(name));
     await Promise.all(
       senders.map((machine) =>
         control(dir, machine, 'fault.add', { rule, ...(seconds && { forMs: seconds * 1000 }) }).catch(
           (error: Error) => {
+            if (!isUnreachable(error)) throw error;
             // A dead machine sends nothing: the rule has no meaning for it.
             console.error(`${machine}: ${error.message}`);
           },
@@ -214,6 +234,15 @@ async function resolveGroup(dir: DataDir, text: string): Promise<string[]> {
   return [...new Set(names.flat())];
 }
 
+/** What is done to one machine is not done to the first of many. */
+async function resolveOne(dir: DataDir, text: string): Promise<string> {
+  const [name, ...more] = await resolveGroup(dir, text);
+  if (name === undefined || more.length > 0) {
+    throw new Error(`name one machine, not ${[name, ...more].join(', ')}`);
+  }
+  return name;
+}
+
 export async function storeLeader(dir: DataDir): Promise<string> {
   refuseExternalStore(dir.readSpec());
   const { machines } = await control<LauncherStatus>(dir, 'launcher', 'status');
@@ -227,9 +256,16 @@ export async function storeLeader(dir: DataDir): Promise<string> {
   throw new Error('the store has no leader now');
 }
 
+function duration(text: string): number {
+  const seconds = wholeNumber(text);
+  if (seconds >= 1 && seconds <= forSecondsMax) return seconds;
+  throw new InvalidArgumentError(`it must be from 1 to ${forSecondsMax} seconds`);
+}
+
 function probability(text: string): number {
   const value = Number(text);
-  if (!(value >= 0 && value <= 1)) throw new InvalidArgumentError('it must be a number from 0 to 1');
+  if (text.trim() === '' || !(value >= 0 && value <= 1))
+    throw new InvalidArgumentError('it must be a number from 0 to 1');
   return value;
 }
 
@@ -239,5 +275,6 @@ function millisecondRange(text: string): { minMs: number; maxMs: number } {
   const minMs = Number(match[1]);
   const maxMs = match[2] === undefined ? minMs : Number(match[2]);
   if (maxMs < minMs) throw new InvalidArgumentError('MAX must not be below MIN');
+  if (maxMs > delayMsMax) throw new InvalidArgumentError(`it must not be above ${delayMsMax} ms`);
   return { minMs, maxMs };
 }

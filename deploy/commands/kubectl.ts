@@ -14,7 +14,8 @@ export function kubectlCommand(): Command {
     .helpOption(false)
     .action((args: string[], options: { dataDir: string }) => {
       const dir = openDataDir(options);
-      dir.readSpec();
+      // What it can do it says without a cluster, too.
+      if (!args.some((arg) => arg === '--help' || arg === '-h')) dir.readSpec();
       const result = spawnSync(findKubectl(), args, {
         stdio: 'inherit',
         env: { ...process.env, KUBECONFIG: dir.kubeconfigPath },

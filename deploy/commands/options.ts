@@ -23,7 +23,9 @@ export function commaSeparated(text: string): readonly string[] {
 
 export function wholeNumber(text: string): number {
   const value = Number(text);
-  if (!Number.isInteger(value)) throw new InvalidArgumentError('it must be a whole number');
+  if (!/^-?\d+$/.test(text) || !Number.isSafeInteger(value)) {
+    throw new InvalidArgumentError('it must be a whole number');
+  }
   return value;
 }
 

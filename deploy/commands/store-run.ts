@@ -143,7 +143,14 @@ async function checkSettings(options: RunOptions): Promise<void> {
   // Members are not loaded by other commands.
   const { checkReload, defaultRaftLimits } = await import('raft-consensus');
   const { limitsOf } = await import('../../actors/store/index.js');
-  checkReload(defaultRaftLimits, limitsOf(settings).raft);
+  const { raft } = limitsOf(settings);
+  const { heartbeatTicks, electionTicks, tickMs } = { ...defaultRaftLimits, ...raft };
+  if (heartbeatTicks >= electionTicks) {
+    throw new Error(
+      `--heartbeat-interval (${heartbeatTicks * tickMs}) must be below --election-timeout (${electionTicks * tickMs})`,
+    );
+  }
+  checkReload(defaultRaftLimits, raft);
 }
 
 function founded(dir: DataDir, options: RunOptions): Promise<ClusterSpec> {

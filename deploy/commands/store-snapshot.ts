@@ -1,8 +1,7 @@
 /** `kabuki store snapshot`: backups of a store, as files that are etcd snapshots. */
 import { existsSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { ReadOnlyFile } from 'raft-consensus';
 import { BackupError, EtcdBackup, type Restored } from '../../actors/store/index.js';
 import type { SaveProgress } from '../backup-control.js';
 import { checkGroupSize } from '../cluster-shape.js';
@@ -11,7 +10,7 @@ import type { DataDir } from '../data-dir.js';
 import { refuseExternalStore } from '../external-store.js';
 import type { MachineStatusReport } from '../machine-control.js';
 import { countText, sizeText, percent, ProgressLine } from '../progress-line.js';
-import { type RestoreShape, restoreStore } from '../store-restore.js';
+import { openBackup, type RestoreShape, restoreStore } from '../store-restore.js';
 import { checkListen, defaultListen } from '../store-spec.js';
 import { control, isUnreachable, newStoreOptions, wholeNumber } from './options.js';
 import { storeDir, storeDirOption } from './store-asked.js';
@@ -37,6 +36,7 @@ function saveCommand(): Command {
     .action(async (file: string, options: { dataDir?: string; member?: string }) => {
       const path = resolve(file);
       if (existsSync(path)) throw new Error(`${path} is there already: name another file`);
+      if (!existsSync(dirname(path))) throw new Error(`there is no folder ${dirname(path)}: make it first`);
       const dir = storeDir(options);
       refuseExternalStore(dir.readSpec());
       const names = masters(dir.readSpec()).map(({ name }) => name);
@@ -191,7 +191,7 @@ function statusCommand(): Command {
       const line = new ProgressLine();
       const show = (bytes: number, total: number) =>
         line.show(`checking ${sizeText(bytes)} (${percent(bytes, total)})`);
-      const opened = await ReadOnlyFile.open(file);
+      const opened = await openBackup(file);
       const status = await naming(file, async () => {
         const backup = await EtcdBackup.open(opened, { skipsSum: skipHashCheck === true, onProgress: show });
         return await backup.status(show);

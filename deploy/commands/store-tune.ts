@@ -1,5 +1,5 @@
 /** `kabuki store tune`, and the same settings for `kabuki store run`: etcd's flags by their names. */
-import { type Command, Option } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { StoreSettings } from '../../actors/store/index.js';
 import { table } from './lifecycle.js';
 import { control, wholeNumber } from './options.js';
@@ -15,10 +15,11 @@ export interface SettingOptions {
 }
 
 export function settingOptions(): readonly Option[] {
-  const number = (flags: string, text: string) => new Option(flags, text).argParser(wholeNumber);
+  const number = (flags: string, text: string) => new Option(flags, text).argParser(oneOrMore);
+  const time = (flags: string, text: string) => new Option(flags, text).argParser(wholeTicks);
   return [
-    number('--heartbeat-interval <ms>', 'how often a leader is heard, a multiple of 100 (default 200)'),
-    number('--election-timeout <ms>', 'how long it may be silent, a multiple of 100 (default 800)'),
+    time('--heartbeat-interval <ms>', 'how often a leader is heard, a multiple of 100 (default 200)'),
+    time('--election-timeout <ms>', 'how long it may be silent, a multiple of 100 (default 800)'),
     number('--snapshot-count <n>', 'entries of the log from one snapshot to the next (default 10000)'),
     number('--quota-backend-bytes <n>', 'size beyond which the alarm NOSPACE is raised (default 8 GiB)'),
     new Option('--auto-compaction-mode <mode>', 'what --auto-compaction-retention counts').choices([
@@ -41,6 +42,18 @@ export function settingsOf(options: SettingOptions): StoreSettings {
     ...(quotaBackendBytes !== undefined && { quotaBytes: quotaBackendBytes }),
     ...retentionOf(options),
   };
+}
+
+function oneOrMore(text: string): number {
+  const value = wholeNumber(text);
+  if (value < 1) throw new InvalidArgumentError('it must be 1 or more');
+  return value;
+}
+
+function wholeTicks(text: string): number {
+  const value = oneOrMore(text);
+  if (value % 100 !== 0) throw new InvalidArgumentError('it must be a multiple of 100');
+  return value;
 }
 
 /** As etcd reads it: a number without a unit is hours, or revisions. */

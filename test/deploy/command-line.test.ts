@@ -47,11 +47,23 @@ describe('the command line', function () {
     [['fault', 'nonsense'], /unknown command 'nonsense'/],
     [['fault', 'kill'], /missing required argument/],
     [['fault', 'link', 'a', 'b', '--drop', '2'], /a number from 0 to 1/],
+    [['fault', 'link', 'a', 'b', '--drop', ''], /a number from 0 to 1/],
     [['fault', 'link', 'a', 'b', '--delay', '9-1'], /MAX must not be below MIN/],
+    [['fault', 'link', 'a', 'b', '--delay', '99999999999'], /must not be above 600000 ms/],
+    [
+      ['fault', 'isolate', 'a', '--for', '0'],
+      /from 1 to 86400 seconds \(see "kabuki fault isolate --help"\)/,
+    ],
+    [['fault', 'partition', 'a', 'b', '--for', '-5'], /from 1 to 86400 seconds/],
+    [['up', '--masters', ''], /must be a whole number/],
+    [['store', 'run', '--heartbeat-interval', '150'], /must be a multiple of 100/],
+    [['store', 'tune', '--quota-backend-bytes', '0'], /must be 1 or more/],
     [['trace', '--format', 'painting'], /Allowed choices are/],
   ] as const) {
     it(`kabuki ${args.join(' ')}: wrong usage, exit code 2`, async () => {
-      expect(await kabuki(...args), 2, text);
+      const outcome = await kabuki(...args);
+      expect(outcome, 2, text);
+      assert.match(outcome.stderr, /^kabuki: .* \(see "kabuki.* --help"\)\n$/);
     });
   }
 
@@ -68,6 +80,54 @@ describe('the command line', function () {
       assert.equal(existsSync(join(dataDir, 'cluster.json')), false);
     });
   }
+
+  for (const command of ['up', 'store run'] as const) {
+    it(`${command} in a folder that cannot be one says why, at once`, async () => {
+      const file = join(folder, 'file');
+      writeFileSync(file, '');
+      for (const [dataDir, message] of [
+        [file, /the folder .*file cannot be used: .*file is a file: name another one with --data-dir/],
+        [join(file, 'below'), /the folder .*below cannot be used: .*file is a file/],
+        ['/proc/nobody-makes-folders-here', /the folder \/proc\/.* cannot be used/],
+        ['', /a folder must have a name: --data-dir is empty/],
+      ] as const) {
+        const words = [...command.split(' '), '--data-dir', dataDir];
+        // Where an empty name would have made it.
+        const outcome = await run(process.execPath, [kabukiPath, ...words], {
+          cwd: folder,
+          timeoutMs: 20_000,
+        });
+        expect(outcome, 1, message);
+      }
+      assert.equal(existsSync(join(folder, 'cluster.json')), false);
+    });
+  }
+
+  it('a backup that cannot be opened is named, and so is a folder that is none', async () => {
+    const file = join(folder, 'file');
+    writeFileSync(file, '');
+    const [nowhere, place] = [join(folder, 'no-backup'), join(folder, 'restored')];
+    const named = /the backup .*no-backup cannot be read: ENOENT/;
+    expect(await kabuki('store', 'snapshot', 'status', nowhere), 1, named);
+    expect(await kabuki('store', 'snapshot', 'restore', nowhere, '--data-dir', place), 1, named);
+    assert.equal(existsSync(place), false);
+    const outcome = await kabuki('store', 'snapshot', 'restore', nowhere, '--data-dir', file);
+    expect(outcome, 1, /file is a file: a backup is restored into a new folder/);
+    const save = await kabuki('store', 'snapshot', 'save', join(nowhere, 'x.db'));
+    expect(save, 1, /there is no folder .*no-backup: make it first/);
+  });
+
+  it('a heartbeat that comes after the election timeout is refused by the names of the options', async () => {
+    const place = join(folder, 'store');
+    const outcome = await kabuki('store', 'run', '--heartbeat-interval', '800', '--data-dir', place);
+    expect(outcome, 1, /--heartbeat-interval \(800\) must be below --election-timeout \(800\)/);
+    assert.equal(existsSync(place), false);
+  });
+
+  it('kubectl --help needs no cluster', async () => {
+    const outcome = await kabuki('kubectl', '--data-dir', join(folder, 'none'), 'get', '--help');
+    expect(outcome, 0, /Display one or many resources/);
+  });
 
   it('up --cluster says what is wrong in the file', async () => {
     const file = join(folder, 'cluster.yaml');
@@ -147,6 +207,41 @@ describe('the command line', function () {
       expect(await cluster.kabuki('fault', 'resume', 'master-1'), 1, /not paused/);
       expect(await cluster.kabuki('tree', 'master-9'), 1, /has no machine master-9/);
       expect(await cluster.kabuki('trace', '--id', 'f'.repeat(32)), 1, /the journals hold nothing of that/);
+    });
+
+    it('what is so already is refused; what is done to one machine names one', async () => {
+      expect(await cluster.kabuki('fault', 'start', 'worker-1'), 1, /worker-1 is running already/);
+      const many = /name one machine, not master-1, worker-1/;
+      for (const what of ['kill', 'pause', 'start']) {
+        expect(await cluster.kabuki('fault', what, 'master-1,worker-1'), 1, many);
+      }
+      expect(await cluster.kabuki('fault', 'crash', '*', '/kubelet'), 1, many);
+      assert(Object.values(await cluster.machines()).every(({ state }) => state === 'running'));
+    });
+
+    it('a second fault of the same machine is one more, of its own kind or to another machine', async () => {
+      const drop = ['fault', 'link', 'master-1', 'worker-1', '--drop', '0', '--kind'];
+      await cluster.kabukiOutput(...drop, 'Some');
+      await cluster.kabukiOutput(...drop, 'Other');
+      await cluster.kabukiOutput('fault', 'partition', 'worker-1', '--for', '3600', '--one-way');
+      await cluster.kabukiOutput('fault', 'partition', 'worker-1', 'master-1', '--one-way');
+      const list = await cluster.kabukiOutput('fault', 'list');
+      await cluster.kabukiOutput('fault', 'heal');
+      for (const id of ['Some', 'Other'].map((kind) => `drop-master-1-worker-1-${kind}`)) {
+        assert.match(list, new RegExp(`^master-1 +${id} `, 'm'));
+      }
+      assert.match(list, /^worker-1 +partition-worker-1 +cut to master-1 /m);
+      assert.match(list, /^worker-1 +partition-worker-1-master-1 +cut to master-1 /m);
+    });
+
+    it('a fault with a paused machine does not wait for it', async () => {
+      await cluster.kabukiOutput('fault', 'pause', 'worker-1');
+      const outcome = await cluster.kabuki('fault', 'isolate', 'worker-1');
+      const start = await cluster.kabuki('fault', 'start', 'worker-1');
+      await cluster.kabukiOutput('fault', 'heal');
+      expect(outcome, 0, /^worker-1: is paused, and sends as before once it is resumed\n/m);
+      expect(start, 1, /worker-1 is paused: "kabuki fault resume worker-1"/);
+      assert.equal(await cluster.kabukiOutput('fault', 'list'), 'nothing is broken\n');
     });
 
     it('status, as a table and as JSON', async () => {

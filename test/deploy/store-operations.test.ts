@@ -138,7 +138,7 @@ describe('kabuki store: its operators', function () {
       }
       assert.match(await well('tune'), /store-1 +200ms +1200ms +10000 entries +95 MiB +90s/);
       for (const [wrong, why] of [
-        [['--election-timeout', '150'], /electionTimeoutMs must be a multiple of 100/],
+        [['--election-timeout', '150'], /--election-timeout <ms>' .* must be a multiple of 100/],
         [['--auto-compaction-mode', 'revision'], /belongs to --auto-compaction-retention/],
         [
           ['--auto-compaction-mode', 'revision', '--auto-compaction-retention', '5m'],
