@@ -75,6 +75,11 @@ function memberActor(options: StoreMemberOptions): Actor<StoreMember, StoreMessa
 }
 
 /** No number of restarts makes another member's data its own, or brings back what is gone or damaged. */
+function isForGood(error: unknown): boolean {
+  if (error instanceof RaftError) return error.code === 'Corrupt';
+  return error instanceof StorageError && forGood.has(error.code);
+}
+
 const forGood: ReadonlySet<string> = new Set<StorageErrorCode>([
   'ForeignDirectory',
   'WalLost',
@@ -109,7 +114,7 @@ class StoreMember {
     try {
       return await StoreMember.#opened(options, ctx);
     } catch (error) {
-      if (error instanceof StorageError && forGood.has(error.code)) options.onFatal(error);
+      if (isForGood(error)) options.onFatal(error);
       throw error;
     }
   }

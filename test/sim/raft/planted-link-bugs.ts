@@ -10,7 +10,7 @@ export const linkBugs: readonly PlantedBug[] = [
     name: 'links-unsealed',
     faults: ['noise', 'crash-leader'],
     what: 'links have neither encryption nor a checksum, and what still decodes of a damaged letter is taken',
-    after: 'store.md: corruption on the way must be rejected',
+    after: 'corruption on the way must be rejected',
     seed: 3,
     seedsMax: 40,
     finds: /log matching|was read at|written twice|state machine safety|leader completeness/,

@@ -109,7 +109,7 @@ export const snapshotBugs: readonly PlantedBug[] = [
     name: 'log-kept-for-ever',
     faults: ['burst', 'isolate-one'],
     what: 'entries stay in memory though a snapshot has them',
-    after: 'etcd #16839, #12342: memory that grows; store.md: memory and queue bounds',
+    after: 'etcd #16839, #12342: memory that grows; memory and queue bounds',
     seed: 4,
     seedsMax: 40,
     finds: /bounds: m\d has \d+ applied entries in memory/,
