@@ -34,6 +34,8 @@ export async function dispatch(context: RequestContext): Promise<ApiResponse> {
 function named({ resource, info }: RequestContext, error: ObjectError): StatusError {
   const { status, reason, message, causes } = error;
   if (error.code === 'INVALID') return invalid(resource, info.name, causes);
+  // With a name in the details kubectl would not print the message (apiserver, patch.go; kubectl, checkErr).
+  if (error.code === 'PATCH_FAILED') return new StatusError(status, reason, message, {}, { cause: error });
   const { group } = resource;
   const details = {
     ...(info.name && { name: info.name }),

@@ -15,7 +15,11 @@ export function kubectlCommand(): Command {
     .action((args: string[], options: { dataDir: string }) => {
       const dir = openDataDir(options);
       // What it can do it says without a cluster, too.
-      if (!args.some((arg) => arg === '--help' || arg === '-h')) dir.readSpec();
+      if (!args.some((arg) => arg === '--help' || arg === '-h') && dir.readSpec().store) {
+        throw new Error(
+          `${dir.path} holds a store that runs alone: there is no apiserver, ask it with etcdctl`,
+        );
+      }
       const result = spawnSync(findKubectl(), args, {
         stdio: 'inherit',
         env: { ...process.env, KUBECONFIG: dir.kubeconfigPath },

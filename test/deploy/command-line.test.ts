@@ -124,6 +124,13 @@ describe('the command line', function () {
     assert.equal(existsSync(place), false);
   });
 
+  it('kubectl on the folder of a store alone says that there is no apiserver', async () => {
+    const dataDir = mkdtempSync(join(folder, 'store-alone-'));
+    writeFileSync(join(dataDir, 'cluster.json'), '{"id":"a","machines":[],"store":{}}');
+    const outcome = await kabuki('kubectl', '--data-dir', dataDir, 'get', 'nodes');
+    expect(outcome, 1, /holds a store that runs alone: there is no apiserver, ask it with etcdctl/);
+  });
+
   it('kubectl --help needs no cluster', async () => {
     const outcome = await kabuki('kubectl', '--data-dir', join(folder, 'none'), 'get', '--help');
     expect(outcome, 0, /Display one or many resources/);

@@ -227,6 +227,11 @@ describe('refusals', () => {
     const json = { 'content-type': 'application/json-patch+json' };
     const test = await patch([{ op: 'test', path: '/data/k', value: 'w' }], json);
     says(test, 422, 'Invalid', /^the server rejected our request due to an error in our request/);
+    // Otherwise kubectl would say that the object is invalid, and not why.
+    assert.deepEqual(test.json.details, {});
+    const missing = await patch([{ op: 'remove', path: '/data/none' }], json);
+    says(missing, 422, 'Invalid', /doc is missing path: \/data\/none/);
+    assert.deepEqual(missing.json.details, {});
     says(await patch({ op: 'test' }, json), 400, 'BadRequest', /array/);
     says(await patch('{', merge), 400, 'BadRequest', /^error decoding patch: /);
     says(
