@@ -28,8 +28,8 @@ export class GroupClock {
     this.#anchorMs = store.clockMs;
     this.#anchoredAtMs = clock.monotonicMs();
     store.listen({
-      clockMoved: () => this.#moved(),
-      restored: () => this.#moved(),
+      stamped: () => this.#hear(),
+      restored: () => this.#hear(),
     });
   }
 
@@ -57,7 +57,11 @@ export class GroupClock {
     this.#anchor();
   }
 
-  #moved(): void {
+  /**
+   * Also when the clock did not move: a leader whose time stands still grants leases from there, and whoever goes on from what it
+   * believed meanwhile would end them early.
+   */
+  #hear(): void {
     // A leader's own stamps come back later than they were made.
     if (this.#leader && !this.#standsStill && this.nowMs() >= this.#store.clockMs) return;
     this.#anchor();

@@ -58,8 +58,8 @@ export interface KvListener {
   changed?(at: Revision, changes: readonly Change[], context: string | undefined): void;
   /** After every entry, whatever came of it. */
   applied?(index: number): void;
-  /** After a command that carried a later time than any before. */
-  clockMoved?(): void;
+  /** The time that a command carried has been taken in, be it later than all before or not. The command itself comes next. */
+  stamped?(): void;
   restored?(): void;
 }
 
@@ -151,10 +151,8 @@ export class KvStore {
       `entry ${index} was applied already (up to ${this.#appliedIndex})`,
     );
     this.#appliedIndex = index;
-    if (command.atMs > this.#leases.clockMs) {
-      this.#leases.advanceClock(command.atMs);
-      for (const listener of this.#listeners) listener.clockMoved?.();
-    }
+    this.#leases.advanceClock(command.atMs);
+    for (const listener of this.#listeners) listener.stamped?.();
     const changes: Change[] = [];
     const result = this.#run(command, index, changes);
     if (changes.length > 0) {

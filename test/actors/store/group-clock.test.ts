@@ -25,6 +25,18 @@ describe('the clock of the group', () => {
     assert.equal(group.nowMs(), 1_400);
   });
 
+  // npm run sim -- --seed 40947: the leader's time stood still when it granted a lease, and its follower led next.
+  it('of a follower goes back to what a leader says whose time has not moved', () => {
+    const { state, group, leader, hear } = member();
+    hear(1_000);
+    state.monotonicMs = 500;
+    hear(1_000);
+    state.monotonicMs = 600;
+    state.nextTerm = 3;
+    group.lead(leader(3));
+    assert.equal(group.nowMs(), 1_100);
+  });
+
   it('of a new leader that has applied all goes on from there, too', () => {
     const { state, group, leader, hear } = member();
     hear(1_000);
