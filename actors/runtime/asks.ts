@@ -53,7 +53,7 @@ export class Asks {
       this.#host.register(pending);
       pending.onEnd.add(() => this.#host.unregister(pending));
       const timer = system.env.clock.setTimer(timeoutMs, () => {
-        pending.fail('Timeout', `no reply within ${timeoutMs} ms`, false);
+        pending.fail('Timeout', `no reply within ${Math.round(timeoutMs)} ms`, false);
       });
       pending.onEnd.add(() => timer.cancel());
       // Before the request, so that an actor that dies of it is watched already.

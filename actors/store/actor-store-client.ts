@@ -18,7 +18,7 @@ import {
   revision,
 } from 'raft-consensus';
 import type { WatchRequest } from 'raft-consensus';
-import { type ActorRef, type ActorSystem, AskError } from '../runtime/index.js';
+import { type ActorSystem, AskError } from '../runtime/index.js';
 import type { CallerStore, GuardedStoreClient, Need } from './caller-store.js';
 import {
   type StoreClient,
@@ -29,11 +29,11 @@ import {
   type WatchHandler,
 } from './client.js';
 import { encodeCause } from './context.js';
+import { type KnownMember, KnownMembers } from './known-members.js';
 import { storeLimits } from './limits.js';
 import type { MemberAddress, MemberChange } from './member-address.js';
 import type { MemberMeasures } from './measures.js';
 import { restOf } from './long-ranges.js';
-import { refOf } from './membership.js';
 import type { StoreMessage, StoreReply, StoreRequest, StoreWatchReply } from './messages.js';
 import { malformedReply } from './reply-check.js';
 import { ResumingWatch } from './resuming-watch.js';
@@ -43,7 +43,7 @@ import { WatchNews } from './watch-news.js';
 export interface StoreClientOptions {
   readonly system: ActorSystem;
   /** Nearest first; names are the members' names in the group. */
-  readonly members: readonly { readonly name: string; readonly ref: ActorRef<StoreMessage> }[];
+  readonly members: readonly KnownMember[];
 }
 
 type Omitted<T> = T extends unknown ? Omit<T, 'replyTo'> : never;
@@ -52,22 +52,27 @@ type WatchLost = Extract<StoreWatchReply, { type: 'StoreWatchLost' }>;
 type Failure = Extract<StoreReply, { type: 'StoreFailed' }>;
 
 export function createStoreClient({ system, members }: StoreClientOptions): GuardedStoreClient {
-  const known = [...members];
+  const known = new KnownMembers(members);
   const letters = new SharedLetters({
     limits: storeLimits,
     clock: system.env.clock,
-    ask: (member, request, timeoutMs) => ask(system, known[member], request, timeoutMs),
+    ask: (member, request, timeoutMs) => ask(system, known.at(member), request, timeoutMs),
   });
-  return new ActorStoreClient({ system, members: known, letters, leader: 0, watches: new WatchNews(system) });
+  return new ActorStoreClient({
+    system,
+    members: known,
+    letters,
+    leader: known.nearest,
+    watches: new WatchNews(system),
+  });
 }
 
 /** What a client knows of its group, shared by those that act for others. */
 interface Group {
   readonly system: ActorSystem;
-  /** Those it was told of, and whom it heard of since. */
-  readonly members: StoreClientOptions['members'][number][];
+  readonly members: KnownMembers;
   readonly letters: SharedLetters;
-  /** Index of the member believed to lead. */
+  /** Place of the member believed to lead. */
   leader: number;
   readonly watches: WatchNews;
 }
@@ -75,7 +80,7 @@ interface Group {
 class ActorStoreClient implements GuardedStoreClient, CallerStore {
   readonly #group: Group;
   readonly #system: ActorSystem;
-  readonly #members: StoreClientOptions['members'][number][];
+  readonly #members: KnownMembers;
   /** On whose behalf; undefined: the machine's own. */
   readonly #caller: Caller | undefined;
 
@@ -134,7 +139,7 @@ class ActorStoreClient implements GuardedStoreClient, CallerStore {
     for (;;) {
       const { revision: at, result, rest } = await this.#toNearest(request, 'StoreRangeDone', leftMs());
       if (rest === undefined) return { revision: at, result };
-      const member = this.#members.findIndex(({ name }) => name === rest.member);
+      const member = this.#members.placeOf(rest.member);
       // However long it all takes: it goes on.
       const piece = (number: number) =>
         this.#askMember(member, { type: 'StoreRangeRead', id: rest.id, number }, timeoutMs);
@@ -267,7 +272,7 @@ class ActorStoreClient implements GuardedStoreClient, CallerStore {
     const { clock } = this.#system.env;
     const deadline = clock.monotonicMs() + timeoutMs;
     const isForLeader = kind !== 'read';
-    let target = isForLeader ? this.#group.leader : 0;
+    let target = isForLeader ? this.#group.leader : this.#members.nearest;
     for (;;) {
       const left = deadline - clock.monotonicMs();
       const waitMs = kind === 'repeatable' ? Math.min(left, storeLimits.repeatAfterMs) : left;
@@ -281,51 +286,44 @@ class ActorStoreClient implements GuardedStoreClient, CallerStore {
         throw new StoreError('Timeout', `the store answered ${outcome.type} to ${request.type}`, false);
       }
       // Whoever did not answer well is not asked first the next time.
-      if (isForLeader && outcome.code !== 'Refused') this.#group.leader = (target + 1) % this.#members.length;
+      if (isForLeader && outcome.code !== 'Refused') this.#group.leader = this.#members.after(target);
       const retry =
         kind === 'write' ? outcome.code === 'NoLeader' && outcome.definite : outcome.code !== 'Refused';
       if (!retry || deadline - clock.monotonicMs() <= storeLimits.retryDelayMs) throw toError(outcome);
-      const hinted = this.#indexOf(outcome);
+      const hinted = this.#placeOf(outcome);
       const known = hinted !== -1 && hinted !== target;
-      target = known && isForLeader ? hinted : (target + 1) % this.#members.length;
+      target = known && isForLeader ? hinted : this.#members.after(target);
       if (!known) await sleep(this.#system, storeLimits.retryDelayMs);
     }
   }
 
   /** Of the member that is said to lead; -1: nobody is. */
-  #indexOf({ leader, leaderNode }: Failure): number {
-    if (leader !== undefined) this.#meet(leader, leaderNode);
-    return this.#members.findIndex(({ name }) => name === leader);
+  #placeOf({ leader, leaderNode }: Failure): number {
+    if (leader !== undefined) this.#members.meet(leader, leaderNode);
+    return this.#members.placeOf(leader);
   }
 
-  /** Members may have joined since this client began. */
+  /** Members may have joined or left since this client began. */
   #learnFrom(reply: StoreReply | WatchLost): void {
     const members =
       reply.type === 'StoreStatusIs' ? reply.status.members : 'members' in reply ? reply.members : [];
-    for (const { name, address } of members ?? []) this.#meet(name, address);
+    this.#members.learn(members ?? []);
   }
 
-  #meet(name: string, node: string | undefined): void {
-    if (node === undefined || this.#members.length >= storeLimits.membersKnownMax) return;
-    if (this.#members.some((member) => member.name === name)) return;
-    this.#members.push({ name, ref: refOf(node) });
-  }
-
-  #askMember(index: number, request: Omitted<StoreRequest>, timeoutMs: number): Promise<StoreReply> {
+  #askMember(place: number, request: Omitted<StoreRequest>, timeoutMs: number): Promise<StoreReply> {
     const full = this.#caller ? { ...request, caller: this.#caller } : request;
     const isTraced = this.#system.cause() !== undefined;
-    const shared = isTraced ? undefined : this.#group.letters.ask(index, full, timeoutMs);
-    return shared ?? ask(this.#system, this.#members[index], full, timeoutMs);
+    const shared = isTraced ? undefined : this.#group.letters.ask(place, full, timeoutMs);
+    return shared ?? ask(this.#system, this.#members.at(place), full, timeoutMs);
   }
 }
 
 async function ask(
   system: ActorSystem,
-  member: StoreClientOptions['members'][number] | undefined,
+  member: KnownMember,
   request: Omitted<StoreRequest> | ManyRequests,
   timeoutMs: number,
 ): Promise<StoreReply> {
-  if (!member) throw new TypeError('the store has no members');
   try {
     const reply = await system.ask<StoreMessage, StoreReply>(
       member.ref,

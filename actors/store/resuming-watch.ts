@@ -2,22 +2,23 @@
 import { type Revision, revision, type WatchRequest } from 'raft-consensus';
 import type { ActorRef } from '../runtime/index.js';
 import type { StoreWatch, WatchHandler } from './client.js';
+import type { KnownMembers } from './known-members.js';
 import { storeLimits } from './limits.js';
 import type { StoreMessage, StoreWatchReply } from './messages.js';
 import type { WatchNews, WatchNewsItem } from './watch-news.js';
 import { bytesOf } from './watchers.js';
 
 type WatchLost = Extract<StoreWatchReply, { type: 'StoreWatchLost' }>;
-type Members = readonly { readonly ref: ActorRef<StoreMessage> }[];
 
 export class ResumingWatch implements StoreWatch {
   readonly #news: WatchNews;
-  readonly #members: Members;
+  readonly #members: KnownMembers;
   readonly #request: WatchRequest;
   readonly #handler: WatchHandler;
   readonly #onLost: (reply: WatchLost) => void;
   #next: Revision;
-  #attempt = 0;
+  /** Of the member that is asked, or is to be next. */
+  #place: number;
   /** What members that cannot read the request have said since one that could. */
   #refusals: string[] = [];
   #closed = false;
@@ -27,7 +28,7 @@ export class ResumingWatch implements StoreWatch {
 
   constructor(
     news: WatchNews,
-    members: Members,
+    members: KnownMembers,
     request: WatchRequest,
     handler: WatchHandler,
     onLost: (reply: WatchLost) => void,
@@ -35,6 +36,7 @@ export class ResumingWatch implements StoreWatch {
     this.#news = news;
     this.#onLost = onLost;
     this.#members = members;
+    this.#place = members.nearest;
     this.#request = request;
     this.#handler = handler;
     this.#next = request.startRevision ?? revision(0);
@@ -54,9 +56,7 @@ export class ResumingWatch implements StoreWatch {
 
   #open(): void {
     const { system } = this.#news;
-    const member = this.#members[this.#attempt % this.#members.length];
-    if (!member) throw new TypeError('the store has no members');
-    this.#attempt += 1;
+    const member = this.#members.at(this.#place);
     let expected = 0;
     let told = 0;
     let untoldBytes = 0;
@@ -128,13 +128,15 @@ export class ResumingWatch implements StoreWatch {
   #again(): void {
     if (this.#closed) return;
     const [message] = this.#refusals;
-    if (message === undefined || this.#refusals.length < this.#members.length) return this.#open();
+    if (message === undefined || this.#refusals.length < this.#members.count) {
+      this.#place = this.#members.after(this.#place);
+      return this.#open();
+    }
     this.#closed = true;
     this.#handler.onEnd({ type: 'refused', message });
   }
 
   #deliver(reached: Revision, events: Parameters<WatchHandler['onBatch']>[0]['events']): void {
-    this.#attempt = 1;
     this.#refusals = [];
     this.#next = revision(reached + 1);
     this.#handler.onBatch({ revision: reached, events });
