@@ -37,9 +37,12 @@ async function startMajority(
         const { name, failure } = machine;
         damaged.push(`${name} does not run: ${failure}`);
         const isMajorityLeft = 2 * (machines.length - damaged.length) > machines.length;
-        if (failure?.startsWith('StorageError: ') !== true || !isMajorityLeft) throw error;
+        if (!isDamage.test(failure ?? '') || !isMajorityLeft) throw error;
       }
     }),
   );
   for (const line of damaged) report(`${line}\nthe others go on without it: remove it and add another`);
 }
+
+/** What a member says of data that do not read back; of the second kind is a log whose snapshot is gone. */
+const isDamage = /^(StorageError|RaftError): /;
