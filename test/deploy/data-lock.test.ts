@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Writable } from 'node:stream';
 import { DataDir } from '../../deploy/data-dir.js';
 import { lockDataDir } from '../../deploy/data-lock.js';
 import { waitFor } from '../../deploy/wait.js';
@@ -45,13 +46,17 @@ describe('the lock on a data directory', () => {
   });
 
   it('is taken over from one that has ended and that nobody has asked for', async () => {
-    // The shell becomes a program that never asks for the child that it had before.
-    const parent = spawn('sh', ['-c', 'true & echo $!; exec sleep 60'], {
-      stdio: ['ignore', 'pipe', 'ignore'],
+    // The shell becomes a program that never asks for the child that it had before, which ends when it has become that: a shell asks.
+    const parent = spawn('sh', ['-c', 'cat <&3 & echo $!; exec sleep 60'], {
+      stdio: ['ignore', 'pipe', 'ignore', 'pipe'],
     });
     try {
-      const [text] = (await once(parent.stdout, 'data')) as [Buffer];
+      const [text] = (await once(parent.stdout!, 'data')) as [Buffer];
       const pid = Number(text.toString());
+      await waitFor('the shell to have become another program', 5_000, async () =>
+        readFileSync(`/proc/${parent.pid}/comm`, 'utf8').startsWith('sleep'),
+      );
+      (parent.stdio[3] as Writable).end();
       let fields: string[] = [];
       await waitFor('the child to have ended', 5_000, async () => {
         const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
