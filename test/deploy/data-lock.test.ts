@@ -46,7 +46,7 @@ describe('the lock on a data directory', () => {
   });
 
   it('is taken over from one that has ended and that nobody has asked for', async () => {
-    // The shell becomes a program that never asks for the child that it had before, which ends when it has become that: a shell asks.
+    // The shell becomes a program that never asks for the child that it had before, which ends after that: a shell asks.
     const parent = spawn('sh', ['-c', 'cat <&3 & echo $!; exec sleep 60'], {
       stdio: ['ignore', 'pipe', 'ignore', 'pipe'],
     });

@@ -127,7 +127,13 @@ describe('kabuki store snapshot', function () {
       '--member',
       'nobody',
     );
-    await refused(/ENOENT/, 'save', path('no/such/x.db'), '--data-dir', store.dataDir);
+    await refused(
+      /there is no folder .*no\/such: make it first/,
+      'save',
+      path('no/such/x.db'),
+      '--data-dir',
+      store.dataDir,
+    );
     assert(!existsSync(path('x.db')));
   });
 

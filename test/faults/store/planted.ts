@@ -3,7 +3,7 @@
  * they wrap what Raft is started with, and some more. One for each checker.
  */
 import { strict as assert } from 'node:assert';
-import { type Applied, type KvFsm, KvStore, Raft, revision, WatchHub } from 'raft-consensus';
+import { type Applied, KvStore, Raft, revision, WatchHub } from 'raft-consensus';
 import { realClock } from '../../../actors/runtime/index.js';
 import type { MemberParts, MemberStorage } from '../../../actors/store/index.js';
 import { bugNamed } from '../../sim/raft/planted-bugs.js';
@@ -51,9 +51,17 @@ function fromSimulator(name: string): () => void {
   return () => {
     const bug = bugNamed(name);
     if (!bug) throw new TypeError(`the simulator has no bug ${name}`);
+    // The one of this process: whoever begins with it listens to it.
+    let store: KvStore | undefined;
+    const begins = (one: KvStore) => (store = one);
+    const { listen } = KvStore.prototype;
+    KvStore.prototype.listen = function (listener) {
+      begins(this);
+      listen.call(this, listener);
+    };
     const start = Raft.start.bind(Raft);
     Raft.start = (async (options: Parameters<typeof Raft.start<Applied | null>>[0]) => {
-      const { storage: log, snapshots, fsm } = options;
+      const { storage: log, snapshots } = options;
       const whole: MemberStorage = {
         log,
         snapshots,
@@ -63,7 +71,8 @@ function fromSimulator(name: string): () => void {
       const wrapped = bug.storage?.(whole, realClock) ?? whole;
       const raft = await start({ ...options, storage: wrapped.log, snapshots: wrapped.snapshots });
       // Bugs of watches are planted in the class, above: the hub is not among what Raft is given.
-      const parts = { raft, store: (fsm as KvFsm).store } as MemberParts;
+      assert(store, 'nobody has listened to a store before its log was read');
+      const parts = { raft, store } as MemberParts;
       bug.member?.(parts, realClock);
       return raft;
     }) as typeof Raft.start;

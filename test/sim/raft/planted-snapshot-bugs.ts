@@ -63,7 +63,7 @@ export const snapshotBugs: readonly PlantedBug[] = [
     faults: ['crash-at', 'crash-all', 'isolate-one'],
     what: 'the log begins anew behind an installed snapshot that is not durable yet',
     after: 'etcd #14370; Raft figure 13',
-    seed: 88,
+    seed: 29,
     seedsMax: 40,
     finds: /"error":"RaftError"|which is missing|state machine safety/,
     storage: (storage) => {
