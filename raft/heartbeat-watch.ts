@@ -67,7 +67,9 @@ export class HeartbeatWatch {
 
   /** Of members that are gone nothing is kept. */
   forget(members: ReadonlySet<MemberId>): void {
-    for (const peer of this.#roundTrips.keys()) if (!members.has(peer)) this.#roundTrips.delete(peer);
+    for (const all of [this.#sentMs, this.#unanswered, this.#roundTrips]) {
+      for (const peer of all.keys()) if (!members.has(peer)) all.delete(peer);
+    }
   }
 
   /** The member has taken in a letter of the one that it follows. */

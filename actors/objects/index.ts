@@ -40,7 +40,6 @@ export { bodyFormatOf, decodeObject, decodeValue, parseBody } from './decode.js'
 export type { BodyFormat, Decoded, ExpectedKind, FieldValidation } from './decode.js';
 export { isProtobuf } from './protobuf-envelope.js';
 export { type DecodedProtobuf, decodeProtobuf, decodeProtobufAs } from './protobuf-reader.js';
-export { encodeProtobuf } from './protobuf-writer.js';
 export type { JsonObject } from './typed.js';
 export { toTable } from './table/table.js';
 export type { IncludeObject, Table, TableOptions, TableRow } from './table/table.js';

@@ -3,7 +3,7 @@
  * contentEncoding, contentType}, whose raw is the object's message.
  */
 import { ObjectError } from './errors.js';
-import { malformed, textOf, WireReader, WireWriter } from './protobuf-wire.js';
+import { malformed, textOf, WireReader } from './protobuf-wire.js';
 
 const magic = Uint8Array.from([0x6b, 0x38, 0x73, 0x00]);
 
@@ -46,16 +46,4 @@ export function readEnvelope(bytes: Uint8Array): ProtobufEnvelope {
     } else reader.skip(wire);
   }
   return { apiVersion, kind, raw };
-}
-
-export function writeEnvelope({ apiVersion, kind, raw }: ProtobufEnvelope): Buffer {
-  const typeMeta = new WireWriter();
-  typeMeta.string(1, apiVersion);
-  typeMeta.string(2, kind);
-  const envelope = new WireWriter();
-  envelope.bytes(1, typeMeta.finish());
-  envelope.bytes(2, raw);
-  envelope.string(3, '');
-  envelope.string(4, '');
-  return Buffer.concat([magic, envelope.finish()]);
 }

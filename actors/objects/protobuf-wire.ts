@@ -107,55 +107,6 @@ export class WireReader {
   }
 }
 
-export class WireWriter {
-  #chunks: Uint8Array[] = [];
-
-  varint(number: number, value: number | bigint): void {
-    this.#tag(number, 0);
-    this.#push(encodeVarint(BigInt.asUintN(64, BigInt(value))));
-  }
-
-  double(number: number, value: number): void {
-    this.#tag(number, 1);
-    const bytes = Buffer.alloc(8);
-    bytes.writeDoubleLE(value);
-    this.#push(bytes);
-  }
-
-  bytes(number: number, value: Uint8Array): void {
-    this.#tag(number, 2);
-    this.#push(encodeVarint(BigInt(value.byteLength)));
-    this.#push(value);
-  }
-
-  string(number: number, value: string): void {
-    this.bytes(number, Buffer.from(value, 'utf8'));
-  }
-
-  finish(): Buffer {
-    return Buffer.concat(this.#chunks);
-  }
-
-  #tag(number: number, wire: WireType): void {
-    this.#push(encodeVarint(BigInt(number * 8 + wire)));
-  }
-
-  #push(bytes: Uint8Array): void {
-    this.#chunks.push(bytes);
-  }
-}
-
-function encodeVarint(value: bigint): Uint8Array {
-  const bytes: number[] = [];
-  let rest = value;
-  do {
-    const low = Number(rest & 0x7fn);
-    rest >>= 7n;
-    bytes.push(rest === 0n ? low : low | 0x80);
-  } while (rest !== 0n);
-  return Uint8Array.from(bytes);
-}
-
 export function malformed(detail: string): ObjectError {
   return new ObjectError('MALFORMED', `proto: ${detail}`);
 }

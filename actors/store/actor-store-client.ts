@@ -140,6 +140,10 @@ class ActorStoreClient implements GuardedStoreClient, CallerStore {
       const { revision: at, result, rest } = await this.#toNearest(request, 'StoreRangeDone', leftMs());
       if (rest === undefined) return { revision: at, result };
       const member = this.#members.placeOf(rest.member);
+      if (member === -1) {
+        const message = `the rest of a range is with ${rest.member}, which this client does not know`;
+        throw new StoreError('NoLeader', message, true);
+      }
       // However long it all takes: it goes on.
       const piece = (number: number) =>
         this.#askMember(member, { type: 'StoreRangeRead', id: rest.id, number }, timeoutMs);

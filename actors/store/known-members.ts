@@ -73,8 +73,9 @@ export class KnownMembers {
 
   /** These are all that belong to the group. */
   learn(members: readonly { readonly name: string; readonly address?: string }[]): void {
+    // Most answers name nobody.
+    if (members.length === 0) return;
     const names = new Set(members.map(({ name }) => name));
-    if (names.size === 0) return;
     for (const { name } of this.#members) {
       if (names.has(name)) this.#gone.delete(name);
       else this.#gone.add(name);

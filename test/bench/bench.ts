@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command } from 'commander';
-import { numberWithin, oneOf, wholeNumberFrom } from '../harness/options.js';
+import { numberFrom, oneOf, wholeNumberFrom } from '../harness/options.js';
 import { apiserverBench } from './apiserver.bench.js';
 import { type ClientKind, clientKinds } from './calls.js';
 import { etcdVersion } from './etcd-group.js';
@@ -58,7 +58,7 @@ const program = new Command('bench')
   )
   .option('--json <file>', 'write the rows there, as JSON')
   .option('--rounds <n>', 'per measurement; the median counts', wholeNumberFrom(1), 3)
-  .option('--seconds <s>', 'length of a round', numberWithin(0, 600), 2)
+  .option('--seconds <s>', 'length of a round', numberFrom(0.1, 600), 2)
   .option('--dir <folder>', 'on the disk to measure', tmpdir())
   .option('--node <flags>', 'further options of node for the members of the store', '')
   .option(

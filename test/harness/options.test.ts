@@ -16,6 +16,7 @@ const mistakes: readonly (readonly [tool: string, args: readonly string[], says:
     ['--faults', 'kill-leader+kil-all'],
     /there is no fault kil-all; there are .*kill-all/,
   ],
+  ['faults/store/main.js', ['--minutes', '-1'], /it must be a number from 0 to 100000/],
   ['conformance/etcd-diff/main.js', ['--steps', '0'], /it must be a whole number, 1 or more/],
   ['soak/soak.js', ['--steps', 'objects,pod'], /it must be one of .*pods/],
   ['bench/bench.js', ['stor'], /no benchmark is called stor; there are .*store-grpc/],

@@ -9,11 +9,11 @@ export function wholeNumberFrom(least: number): (text: string) => number {
   };
 }
 
-export function numberWithin(above: number, max: number): (text: string) => number {
+export function numberFrom(least: number, most: number): (text: string) => number {
   return (text) => {
     const value = Number(text);
-    if (value > above && value <= max) return value;
-    throw new InvalidArgumentError(`it must be above ${above} and at most ${max}`);
+    if (text !== '' && value >= least && value <= most) return value;
+    throw new InvalidArgumentError(`it must be a number from ${least} to ${most}`);
   };
 }
 

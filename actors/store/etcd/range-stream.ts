@@ -60,8 +60,8 @@ class RangeStream implements StreamHandler<RangeRequest> {
   }
 
   async #run(request: RangeRequest): Promise<void> {
-    refuseUnordered(request);
     let op = rangeOp(request);
+    refuseUnordered(request);
     let head: Revision | undefined;
     let sent: Sent = { keys: 0, chunkKeys: etcdLimits.rangeStreamKeysFirst };
     while (!this.#call.isGone) {
@@ -90,7 +90,6 @@ class RangeStream implements StreamHandler<RangeRequest> {
 
 function refuseUnordered(request: RangeRequest): void {
   const { sortOrder, sortTarget } = request;
-  rangeOp(request);
   if (sortOrder !== 0 && !(sortOrder === 1 && sortTarget === 0)) {
     throw new GrpcError(code.unimplemented, 'RangeStream does not support custom sort orders');
   }

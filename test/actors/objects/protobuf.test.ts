@@ -1,13 +1,8 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import type { Definition, FieldType, JsonObject } from '../../../actors/objects/index.js';
-import {
-  ObjectError,
-  decodeProtobuf,
-  decodeProtobufAs,
-  encodeProtobuf,
-  schemaTable,
-} from '../../../actors/objects/index.js';
+import { ObjectError, decodeProtobuf, decodeProtobufAs, schemaTable } from '../../../actors/objects/index.js';
+import { encodeProtobuf } from './protobuf-writer.js';
 
 const table = schemaTable();
 

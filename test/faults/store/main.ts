@@ -10,7 +10,7 @@
  */
 import { Command, InvalidArgumentError } from 'commander';
 import { seededRandom } from '../../../actors/runtime/index.js';
-import { listOf, numberWithin, oneOf, wholeNumberFrom } from '../../harness/options.js';
+import { listOf, numberFrom, oneOf, wholeNumberFrom } from '../../harness/options.js';
 import { drawnFaults, type Fault, faultNamed } from './faults.js';
 import { type PlantedName, plantedNames } from './planted.js';
 import { describeVerdict, Round } from './round.js';
@@ -25,7 +25,7 @@ interface Values {
 const values = new Command('npm run faults --')
   .description('rounds of faults on a store of real processes')
   .option('--seed <seed>', 'of the first round', wholeNumberFrom(0), 1)
-  .option('--minutes <n>', 'how long new rounds begin; 0: one round', numberWithin(-1e-9, 100_000), 5)
+  .option('--minutes <n>', 'how long new rounds begin; 0: one round', numberFrom(0, 100_000), 5)
   .option('--faults <names>', 'these only, in this order; a+b: both at once', listOf(knownFault))
   .option('--bug <name>', 'with a planted bug, which must be found', oneOf(plantedNames))
   .parse()

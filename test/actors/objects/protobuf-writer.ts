@@ -1,10 +1,13 @@
-/** Objects as `application/vnd.kubernetes.protobuf`, by the schema table, field for field as Go writes them. */
-import { writeEnvelope } from './protobuf-envelope.js';
-import { unionSchema, type WirePlan, wirePlanOf } from './protobuf-plan.js';
-import { malformed, WireWriter } from './protobuf-wire.js';
-import type { Definition, FieldType } from './schema-table.js';
-import { parseTimestamp } from './time.js';
-import { isObject, type JsonObject, zeroOf } from './typed.js';
+/**
+ * Objects as `application/vnd.kubernetes.protobuf`, by the schema table, field for field as Go writes them: what client-go sends. The
+ * product reads these bytes, and writes none.
+ */
+import type { Definition, FieldType, JsonObject } from '../../../actors/objects/index.js';
+import type { ProtobufEnvelope } from '../../../actors/objects/protobuf-envelope.js';
+import { unionSchema, type WirePlan, wirePlanOf } from '../../../actors/objects/protobuf-plan.js';
+import { malformed, type WireType } from '../../../actors/objects/protobuf-wire.js';
+import { parseTimestamp } from '../../../actors/objects/time.js';
+import { isObject, zeroOf } from '../../../actors/objects/typed.js';
 
 /** The object must be typed (see typed.ts). */
 export function encodeProtobuf(object: JsonObject, definition: Definition): Buffer {
@@ -131,4 +134,67 @@ function writeUnion(writer: WireWriter, value: unknown, definition: Definition):
       else writer.bytes(2, writeNested(entry, schema));
     }
   }
+}
+
+const magic = Uint8Array.from([0x6b, 0x38, 0x73, 0x00]);
+
+function writeEnvelope({ apiVersion, kind, raw }: ProtobufEnvelope): Buffer {
+  const typeMeta = new WireWriter();
+  typeMeta.string(1, apiVersion);
+  typeMeta.string(2, kind);
+  const envelope = new WireWriter();
+  envelope.bytes(1, typeMeta.finish());
+  envelope.bytes(2, raw);
+  envelope.string(3, '');
+  envelope.string(4, '');
+  return Buffer.concat([magic, envelope.finish()]);
+}
+
+class WireWriter {
+  #chunks: Uint8Array[] = [];
+
+  varint(number: number, value: number | bigint): void {
+    this.#tag(number, 0);
+    this.#push(encodeVarint(BigInt.asUintN(64, BigInt(value))));
+  }
+
+  double(number: number, value: number): void {
+    this.#tag(number, 1);
+    const bytes = Buffer.alloc(8);
+    bytes.writeDoubleLE(value);
+    this.#push(bytes);
+  }
+
+  bytes(number: number, value: Uint8Array): void {
+    this.#tag(number, 2);
+    this.#push(encodeVarint(BigInt(value.byteLength)));
+    this.#push(value);
+  }
+
+  string(number: number, value: string): void {
+    this.bytes(number, Buffer.from(value, 'utf8'));
+  }
+
+  finish(): Buffer {
+    return Buffer.concat(this.#chunks);
+  }
+
+  #tag(number: number, wire: WireType): void {
+    this.#push(encodeVarint(BigInt(number * 8 + wire)));
+  }
+
+  #push(bytes: Uint8Array): void {
+    this.#chunks.push(bytes);
+  }
+}
+
+function encodeVarint(value: bigint): Uint8Array {
+  const bytes: number[] = [];
+  let rest = value;
+  do {
+    const low = Number(rest & 0x7fn);
+    rest >>= 7n;
+    bytes.push(rest === 0n ? low : low | 0x80);
+  } while (rest !== 0n);
+  return Uint8Array.from(bytes);
 }
