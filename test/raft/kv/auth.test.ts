@@ -159,7 +159,7 @@ describe('users and roles', () => {
     );
   });
 
-  it('bring the same into a snapshot as into the log, and count in the digest (etcd #14571)', () => {
+  it('bring the same into a snapshot as into the log, and count in the digest', () => {
     const driver = AuthDriver.withUsers(may('readwrite', 'a', 'b'), may('read', '\xff', '\0'));
     driver.change({ type: 'user-add', user: 'nobody' });
     driver.do(put('a', '1'));

@@ -1,7 +1,8 @@
 import { strict as assert } from 'node:assert';
 import { KvError, KvStore, revision } from 'raft-consensus';
 import { del, drain, eventsOf, put, range } from '../store-driver.js';
-import { Member, type Plant, regression } from './member.js';
+import { regression } from '../../planted-bug.js';
+import { Member, type Plant } from './member.js';
 
 /** A compaction that takes tombstones at its own revision, too. */
 const tombstonesGo: Plant = (member) =>
@@ -18,7 +19,7 @@ const tombstonesGo: Plant = (member) =>
 
 describe('compaction regressions of etcd', () => {
   for (const steps of [0, 1, 3, 100]) {
-    regression(
+    regression<Plant>(
       `a delete at exactly the compact revision is still seen, ${steps} records into compaction (#18089, #19179)`,
       (plant) => {
         const member = new Member(plant);
@@ -36,7 +37,7 @@ describe('compaction regressions of etcd', () => {
     );
   }
 
-  regression(
+  regression<Plant>(
     'the revision never falls, also when the last change was a tombstone that is compacted (#17780)',
     (plant) => {
       const member = new Member(plant);
@@ -66,7 +67,7 @@ describe('compaction regressions of etcd', () => {
     },
   );
 
-  regression(
+  regression<Plant>(
     'a write that reads a compacted revision is refused alike, however far each member has freed (#18667)',
     (plant) => {
       const members = [new Member(undefined), new Member(plant)];
@@ -92,7 +93,7 @@ describe('compaction regressions of etcd', () => {
     },
   );
 
-  regression(
+  regression<Plant>(
     'what was applied and up to where is one: a snapshot repeats nothing and leaves nothing out (#13766)',
     (plant) => {
       const member = new Member(plant);

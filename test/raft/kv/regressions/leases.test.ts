@@ -1,7 +1,8 @@
 import { strict as assert } from 'node:assert';
 import { KvError, leaseId } from 'raft-consensus';
 import { put } from '../store-driver.js';
-import { Member, regression } from './member.js';
+import { regression } from '../../planted-bug.js';
+import { Member, type Plant } from './member.js';
 
 const renew = (member: Member, id: number | bigint, atMs: number) =>
   member.try({ type: 'lease-renew', id: leaseId(id), atMs });
@@ -9,7 +10,7 @@ const expire = (member: Member, id: number, atMs: number) =>
   member.try({ type: 'lease-revoke', id: leaseId(id), reason: 'expired', atMs });
 
 describe('lease regressions of etcd', () => {
-  regression(
+  regression<Plant>(
     'a leader that stood still ends no lease that others renewed before its word came into the log (#15247, #12528)',
     (plant) => {
       const member = new Member(plant);
@@ -31,7 +32,7 @@ describe('lease regressions of etcd', () => {
     },
   );
 
-  regression(
+  regression<Plant>(
     'a lease keeps its deadline over a change of leader and over a snapshot (#9395, #13294)',
     (plant) => {
       const first = new Member(undefined);
@@ -46,13 +47,16 @@ describe('lease regressions of etcd', () => {
       const restore = member.store.restore.bind(member.store);
       member.store.restore = (...args) => {
         const done = restore(...args);
-        for (const id of member.store.leases()) renew(member, id, member.store.clockMs);
+        const { store } = member;
+        for (const id of store.leases()) {
+          store.apply({ type: 'lease-renew', id, atMs: store.clockMs }, store.appliedIndex + 1);
+        }
         return done;
       };
     },
   );
 
-  regression(
+  regression<Plant>(
     'a renewal of a revoked lease is refused, in whatever order they come (#20813)',
     (plant) => {
       const member = new Member(plant);
@@ -74,7 +78,7 @@ describe('lease regressions of etcd', () => {
     },
   );
 
-  regression(
+  regression<Plant>(
     'a lease that is granted and renewed at once has one deadline on every member (PR 14177)',
     (plant) => {
       const members = [new Member(undefined), new Member(plant)];
@@ -94,7 +98,7 @@ describe('lease regressions of etcd', () => {
     },
   );
 
-  regression(
+  regression<Plant>(
     'a lease with a negative id is there after a snapshot, too, on every member (PR 14239)',
     (plant) => {
       const first = new Member(undefined);
@@ -110,8 +114,9 @@ describe('lease regressions of etcd', () => {
       const restore = member.store.restore.bind(member.store);
       member.store.restore = (...args) => {
         const done = restore(...args);
-        for (const id of member.store.leases()) {
-          if (id < 0) member.try({ type: 'lease-revoke', id, atMs: member.store.clockMs });
+        const { store } = member;
+        for (const id of store.leases()) {
+          if (id < 0) store.apply({ type: 'lease-revoke', id, atMs: store.clockMs }, store.appliedIndex + 1);
         }
         return done;
       };

@@ -2,7 +2,6 @@
  * A store with its watches, into which one bug can be planted: each regression test runs once as it is, and once with the bug
  * that etcd had, which must make it fail. Else the test proves nothing.
  */
-import { strict as assert } from 'node:assert';
 import {
   KvStore,
   type WatchRequest,
@@ -44,12 +43,4 @@ export class Member extends StoreDriver {
       return watcher;
     };
   }
-}
-
-/** Declares the test, and the one that plants the bug and sees it fail. */
-export function regression(name: string, play: (plant: Plant | undefined) => void, plant: Plant): void {
-  it(name, () => play(undefined));
-  it(`${name}: the planted bug is found`, () => {
-    assert.throws(() => play(plant), assert.AssertionError);
-  });
 }

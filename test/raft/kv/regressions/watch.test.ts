@@ -1,7 +1,8 @@
 import { strict as assert } from 'node:assert';
 import { type WatchStep, revision } from 'raft-consensus';
 import { del, drain, eventsOf, put, txn } from '../store-driver.js';
-import { Member, type Plant, regression } from './member.js';
+import { regression } from '../../planted-bug.js';
+import { Member, type Plant } from './member.js';
 
 const small = { queueEventsMax: 4, queueBytesMax: 1_000_000 };
 
@@ -14,7 +15,7 @@ const changeSteps =
     });
 
 describe('watch regressions of etcd', () => {
-  regression(
+  regression<Plant>(
     'progress waits for a watcher that catches up (#15220)',
     (plant) => {
       const member = new Member(plant);
@@ -35,7 +36,7 @@ describe('watch regressions of etcd', () => {
       }),
   );
 
-  regression(
+  regression<Plant>(
     'progress comes to a watch that never had an event (#17507)',
     (plant) => {
       const member = new Member(plant);
@@ -57,7 +58,7 @@ describe('watch regressions of etcd', () => {
       }),
   );
 
-  regression(
+  regression<Plant>(
     'a starved watcher that meets compaction has every event or is told (#17529)',
     (plant) => {
       const member = new Member(plant, small);
@@ -83,7 +84,7 @@ describe('watch regressions of etcd', () => {
       }),
   );
 
-  regression(
+  regression<Plant>(
     'a starved watcher holds up nobody, keeps to its bytes, and catches up without a gap (#17529, #16839)',
     (plant) => {
       const member = new Member(plant, small);
@@ -110,7 +111,7 @@ describe('watch regressions of etcd', () => {
     }),
   );
 
-  regression(
+  regression<Plant>(
     'a watch goes neither back in time nor over a gap when a snapshot is installed (#15271)',
     (plant) => {
       const leader = new Member(undefined);
@@ -131,7 +132,7 @@ describe('watch regressions of etcd', () => {
   );
 
   for (const how of ['live', 'restored'] as const) {
-    regression(
+    regression<Plant>(
       `a watch from a future revision, ${how}, gets neither old events nor old progress (#20221)`,
       (plant) => {
         const leader = new Member(undefined);
@@ -158,7 +159,7 @@ describe('watch regressions of etcd', () => {
     );
   }
 
-  regression(
+  regression<Plant>(
     'a key written by several operations of one transaction gives one event (#17247)',
     (plant) => {
       const member = new Member(plant);
@@ -177,7 +178,7 @@ describe('watch regressions of etcd', () => {
     }),
   );
 
-  regression(
+  regression<Plant>(
     'every change but a creation brings its previous version, live and from history',
     (plant) => {
       const member = new Member(plant);
