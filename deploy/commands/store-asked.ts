@@ -29,23 +29,34 @@ export function storeDir({ dataDir }: Pick<StoreOptions, 'dataDir'>): DataDir {
   return alone.exists ? alone : new DataDir(process.env['KABUKI_DATA_DIR'] ?? '.kabuki');
 }
 
-/** Of machines that run and have a member; of those that do not run it is said so. */
-export async function runningMembers(dir: DataDir): Promise<string[]> {
+/** Machines of the folder that have a member which was not removed. */
+export interface FolderMembers {
+  readonly running: readonly string[];
+  /** Those that do not run, and what is said of each. */
+  readonly missing: readonly { readonly name: string; readonly why: string }[];
+}
+
+export async function membersOf(dir: DataDir): Promise<FolderMembers> {
   if (dir.readSpec().externalStore) {
     throw new Error(
       `the cluster in ${dir.path} keeps its data in an etcd cluster: etcdctl serves its operators`,
     );
   }
   const { machines } = await control<LauncherStatus>(dir, 'launcher', 'status');
-  const names = machines.flatMap(({ name, role, state }) =>
-    role === 'master' && state === 'running' ? [name] : [],
+  const masters = machines.filter(({ role }) => role === 'master');
+  const running = masters.flatMap(({ name, state }) => (state === 'running' ? [name] : []));
+  if (running.length === 0) throw new Error(`no member of the store in ${dir.path} is running`);
+  const missing = masters.flatMap(({ name, state, failure }) =>
+    state === 'running' || dir.isRemoved(name) ? [] : [{ name, why: `is not running (${failure ?? state})` }],
   );
-  if (names.length === 0) throw new Error(`no member of the store in ${dir.path} is running`);
-  for (const { name, role, state, failure } of machines) {
-    if (role !== 'master' || state === 'running' || dir.isRemoved(name)) continue;
-    console.error(`${name} is not running (${failure ?? state})`);
-  }
-  return names;
+  return { running, missing };
+}
+
+/** Of members that do not run it is said so. */
+export async function runningMembers(dir: DataDir): Promise<readonly string[]> {
+  const { running, missing } = await membersOf(dir);
+  for (const { name, why } of missing) console.error(`${name} ${why}`);
+  return running;
 }
 
 export async function askStore<T>(dir: DataDir, method: string, params: object = {}): Promise<T> {

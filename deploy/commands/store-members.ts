@@ -1,19 +1,12 @@
 /** `kabuki store status|members|add|remove|promote|move-leader`: who keeps the data, and how they are. */
 import type { Command } from 'commander';
 import type { StoreMemberInfo, StoreStatus } from '../../actors/store/index.js';
-import type { DataDir } from '../data-dir.js';
 import type { MachineStatusReport } from '../machine-control.js';
 import { calledBy } from '../member-name.js';
+import { countText } from '../progress-line.js';
 import { table } from './lifecycle.js';
 import { control } from './options.js';
-import {
-  askStore,
-  print,
-  runningMembers,
-  storeSubcommand,
-  storeDir,
-  type StoreOptions,
-} from './store-asked.js';
+import { askStore, membersOf, print, storeSubcommand, storeDir, type StoreOptions } from './store-asked.js';
 
 interface Members {
   readonly members: readonly StoreMemberInfo[];
@@ -24,24 +17,35 @@ export function storeMemberCommands(): Command[] {
 }
 
 function statusCommand(): Command {
-  return storeSubcommand('status', 'how each member of this folder is').action(
-    async (options: StoreOptions) => {
-      const dir = storeDir(options);
-      const names = await runningMembers(dir);
-      const statuses = await Promise.all(names.map((name) => statusOf(dir, name)));
-      const known = statuses.flatMap((status) => (status ? [status] : []));
-      print(options, known, () => statusTable(known));
-    },
-  );
-}
-
-async function statusOf(dir: DataDir, name: string): Promise<StoreStatus | undefined> {
-  try {
-    return (await control<MachineStatusReport>(dir, name, 'status')).store;
-  } catch (error) {
-    console.error(`${name}: ${(error as Error).message}`);
-    return undefined;
-  }
+  return storeSubcommand(
+    'status',
+    'how each member of this folder is; exit code 1 when one that should run does not answer',
+  ).action(async (options: StoreOptions) => {
+    const dir = storeDir(options);
+    const { running, missing } = await membersOf(dir);
+    const silent: { readonly name: string; readonly why: string }[] = [];
+    const answers = await Promise.all(
+      running.map(async (name) => {
+        try {
+          return (await control<MachineStatusReport>(dir, name, 'status')).store;
+        } catch (error) {
+          silent.push({ name, why: `does not answer (${(error as Error).message})` });
+          return undefined;
+        }
+      }),
+    );
+    const known = answers.flatMap((status) => (status ? [status] : []));
+    print(options, known, () => statusTable(known));
+    // Its process may have ended before it could note down that it was removed.
+    const belongs = (name: string) =>
+      known.length === 0 || known.some(({ members }) => members.some((member) => member.name === name));
+    silent.push(...missing.filter(({ name }) => belongs(name)));
+    if (silent.length === 0) return;
+    for (const { name, why } of silent) console.error(`${name} ${why}`);
+    const names = silent.map(({ name }) => name).toSorted();
+    const all = countText(known.length + names.length, 'member');
+    throw new Error(`${names.length} of ${all} did not answer: ${names.join(', ')}`);
+  });
 }
 
 function statusTable(statuses: readonly StoreStatus[]): string {

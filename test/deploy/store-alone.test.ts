@@ -129,10 +129,9 @@ describe('kabuki store run', function () {
       );
       const removed = await op('remove', 'store-2');
       assert.equal(removed.code, 0, removed.stderr);
-      assert.match(
-        (await op('status')).stdout,
-        /store-1 +(?:leader|follower)[^]*store-3 +(?:leader|follower)/,
-      );
+      const status = await op('status');
+      assert.equal(status.code, 0, status.stderr);
+      assert.match(status.stdout, /store-1 +(?:leader|follower)[^]*store-3 +(?:leader|follower)/);
       await second.stop();
       damage('store-3');
       const third = await op('run');

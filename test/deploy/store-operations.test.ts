@@ -1,9 +1,10 @@
 import { strict as assert } from 'node:assert';
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createAuthority } from '../../deploy/certificates.js';
 import { freePorts } from '../../deploy/create-cluster.js';
+import { DataDir } from '../../deploy/data-dir.js';
 import { waitFor } from '../../deploy/wait.js';
 import { rpc } from '../harness/etcd-calls.js';
 import { GrpcClient } from '../harness/grpc-client.js';
@@ -92,6 +93,23 @@ describe('kabuki store: its operators', function () {
       const [, second = ''] = (await well('members')).split('\n');
       assert.match(second, /^store-1 +store-1 +started +voter +tcp:\/\/127[0-9.:]+ +http:\/\/127[0-9.:]+$/);
       assert.equal((await json<Listed[]>('members')).length, 3);
+    });
+
+    it('status fails when a member does not answer, and shows the others', async () => {
+      const socket = new DataDir(store.dataDir).peekSocketPath('store-2');
+      renameSync(socket, `${socket}.aside`);
+      try {
+        const { code, stdout, stderr } = await op('status', '-o', 'json');
+        assert.equal(code, 1, stderr);
+        assert.match(
+          stderr,
+          /^store-2 does not answer \(.*\)\nkabuki: 1 of 3 members did not answer: store-2\n$/,
+        );
+        const members = (JSON.parse(stdout) as Status[]).map(({ member }) => member);
+        assert.deepEqual(members, ['store-1', 'store-3']);
+      } finally {
+        renameSync(`${socket}.aside`, socket);
+      }
     });
 
     it('moves the leader, compacts, and compares what the members hold', async () => {
@@ -219,8 +237,9 @@ describe('kabuki store: its operators', function () {
       for (const name of ['store-2', 'store-3']) process.kill(Number(pidOf(name)), 'SIGKILL');
       await waitFor('both to be missed', 10_000, async () => {
         const { code, stdout, stderr } = await op('status');
-        const isSaid = /store-2 is not running \(.*\)\nstore-3 is not running/.test(stderr);
-        return code === 0 && isSaid && stdout.trim().split('\n').length === 2;
+        const said =
+          /^store-2 is not running \(.*\)\nstore-3 is not running \(.*\)\nkabuki: 2 of 3 members did not answer: store-2, store-3\n$/;
+        return code === 1 && said.test(stderr) && stdout.trim().split('\n').length === 2;
       });
       const refused = await Promise.all(
         [['members'], ['remove', 'store-3'], ['compact']].map((args) => op(...args)),
