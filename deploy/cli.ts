@@ -5,6 +5,7 @@
 import { Command, CommanderError } from 'commander';
 import { demoCommand } from './commands/demo.js';
 import { faultCommand } from './commands/fault.js';
+import { addHelp } from './commands/help.js';
 import { kubectlCommand } from './commands/kubectl.js';
 import { downCommand, statusCommand } from './commands/lifecycle.js';
 import { storeCommand } from './commands/store.js';
@@ -16,8 +17,7 @@ export async function main(args: readonly string[]): Promise<number> {
   endWhenNobodyReads(process.stdout);
   const program = new Command('kabuki')
     .description('A Kubernetes control plane played by actors: run it, break it, trace it.')
-    .enablePositionalOptions()
-    .exitOverride();
+    .enablePositionalOptions();
   for (const command of [
     upCommand(),
     downCommand(),
@@ -29,8 +29,10 @@ export async function main(args: readonly string[]): Promise<number> {
     demoCommand(),
     storeCommand(),
   ]) {
-    program.addCommand(throwing(command));
+    program.addCommand(command);
   }
+  addHelp(program);
+  throwing(program);
   oneLineErrors(program);
   try {
     await program.parseAsync([...args], { from: 'user' });

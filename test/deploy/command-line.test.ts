@@ -35,6 +35,12 @@ describe('the command line', function () {
     }
   });
 
+  it('help of a command below a command, asked for in either way, is its own', async () => {
+    const { stdout } = await kabuki('store', 'snapshot', 'save', '--help');
+    assert.match(stdout, /^Usage: kabuki store snapshot save /);
+    assert.equal((await kabuki('help', 'store', 'snapshot', 'save')).stdout, stdout);
+  });
+
   it('a reader that goes early, as `head` does, is no failure', async () => {
     const script = '("$0" "$1" --help; echo "ended with $?" >&2) | true';
     expect(await run('sh', ['-c', script, process.execPath, kabukiPath]), 0, /^ended with 0\n$/);
@@ -42,6 +48,10 @@ describe('the command line', function () {
 
   for (const [args, text] of [
     [['nonsense'], /unknown command 'nonsense'/],
+    [['nonsense', '--help'], /unknown command 'nonsense'/],
+    [['help', 'stor'], /unknown command 'stor' \(Did you mean store\?\)/],
+    [['store', 'nonsense', '--help'], /unknown command 'nonsense'/],
+    [['store', 'snapshot', 'nonsense', '-h'], /unknown command 'nonsense'/],
     [['up', '--nonsense'], /unknown option '--nonsense'/],
     [['up', '--masters', 'three'], /must be a whole number/],
     [['fault', 'nonsense'], /unknown command 'nonsense'/],
