@@ -6,7 +6,7 @@ import { machineNamed } from './cluster-spec.js';
 import { DataDir } from './data-dir.js';
 import { heapGrowthPercent, limitHeapGrowth, storeThreadYoungMiB } from './heap-growth.js';
 import type { MachineMessage } from './machine-process.js';
-import { stackOf, startStoreThread } from './store-thread.js';
+import { codeOf, stackOf, startStoreThread } from './store-thread.js';
 
 const [dataDir = '', name = ''] = process.argv.slice(2);
 const dir = new DataDir(dataDir);
@@ -17,7 +17,8 @@ const fail = (error: unknown) => {
   const text = stackOf(error);
   console.error(text);
   // The log may lie on the disk that failed. A short message is in the pipe when this returns.
-  if (process.connected) process.send?.({ failed: text.split('\n', 1)[0] ?? '' } satisfies MachineMessage);
+  const failed: MachineMessage = { failed: text.split('\n', 1)[0] ?? '', ...codeOf(error) };
+  if (process.connected) process.send?.(failed);
   // At once, as if the power had failed: after an error that nobody handled nothing more may be written.
   process.kill(process.pid, 'SIGKILL');
 };

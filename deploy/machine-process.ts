@@ -14,7 +14,7 @@ export type MachineState = 'starting' | 'running' | 'paused' | 'exited';
 /** What a machine tells its launcher: that its components run, and in its last moment why it ends. */
 export type MachineMessage =
   | { readonly ready: true }
-  | { readonly failed: string }
+  | { readonly failed: string; readonly code?: string }
   /** It ends in good order, and nobody told it to. */
   | { readonly left: string };
 
@@ -39,6 +39,7 @@ export class MachineProcess {
   onUnexpectedExit: (what: string) => void = () => {};
   #left: string | undefined;
   #failure: string | undefined;
+  #failureCode: string | undefined;
 
   constructor(name: string, dir: DataDir, options: MachineProcessOptions = {}) {
     this.name = name;
@@ -55,6 +56,11 @@ export class MachineProcess {
     return this.#failure;
   }
 
+  /** The code of the error that it ended with, if that has one (raft-consensus: StorageError, RaftError). */
+  get failureCode(): string | undefined {
+    return this.#failureCode;
+  }
+
   get pid(): number | undefined {
     return this.#child?.pid;
   }
@@ -64,6 +70,7 @@ export class MachineProcess {
     if (this.#state !== 'exited') return;
     this.#state = 'starting';
     this.#failure = undefined;
+    this.#failureCode = undefined;
     this.#left = undefined;
     try {
       await endLeftMachine(this.#dir, this.name);
@@ -97,6 +104,7 @@ export class MachineProcess {
       child.on('message', (message: MachineMessage) => {
         if ('failed' in message) {
           this.#failure = message.failed;
+          this.#failureCode = message.code;
           return;
         }
         if ('left' in message) {

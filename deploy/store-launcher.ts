@@ -1,4 +1,5 @@
 /** Runs a store alone on this machine: a process per member that lives in its folder, and no balancer in front. */
+import type { RaftErrorCode, StorageErrorCode } from 'raft-consensus';
 import type { ClusterSpec } from './cluster-spec.js';
 import type { DataDir } from './data-dir.js';
 import { type Launcher, launchMachines } from './launcher.js';
@@ -34,15 +35,24 @@ async function startMajority(
       try {
         await machine.start();
       } catch (error) {
-        const { name, failure } = machine;
+        const { name, failure, failureCode = '' } = machine;
         damaged.push(`${name} does not run: ${failure}`);
         const isMajorityLeft = 2 * (machines.length - damaged.length) > machines.length;
-        if (!isDamage.test(failure ?? '') || !isMajorityLeft) throw error;
+        if (!Object.hasOwn(damages, failureCode) || !isMajorityLeft) throw error;
       }
     }),
   );
   for (const line of damaged) report(`${line}\nthe others go on without it: remove it and add another`);
 }
 
-/** What a member says of data that do not read back; of the second kind is a log whose snapshot is gone. */
-const isDamage = /^(StorageError|RaftError): /;
+/** The codes of what a member says of its disk: of Raft's, a log whose snapshot is gone. */
+const damages = {
+  WalCorrupt: true,
+  WalLost: true,
+  WalFailed: true,
+  SnapshotCorrupt: true,
+  ValueCorrupt: true,
+  ForeignDirectory: true,
+  DiskFailed: true,
+  Corrupt: true,
+} satisfies Record<StorageErrorCode | Extract<RaftErrorCode, 'Corrupt'>, true>;

@@ -15,7 +15,13 @@ import { DataDir } from './data-dir.js';
 import { nodeControl } from './node-control.js';
 import { createNodeSystem } from './node-system.js';
 import { storePeers } from './store-peers.js';
-import { stackOf, type StoreThreadData, type ThreadReply, type ThreadRequest } from './store-thread.js';
+import {
+  codeOf,
+  stackOf,
+  type StoreThreadData,
+  type ThreadReply,
+  type ThreadRequest,
+} from './store-thread.js';
 
 const { dataDir, machine: name, shortWay: end } = workerData as StoreThreadData;
 const port = parentPort;
@@ -26,7 +32,7 @@ if (!port) throw new Error('store-thread-main runs in a thread only');
  * still until then: if it ended by itself, ZeroMQ would abort the process before anybody could say why.
  */
 const fail = (error: unknown): void => {
-  port.postMessage({ failed: stackOf(error) } satisfies ThreadReply);
+  port.postMessage({ failed: stackOf(error), ...codeOf(error) } satisfies ThreadReply);
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
 };
 process.on('uncaughtException', fail);

@@ -23,7 +23,7 @@ export type ThreadReply =
   | { readonly ready: true }
   | { readonly members: readonly StoreMemberInfo[] }
   /** The last message: the thread stands still until the process is ended. */
-  | { readonly failed: string };
+  | { readonly failed: string; readonly code?: string };
 
 export interface StoreThread {
   /** For the link of the machine's other node. */
@@ -82,7 +82,7 @@ export function startStoreThread(
         for (const listener of listeners) listener(members);
         return;
       }
-      if ('failed' in reply) return ended(errorOf(reply.failed));
+      if ('failed' in reply) return ended(errorOf(reply));
       const waiter = waiting.get(reply.id);
       waiting.delete(reply.id);
       if ('error' in reply) waiter?.reject(new Error(reply.error));
@@ -94,12 +94,18 @@ export function startStoreThread(
 }
 
 /** An error of the thread, with its stack there. */
-function errorOf(stack: string): Error {
-  const error = new Error(stack.split('\n', 1)[0]);
-  error.stack = stack;
-  return error;
+function errorOf({ failed, code }: { readonly failed: string; readonly code?: string }): Error {
+  const error = new Error(failed.split('\n', 1)[0]);
+  error.stack = failed;
+  return code === undefined ? error : Object.assign(error, { code });
 }
 
 export function stackOf(error: unknown): string {
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
+
+/** What kind of failure it is, of errors that say so: for who decides by it. */
+export function codeOf(error: unknown): { readonly code?: string } {
+  const code = error instanceof Error ? (error as { readonly code?: unknown }).code : undefined;
+  return typeof code === 'string' ? { code } : {};
 }
