@@ -8,7 +8,12 @@ import { join } from 'node:path';
 import { curveKeyPair } from 'zeromq';
 import { realClock } from '../actors/runtime/index.js';
 import type { MemberClaim } from '../actors/store/index.js';
-import { etcdClientLimits, http2Connect, joinStore } from '../actors/store/etcd-client/index.js';
+import {
+  ConnectionError,
+  etcdClientLimits,
+  http2Connect,
+  joinStore,
+} from '../actors/store/etcd-client/index.js';
 import { nodeId } from '../transport/index.js';
 import { ShapeError } from './cluster-shape.js';
 import type { ClusterSpec, JoinedMember, StoreAlone } from './cluster-spec.js';
@@ -85,8 +90,12 @@ export interface JoinIdentity {
   readonly user?: string;
 }
 
-/** Asks at the etcd API of members of the store: `host:port`, or URLs; `https` with the files. */
-export function joinAtApi(endpoints: readonly string[], identity: JoinIdentity): JoinShape['ask'] {
+/** Asks at the etcd API of members of the store: `host:port`, or URLs; `https` with the files. Goes on until time is up. */
+export function joinAtApi(
+  endpoints: readonly string[],
+  identity: JoinIdentity,
+  timeoutMs = joinTimeoutMs,
+): JoinShape['ask'] {
   const { user } = identity;
   const [, name, password] = /^([^:]+):(.*)$/s.exec(user ?? '') ?? [];
   if (user !== undefined && (name === undefined || password === undefined)) {
@@ -101,8 +110,11 @@ export function joinAtApi(endpoints: readonly string[], identity: JoinIdentity):
     ...(clientTls && { tls: clientTls }),
   });
   return async (request) => {
-    const options = { connect, endpoints: parsed, clock: realClock, timeoutMs: joinTimeoutMs, ...who };
-    const { clusterId, name: named, members } = await joinStore({ ...options, request });
+    const options = { connect, endpoints: parsed, clock: realClock, timeoutMs, ...who };
+    const asked = joinStore({ ...options, request }).catch((error: unknown) => {
+      throw error instanceof ConnectionError ? nobodyThere(error, timeoutMs) : error;
+    });
+    const { clusterId, name: named, members } = await asked;
     const others = members.map((one) => ({
       name: one.name ?? '',
       url: one.url ?? '',
@@ -110,6 +122,13 @@ export function joinAtApi(endpoints: readonly string[], identity: JoinIdentity):
     }));
     return { clusterId, name: named, members: others };
   };
+}
+
+function nobodyThere(cause: ConnectionError, timeoutMs: number): Error {
+  const tried = `no member of a store took this one in within ${timeoutMs / 1_000} s at ${cause.message}`;
+  const advice =
+    'give with --join where running members serve clients (CLIENT URL in "kabuki store members"), or their folder on this machine';
+  return new Error(`${tried}: ${advice}`, { cause });
 }
 
 function clientTlsOf(endpoints: readonly string[], { caFile, certFile, keyFile }: JoinIdentity) {

@@ -1,4 +1,5 @@
 /** `kabuki store run`: the store alone, with etcd's API, in the foreground until Ctrl-C; or one member of a store elsewhere. */
+import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { connect } from 'node:net';
@@ -155,7 +156,7 @@ async function checkSettings(options: RunOptions): Promise<void> {
 
 function founded(dir: DataDir, options: RunOptions): Promise<ClusterSpec> {
   if (options.member !== undefined) throw new Error('--member belongs to --join');
-  if (options.user !== undefined) throw new Error('--user belongs to --join');
+  refuseIdentity(options, 'belongs to --join');
   return prepareStore(dir, {
     ...(options.members !== undefined && { members: options.members }),
     ...(options.etcdListen && { listen: options.etcdListen }),
@@ -175,6 +176,7 @@ async function joined(dir: DataDir, options: RunOptions): Promise<ClusterSpec> {
   const { joinAtApi, joinRunningStore } = await import('../store-join.js');
   const alone = aloneOf(options);
   const folder = folderOf(join);
+  if (folder) refuseIdentity(options, 'is for --join with addresses, not with a folder');
   return joinRunningStore(dir, {
     ask: folder ? (claim) => askStore(folder, 'store.join', claim) : joinAtApi(join, identityOf(options)),
     title: member,
@@ -182,6 +184,19 @@ async function joined(dir: DataDir, options: RunOptions): Promise<ClusterSpec> {
     listen: etcdListen?.[0] ?? '127.0.0.1:2379',
     alone,
   });
+}
+
+function refuseIdentity(options: RunOptions, why: string): void {
+  const { joinCacert, joinCert, joinKey, user } = options;
+  const given = {
+    '--join-cacert': joinCacert,
+    '--join-cert': joinCert,
+    '--join-key': joinKey,
+    '--user': user,
+  };
+  for (const [option, value] of Object.entries(given)) {
+    if (value !== undefined) throw new Error(`${option} ${why}`);
+  }
 }
 
 function identityOf({ joinCacert, joinCert, joinKey, user: told }: RunOptions) {
@@ -196,8 +211,11 @@ function identityOf({ joinCacert, joinCert, joinKey, user: told }: RunOptions) {
 
 /** Of a store on this machine, whose socket may be asked. */
 function folderOf([only = '', ...more]: readonly string[]): DataDir | undefined {
+  if (only === '' || more.length > 0) return undefined;
   const dir = new DataDir(only);
-  return more.length === 0 && dir.exists ? dir : undefined;
+  if (!dir.exists && existsSync(dir.path))
+    throw new Error(`--join ${only}: there is no store in that folder`);
+  return dir.exists ? dir : undefined;
 }
 
 function aloneOf(options: RunOptions): StoreAlone {

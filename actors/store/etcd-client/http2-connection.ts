@@ -96,6 +96,9 @@ function socketTo({ host, port }: Endpoint, tls: ClientTls | undefined): Socket 
 function reasonOf(error: Error): string {
   // A name with several addresses gives an error of errors, without a text of its own.
   const inner = (error as AggregateError).errors?.[0] as Error | undefined;
+  // OpenSSL's own text is its call stack.
+  const { reason } = error as { readonly reason?: unknown };
+  if (typeof reason === 'string' && error.message.includes('SSL routines')) return `TLS: ${reason}`;
   return error.message === '' && inner ? inner.message : error.message;
 }
 

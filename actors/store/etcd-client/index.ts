@@ -1,4 +1,4 @@
-export type { Connect, Endpoint } from './connection.js';
+export { type Connect, ConnectionError, type Endpoint } from './connection.js';
 export { EtcdStore, type EtcdStoreOptions } from './etcd-store.js';
 export { type ClientTls, http2Connect } from './http2-connection.js';
 export { joinStore, type JoinOptions } from './join.js';

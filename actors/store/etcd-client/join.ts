@@ -21,10 +21,14 @@ export interface JoinOptions {
 const retryMs = 500;
 const callTimeoutMs = 5_000;
 
-/** Said twice it does no harm. Rejects with what the store said (GrpcError) or why none was reached (ConnectionError). */
+/**
+ * Said twice it does no harm. Rejects with what the store said (GrpcError), or with a ConnectionError that says of each endpoint
+ * that was tried why it took nobody in.
+ */
 export async function joinStore(options: JoinOptions): Promise<MessageOf<typeof JoinResponse>> {
   const { endpoints, clock, timeoutMs } = options;
   const deadlineMs = clock.monotonicMs() + timeoutMs;
+  const reasons = new Map<string, string>();
   for (let tries = 0; ; tries += 1) {
     const endpoint = endpoints[tries % endpoints.length];
     if (!endpoint) throw new TypeError('there is no endpoint to join at');
@@ -33,7 +37,12 @@ export async function joinStore(options: JoinOptions): Promise<MessageOf<typeof 
     } catch (error) {
       const mayPass =
         error instanceof ConnectionError || (error instanceof GrpcError && passes.has(error.code));
-      if (!mayPass || clock.monotonicMs() + retryMs >= deadlineMs) throw error;
+      if (!mayPass) throw error;
+      reasons.set(endpoint.address, error.message);
+      if (clock.monotonicMs() + retryMs >= deadlineMs) {
+        const tried = [...reasons].map(([address, why]) => `${address} (${why})`).join(', ');
+        throw new ConnectionError(tried, true, { cause: error });
+      }
     }
     await new Promise<void>((resolve) => void clock.setTimer(retryMs, resolve));
   }
