@@ -11,6 +11,7 @@ import {
   type StoreClient,
   StoreError,
   type StoreMemberInfo,
+  wrongTitle,
 } from '../actors/store/index.js';
 import { revision } from 'raft-consensus';
 import type { ClusterSpec, MachineSpec } from './cluster-spec.js';
@@ -36,6 +37,8 @@ export function storeControl({ clusterId, client, local, uuid }: StoreControlOpt
       const { learner } = params as { learner?: unknown };
       const title = text(params, 'title');
       const url = text(params, 'url');
+      const wrong = wrongTitle(title);
+      if (wrong !== undefined) throw new TypeError(wrong);
       if (!isUrl(url)) throw new TypeError(`a peer URL is tcp://host:port, not ${JSON.stringify(url)}`);
       if ((await client.members()).some((member) => calledBy(member) === title)) {
         throw new Error(`the store has a member ${title} already`);

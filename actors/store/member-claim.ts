@@ -4,6 +4,7 @@
  */
 import { dialAddress } from '../../transport/index.js';
 import { type StoreClient, StoreError, type StoreMemberInfo } from './client.js';
+import { wrongTitle } from './member-title.js';
 
 export interface MemberClaim {
   readonly peerUrl: string;
@@ -21,12 +22,17 @@ export interface ClaimedMember {
   readonly members: readonly StoreMemberInfo[];
 }
 
-/** Done twice it does no harm. Rejects with a StoreError `Refused` when nobody is expected there, or another has come. */
+/**
+ * Done twice it does no harm. Rejects with a StoreError `Refused` when nobody is expected there, another has come, or it must not
+ * be called so.
+ */
 export async function claimMember(
   client: Pick<StoreClient, 'members' | 'memberUpdate'>,
   { peerUrl, title, publicKey, clientUrls }: MemberClaim,
   options: { readonly timeoutMs?: number } = {},
 ): Promise<ClaimedMember> {
+  const wrong = wrongTitle(title);
+  if (wrong !== undefined) throw new StoreError('Refused', wrong, true);
   const before = await client.members(options);
   const expected = before.find(({ url }) => url !== undefined && dialAddress(url) === dialAddress(peerUrl));
   if (!expected) {

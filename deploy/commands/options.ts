@@ -1,5 +1,6 @@
 /** Options that several commands share. */
 import { InvalidArgumentError, Option } from 'commander';
+import { wrongTitle } from '../../actors/store/index.js';
 import { controlCall } from '../../transport/index.js';
 import { DataDir } from '../data-dir.js';
 
@@ -19,6 +20,13 @@ export function newStoreOptions(): readonly [members: Option, etcdListen: Option
 
 export function commaSeparated(text: string): readonly string[] {
   return text.split(',');
+}
+
+/** Of a member that is new; one that is there is called as it is called. */
+export function newMemberName(text: string): string {
+  const wrong = wrongTitle(text);
+  if (wrong !== undefined) throw new InvalidArgumentError(wrong);
+  return text;
 }
 
 export function wholeNumber(text: string): number {

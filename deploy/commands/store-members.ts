@@ -5,7 +5,7 @@ import type { MachineStatusReport } from '../machine-control.js';
 import { calledBy } from '../member-name.js';
 import { countText } from '../progress-line.js';
 import { table } from './lifecycle.js';
-import { control } from './options.js';
+import { control, newMemberName } from './options.js';
 import { askStore, membersOf, print, storeSubcommand, storeDir, type StoreOptions } from './store-asked.js';
 
 interface Members {
@@ -99,7 +99,7 @@ function hasStarted({ url, publicKey }: StoreMemberInfo): boolean {
 
 function addCommand(): Command {
   return storeSubcommand('add', 'a member that is about to run: it votes as soon as it has caught up')
-    .argument('<member>', 'what it is called')
+    .argument('<member>', 'what it is called: a DNS label', newMemberName)
     .requiredOption('--peer-url <url>', 'tcp://host:port at which it will hear the others')
     .option('--learner', 'it stays without a vote until it is promoted')
     .action(

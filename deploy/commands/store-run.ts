@@ -11,7 +11,7 @@ import type { Launcher } from '../launcher.js';
 import { launchStore } from '../store-launcher.js';
 import { parseListen, prepareStore } from '../store-spec.js';
 import { waitFor } from '../wait.js';
-import { commaSeparated, newStoreOptions } from './options.js';
+import { commaSeparated, newMemberName, newStoreOptions } from './options.js';
 import { askStore } from './store-asked.js';
 import { settingOptions, type SettingOptions, settingsOf } from './store-tune.js';
 import { refuseSecondLauncher } from './up.js';
@@ -64,7 +64,7 @@ function runCommand(): Command {
         'start one member that was added to a running store: where that serves etcd clients, or its folder on this machine',
       ).argParser(commaSeparated),
     )
-    .option('--member <name>', 'with --join: what the member is called')
+    .option('--member <name>', 'with --join: what the member is called, a DNS label', newMemberName)
     .option('--join-cacert <file>', 'PEM authority to trust where --join says https')
     .option('--join-cert <file>', 'PEM certificate of a client, for --join https://...')
     .option('--join-key <file>', 'PEM key of that certificate')

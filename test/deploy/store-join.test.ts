@@ -62,6 +62,13 @@ describe('a member that joins where it cannot', function () {
     try {
       await refused(/--join \S+: there is no store in that folder/, '--join', folder, ...member);
       await refused(/--join takes host:port, separated by commas, not ""/, '--join', '', ...member);
+      await refused(
+        /a member's name is a DNS label, .*, not "m_4"/,
+        '--join',
+        '127.0.0.1:1',
+        '--member',
+        'm_4',
+      );
       await refused(/--join-cacert belongs to --join/, '--join-cacert', '/a');
     } finally {
       rmSync(folder, { recursive: true, force: true });

@@ -175,6 +175,11 @@ describe('kabuki store: its operators', function () {
         [['remove', 'nobody'], 1, /the store has no member nobody; it has store-1, store-2, store-3/],
         [['promote', 'store-1'], 1, /can only promote a learner member/],
         [['add', 'm4'], 2, /required option '--peer-url <url>' not specified/],
+        [
+          ['add', 'Not a name', '--peer-url', 'tcp://127.0.0.1:1'],
+          2,
+          /a member's name is a DNS label, at most 63 lower-case letters, digits and hyphens, .*, not "Not a name"/,
+        ],
         [['add', 'm4', '--peer-url', 'here'], 1, /a peer URL is tcp:\/\/host:port, not "here"/],
         [['add', 'store-1', '--peer-url', 'tcp://127.0.0.1:1'], 1, /the store has a member store-1 already/],
         [['move-leader', 'nobody'], 1, /the store has no member nobody/],

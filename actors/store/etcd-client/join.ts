@@ -37,6 +37,10 @@ export async function joinStore(options: JoinOptions): Promise<MessageOf<typeof 
     } catch (error) {
       const mayPass =
         error instanceof ConnectionError || (error instanceof GrpcError && passes.has(error.code));
+      if (error instanceof GrpcError && error.code === code.unimplemented) {
+        const what = `${endpoint.address} serves a store that is none of ours (${error.message})`;
+        throw new GrpcError(error.code, what, { cause: error });
+      }
       if (!mayPass) throw error;
       reasons.set(endpoint.address, error.message);
       if (clock.monotonicMs() + retryMs >= deadlineMs) {
