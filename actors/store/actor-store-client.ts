@@ -49,7 +49,10 @@ export interface StoreClientOptions {
 type Omitted<T> = T extends unknown ? Omit<T, 'replyTo'> : never;
 type Timeout = { readonly timeoutMs?: number };
 type WatchLost = Extract<StoreWatchReply, { type: 'StoreWatchLost' }>;
-type Failure = Extract<StoreReply, { type: 'StoreFailed' }>;
+type Failure = Extract<StoreReply, { type: 'StoreFailed' }> & {
+  /** Of a request that nobody answered: what became of it on the way. */
+  readonly cause?: AskError;
+};
 
 export function createStoreClient({ system, members }: StoreClientOptions): GuardedStoreClient {
   const known = new KnownMembers(members);
@@ -343,7 +346,8 @@ async function ask(
     // A letter that certainly was not handled is the same as no leader: another member may be asked.
     const code: StoreErrorCode = error.definite ? 'NoLeader' : 'Timeout';
     const message = `store member ${member.name}: ${error.message}`;
-    return { type: 'StoreFailed', code, message, definite: error.definite };
+    const failure: Failure = { type: 'StoreFailed', code, message, definite: error.definite, cause: error };
+    return failure;
   }
 }
 
@@ -352,7 +356,8 @@ function toError(failure: Failure): StoreError {
   return new StoreError(failure.code, failure.message, failure.definite, cause && { cause });
 }
 
-function causeOf({ kvCode, membership, message }: Failure): Error | undefined {
+function causeOf({ kvCode, membership, message, cause }: Failure): Error | undefined {
+  if (cause) return cause;
   if (membership) return new RaftError('Membership', message, { definite: true, reason: membership });
   return kvCode === undefined ? undefined : new KvError(kvCode as KvErrorCode, message);
 }

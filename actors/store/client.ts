@@ -73,6 +73,10 @@ export interface StoreHealth {
 
 export interface StoreStatus extends StoreHealth {
   readonly role: string;
+  /** For how long the member has known that one as leader; 0: nobody leads. */
+  readonly leaderForMs: number;
+  /** For how long it has lost no connection that its writes need: to its leader, or as leader to a majority. 0: nobody leads. */
+  readonly connectedForMs: number;
   readonly term: number;
   readonly commitIndex: number;
   readonly appliedIndex: number;

@@ -30,6 +30,7 @@ import { Compaction } from './compaction.js';
 import { BackupSessions } from './backup/index.js';
 import { GroupClock } from './group-clock.js';
 import { HashCheck } from './hash-check.js';
+import { LeaderTimes } from './leader-times.js';
 import { LeaseWatch } from './lease-watch.js';
 import { type Malformed, malformed } from './letter-check.js';
 import { impostor } from './letter-sender.js';
@@ -51,7 +52,7 @@ import { Promotions } from './promotions.js';
 import { Proposer } from './proposer.js';
 import { sendLetter } from './raft-letters.js';
 import { Measures } from './measures.js';
-import { isRequest, Requests } from './requests.js';
+import { isRequest, Requests, type RequestsParts } from './requests.js';
 import { tune } from './settings.js';
 import { Watchers } from './watchers.js';
 
@@ -148,7 +149,11 @@ class StoreMember {
       if (known.length > 0) options.onMembers?.(known);
     };
     tellHost(raft.configuration());
-    const ends = new PeerEnds(ctx.system, book, (peer) => raft.peerGone(peer));
+    const times = new LeaderTimes(raft, ctx.env.clock);
+    const ends = new PeerEnds(ctx.system, book, (peer) => {
+      times.peerLost(peer);
+      raft.peerGone(peer);
+    });
     ends.follow(raft.configuration());
     options.inspect?.({
       raft,
@@ -170,6 +175,7 @@ class StoreMember {
       if (observation.type === 'snapshot-damaged') ctx.note('snapshot damaged', { ...observation });
       if (observation.type === 'role-changed') groupClock.lead(observation.role === 'leader' ? raft : null);
       if (observation.type !== 'leader-changed') return;
+      times.leaderChanged();
       ctx.note('store leader', { leader: observation.leader ?? 'none', term: observation.term });
     });
     ctx.setTimer('tick', limits.leaseCheckIntervalMs, { type: 'StoreTick' });
@@ -178,21 +184,17 @@ class StoreMember {
       ends.close();
       await storage.close();
     };
-    return new StoreMember(options, limits, ctx, fsm, groupClock, book, watchers, measures, raft, close);
+    const parts = { name: options.name, raft, store: fsm.store, groupClock, limits, ctx, measures };
+    return new StoreMember(options, fsm, { ...parts, times, book, watchers }, close);
   }
 
   private constructor(
     options: StoreMemberOptions,
-    limits: StoreLimits,
-    ctx: ActorContext<StoreMessage>,
     fsm: KvFsm,
-    groupClock: GroupClock,
-    book: MemberBook,
-    watchers: Watchers,
-    measures: Measures,
-    raft: Raft<Applied | null>,
+    parts: Omit<RequestsParts, 'proposer' | 'backups' | 'ranges'>,
     closeStorage: () => Promise<void>,
   ) {
+    const { limits, ctx, raft, groupClock, book, watchers } = parts;
     this.#options = options;
     this.#seen = new RecentlySeen(limits.requestsRememberedMax);
     this.#limits = limits;
@@ -205,15 +207,12 @@ class StoreMember {
     this.#raft = raft;
     this.#closeStorage = closeStorage;
     this.#compaction = new Compaction(fsm.store, limits);
-    const parts = { name: options.name, raft, store: fsm.store, groupClock, limits, ctx, measures };
     this.#proposer = new Proposer(parts);
     this.#promotions = new Promotions(raft, limits.requestTimeoutMs);
     this.#backups = new BackupSessions(fsm.store, ctx.env);
     this.#ranges = new LongRanges(options.name, ctx.env, limits);
     this.#requests = new Requests({
       ...parts,
-      book,
-      watchers,
       proposer: this.#proposer,
       backups: this.#backups,
       ranges: this.#ranges,

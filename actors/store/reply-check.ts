@@ -52,6 +52,8 @@ const status: ShapeOf<StoreStatus> = {
   dbSizeBytes: count,
   errors: listOf(text),
   role: text,
+  leaderForMs: finite,
+  connectedForMs: finite,
   term: count,
   commitIndex: count,
   appliedIndex: count,

@@ -17,6 +17,7 @@ import type { ActorContext } from '../runtime/index.js';
 import type { BackupSessions } from './backup/index.js';
 import type { LeaseTimeToLive, StoreErrorCode, StoreStatus } from './client.js';
 import type { GroupClock } from './group-clock.js';
+import type { LeaderTimes } from './leader-times.js';
 import type { StoreLimits } from './limits.js';
 import type { LongRanges } from './long-ranges.js';
 import { addressOf, infoOf, type MemberBook } from './membership.js';
@@ -32,6 +33,7 @@ export interface RequestsParts extends ProposerParts {
   readonly book: MemberBook;
   readonly proposer: Proposer;
   readonly watchers: Watchers;
+  readonly times: LeaderTimes;
   readonly backups: BackupSessions;
   readonly ranges: LongRanges;
 }
@@ -55,6 +57,7 @@ export class Requests {
   readonly #measures: Measures;
   readonly #backups: BackupSessions;
   readonly #ranges: LongRanges;
+  readonly #times: LeaderTimes;
 
   constructor(parts: RequestsParts) {
     this.#name = parts.name;
@@ -69,6 +72,7 @@ export class Requests {
     this.#measures = parts.measures;
     this.#backups = parts.backups;
     this.#ranges = parts.ranges;
+    this.#times = parts.times;
   }
 
   /** Each as if it had come alone; rejects only where `failure` would. */
@@ -360,6 +364,8 @@ export class Requests {
       member: this.#name,
       role: stats.role,
       leader: stats.leader,
+      leaderForMs: this.#times.leaderForMs(),
+      connectedForMs: this.#times.connectedForMs(),
       term: stats.term,
       commitIndex: stats.commitIndex,
       appliedIndex: stats.appliedIndex,

@@ -27,6 +27,7 @@ import { RpcCounts } from './rpc-counts.js';
 import { code, errors } from './status.js';
 import type { TokenKeys } from './tokens.js';
 import { watchService } from './watch-service.js';
+import { withWriteTimeouts } from './write-timeouts.js';
 
 export interface EtcdFrontOptions {
   readonly system: ActorSystem;
@@ -104,7 +105,7 @@ export async function openEtcdFront(options: EtcdFrontOptions): Promise<EtcdFron
     host: options.host,
     port: options.port,
     ...(options.tls && { tls: options.tls }),
-    methods: guarded(methods),
+    methods: guarded(withWriteTimeouts(methods, view, clock)),
     calls,
     page: (path, query) => pages.page(path, query),
     limits,

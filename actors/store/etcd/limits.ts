@@ -51,6 +51,9 @@ export const etcdLimits = {
   statusIntervalMs: 500,
   /** Streams that require a leader are cut when there has been none for so long: three election timeouts. */
   leaderlessMaxMs: 3_000,
+  /** So long after a front lost the node of the leader its member has noticed that, too, or still hears it. */
+  leaderLossNoticedMs: 1_000,
+  leaderAskedAgainMs: 25,
   /** A plaintext connection must say within this which protocol it speaks. */
   firstBytesTimeoutMs: 10_000,
   /** And any connection within this what it wants, once; a client of gRPC that was cut off idle connects again by itself. */

@@ -58,6 +58,14 @@ export const errors = {
   notLeader: make(code.failedPrecondition, 'etcdserver: not leader'),
   leaderChanged: make(code.unavailable, 'etcdserver: leader changed'),
   timeout: make(code.unavailable, 'etcdserver: request timed out'),
+  timeoutLeaderFailed: make(
+    code.unavailable,
+    'etcdserver: request timed out, possibly due to previous leader failure',
+  ),
+  timeoutConnectionLost: make(
+    code.unavailable,
+    'etcdserver: request timed out, possibly due to connection lost',
+  ),
   stopped: make(code.unavailable, 'etcdserver: server stopped'),
   badTransferee: make(code.failedPrecondition, 'etcdserver: bad leader transferee'),
   memberNotFound: make(code.notFound, 'etcdserver: member not found'),

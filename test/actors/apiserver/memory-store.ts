@@ -206,6 +206,8 @@ export class MemoryStore implements StoreClient {
       member: 'memory',
       role: 'leader',
       leader: 'memory',
+      leaderForMs: 1,
+      connectedForMs: 1,
       term: 1,
       commitIndex: appliedIndex,
       appliedIndex,
