@@ -65,7 +65,11 @@ export function storeControl({ clusterId, client, local, uuid }: StoreControlOpt
       for (const alarm of alarms) await client.alarmDisarm(alarm);
       return { alarms };
     },
-    'store.hash': async (params) => local.hashKv(revision(whole(params, 'revision') ?? 0)),
+    'store.hash': async (params) => {
+      const timeoutMs = whole(params, 'timeoutMs');
+      const options = timeoutMs === undefined ? {} : { timeoutMs };
+      return local.hashKv(revision(whole(params, 'revision') ?? 0), options);
+    },
     'store.revision': async () => ({ revision: await client.currentRevision() }),
     'store.join': async (params) => {
       const { clientUrls } = params as { clientUrls?: unknown };

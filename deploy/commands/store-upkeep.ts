@@ -2,6 +2,8 @@
 import type { Command } from 'commander';
 import type { Alarm } from 'raft-consensus';
 import type { HashOfMember } from '../../actors/store/index.js';
+import type { DataDir } from '../data-dir.js';
+import { countText, ProgressLine } from '../progress-line.js';
 import { control, wholeNumber } from './options.js';
 import { table } from './lifecycle.js';
 import {
@@ -13,6 +15,10 @@ import {
   type StoreOptions,
 } from './store-asked.js';
 import { refuseSecondLauncher } from './up.js';
+
+/** Of a member that reads all its values from disk. */
+const hashTimeoutMs = 600_000;
+const showEveryMs = 100;
 
 export function storeUpkeepCommands(): Command[] {
   return [compactCommand(), alarmsCommand(), hashCommand(), recoverCommand()];
@@ -27,7 +33,13 @@ function compactCommand(): Command {
     .action(async (revision: number | undefined, options: StoreOptions) => {
       const params = revision === undefined ? {} : { revision };
       const answer = await askStore<{ revision: number }>(storeDir(options), 'store.compact', params);
-      print(options, answer, () => `compacted at revision ${answer.revision}`);
+      // It is refused from now on; its room is given back a little at a time, so that nobody waits for it.
+      print(
+        options,
+        answer,
+        () =>
+          `compacted at revision ${answer.revision}; members free the room that it took in the background`,
+      );
     });
 }
 
@@ -55,13 +67,8 @@ function hashCommand(): Command {
       const dir = storeDir(options);
       const revision =
         asked ?? (await askStore<{ readonly revision: number }>(dir, 'store.revision')).revision;
-      const names = await runningMembers(dir);
-      const hashes = await Promise.all(
-        names.map(async (name) => ({
-          member: name,
-          ...(await control<HashOfMember>(dir, name, 'store.hash', { revision })),
-        })),
-      );
+      const { hashes, failures } = await hashesOf(dir, await runningMembers(dir), revision);
+      if (failures.length > 0 && hashes.length === 0) throw new Error(failures[0]);
       print(options, hashes, () =>
         table(
           ['MEMBER', 'REVISION', 'COMPACTED AT', 'HASH'],
@@ -78,7 +85,43 @@ function hashCommand(): Command {
         hashes.some((other) => one.compactRevision === other.compactRevision && one.hash !== other.hash),
       );
       if (differ) throw new Error(`the members differ at revision ${revision}`);
+      if (failures.length > 0) throw new Error(`not all members were compared: ${failures.join('; ')}`);
     });
+}
+
+interface Hashes {
+  readonly hashes: readonly (HashOfMember & { readonly member: string })[];
+  /** Why there is none of a member. */
+  readonly failures: readonly string[];
+}
+
+/** Values on disk are read, too: it may take its time, and says meanwhile who is waited for. */
+async function hashesOf(dir: DataDir, names: readonly string[], revision: number): Promise<Hashes> {
+  const waitedFor = new Set(names);
+  const line = new ProgressLine();
+  const timer = setInterval(() => {
+    const done = `${names.length - waitedFor.size} of ${countText(names.length, 'member')}`;
+    line.show(`hash at revision ${revision}: ${done} answered, waiting for ${[...waitedFor].join(', ')}`);
+  }, showEveryMs);
+  const params = { revision, timeoutMs: hashTimeoutMs };
+  const outcomes = await Promise.all(
+    names.map(async (name) => {
+      try {
+        const hash = await control<HashOfMember>(dir, name, 'store.hash', params, hashTimeoutMs + 5_000);
+        return { member: name, ...hash };
+      } catch (error) {
+        return `${name}: ${(error as Error).message}`;
+      } finally {
+        waitedFor.delete(name);
+      }
+    }),
+  );
+  clearInterval(timer);
+  line.end();
+  return {
+    hashes: outcomes.flatMap((outcome) => (typeof outcome === 'string' ? [] : [outcome])),
+    failures: outcomes.filter((outcome) => typeof outcome === 'string'),
+  };
 }
 
 function recoverCommand(): Command {

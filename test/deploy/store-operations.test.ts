@@ -118,7 +118,8 @@ describe('kabuki store: its operators', function () {
       assert.equal((await json<Status[]>('status'))[0]?.leader, target);
       assert.equal(await well('move-leader', target), `${target} leads now\n`, 'to itself, as in etcd');
       for (let i = 0; i < 3; i++) await put(store.ports[0] as number, 'compacted');
-      assert.equal(await well('compact', '3'), 'compacted at revision 3\n');
+      const compacted = await well('compact', '3');
+      assert.match(compacted, /^compacted at revision 3; members free the room .* in the background\n$/);
       assert.match((await op('compact', '3')).stderr, /required revision has been compacted/);
       await waitFor('all to have compacted', 10_000, async () => {
         const hashes = await json<{ hash: number; compactRevision: number }[]>('hash', '4');
@@ -126,6 +127,33 @@ describe('kabuki store: its operators', function () {
       });
       const hashes = await json<{ hash: number }[]>('hash');
       assert.equal(new Set(hashes.map(({ hash }) => hash)).size, 1);
+    });
+
+    it('hash says who is waited for, and that a member cannot be compared', async () => {
+      const statuses = await json<Status[]>('status');
+      const slow = statuses.findLast(({ role }) => role !== 'leader')?.member ?? '';
+      const pid = Number(readFileSync(join(store.dataDir, 'machines', slow, 'pid'), 'utf8'));
+      process.kill(pid, 'SIGSTOP');
+      let program: Program;
+      try {
+        const args = [kabukiPath, 'store', 'hash', '--data-dir', store.dataDir];
+        program = start(process.execPath, args, { timeoutMs: 30_000 });
+        const said = `2 of 3 members answered, waiting for ${slow}\n`;
+        await waitFor('progress', 20_000, async () => program.stderr.includes(said));
+      } finally {
+        process.kill(pid, 'SIGCONT');
+      }
+      const { code, stdout, stderr } = await program.outcome;
+      assert.equal(code, 0, stderr);
+      assert.equal(stdout.trim().split('\n').length, 4);
+
+      const socket = new DataDir(store.dataDir).peekSocketPath(slow);
+      renameSync(socket, `${socket}.aside`);
+      const partly = await op('hash');
+      renameSync(`${socket}.aside`, socket);
+      assert.equal(partly.code, 1);
+      assert.equal(partly.stdout.trim().split('\n').length, 3);
+      assert.equal(partly.stderr, `kabuki: not all members were compared: ${slow}: ${slow} is not running\n`);
     });
 
     it('shows alarms and disarms them, also where no client of etcd can', async () => {
