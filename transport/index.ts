@@ -5,7 +5,7 @@ export { isNodeId, machineOf, nodeId } from './envelope.js';
 export type { TransportErrorCode } from './errors.js';
 export { TransportError, transportErrorCodes } from './errors.js';
 export type { FaultRule, Verdict } from './faults/policy.js';
-export { FaultPolicy } from './faults/policy.js';
+export { FaultPolicy, linkKinds } from './faults/policy.js';
 export type { InprocNetworkOptions } from './inproc-link.js';
 export { InprocNetwork } from './inproc-link.js';
 export type { LinkLimits } from './limits.js';

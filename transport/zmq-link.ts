@@ -15,7 +15,7 @@ import type { Clock, Random, Timer } from './clock.js';
 import { decodeEnvelopes, encodeEnvelope } from './codec.js';
 import type { Envelope, Incarnation, NodeId } from './envelope.js';
 import { TransportError } from './errors.js';
-import type { FaultPolicy } from './faults/policy.js';
+import type { FaultPolicy, LinkKind } from './faults/policy.js';
 import { type LinkLimits, linkLimits } from './limits.js';
 import type { DropReason, Link, LinkEvents } from './link.js';
 import { type Journal, silentJournal } from './trace/journal.js';
@@ -380,7 +380,7 @@ export class ZmqLink implements Link {
   }
 
   /** Frames of our own pass the same faults as letters: a cut link has no heartbeat. */
-  #passes(to: NodeId, kind: 'Handshake' | 'Heartbeat'): boolean {
+  #passes(to: NodeId, kind: LinkKind): boolean {
     return this.#policy.judge({ from: this.node, to, kind }, this.#options.random).type === 'deliver';
   }
 

@@ -13,7 +13,14 @@ export type {
 } from './container-runtime.js';
 export { collect, ImageError, RuntimeError } from './container-runtime.js';
 export { type KubeletLimits, kubeletLimits, type RuntimeLimits, runtimeLimits } from './limits.js';
-export type { ContainerSelector, KubeletMessage, KubeletReply, LogOptions } from './messages.js';
+export {
+  type ContainerSelector,
+  type KubeletMessage,
+  kubeletMessages,
+  kubeletReplies,
+  type KubeletReply,
+  type LogOptions,
+} from './messages.js';
 export { endLeftoverContainers, ProcessRuntime, type ProcessRuntimeOptions } from './process-runtime.js';
 export { SimulatedRuntime, type SimulatedRuntimeOptions } from './simulated-runtime.js';
 export { kubeletSpec, type KubeletOptions } from './kubelet-spec.js';

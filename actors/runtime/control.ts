@@ -56,6 +56,9 @@ const shapes: ReadonlyMap<string, (message: Fields) => boolean> = new Map<
   ['DeadLetter', ({ id, reason }) => isText(id) && isText(reason)],
 ]);
 
+/** Of the letters between runtimes. */
+export const controlKinds: readonly string[] = [...shapes.keys()];
+
 function isWatchItem(item: unknown): boolean {
   return (
     isRecord(item) &&

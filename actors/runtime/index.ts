@@ -30,6 +30,7 @@ export { createNactEngine } from './nact-engine.js';
 export { RecentlySeen } from './recently-seen.js';
 export { type ActorRef, actorRef, addressOf, type Message } from './ref.js';
 export { seededRandom, uuidFrom } from './sfc32.js';
+export { controlKinds } from './control.js';
 export { type MessageShapes, misshapen, refShape } from './shape.js';
 export { createSimEngine } from './sim-engine.js';
 export { NondeterminismError, withGuards } from './sim-guards.js';

@@ -32,6 +32,7 @@ export {
 export { decodeCause, encodeCause } from './context.js';
 export { type MemberStorage, openDiskStorage } from './disk-storage.js';
 export { claimMember, type ClaimedMember, type MemberClaim } from './member-claim.js';
+export { storeLetterKinds } from './letter-kinds.js';
 export { wrongTitle } from './member-title.js';
 export { isUrl, type MemberAddress, type MemberChange, writeAddress } from './member-address.js';
 export type { StorePeer } from './membership.js';

@@ -54,7 +54,7 @@ export interface Malformed {
 
 /** Undefined: `message` is what its type says. */
 export function malformed(message: unknown): Malformed | undefined {
-  const why = misshapen(message, shapes);
+  const why = misshapen(message, memberMessages);
   if (why === undefined) return undefined;
   if (!isRecord(message) || refShape(message['replyTo']) !== undefined) return { why };
   const { type, watchId } = message;
@@ -155,7 +155,7 @@ const others: Pick<ShapesOf<StoreMessage>, OtherType> = {
   StoreWatcherGone: { client: text },
 };
 
-const shapes: MessageShapes = {
+export const memberMessages: MessageShapes = {
   ...requests,
   ...raftLetters,
   ...others,

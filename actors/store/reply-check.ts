@@ -31,7 +31,7 @@ import type { RangeRest, StoreReply } from './messages.js';
 
 /** What is wrong with an answer; undefined: it is what its type says. */
 export function malformedReply(reply: unknown): string | undefined {
-  return misshapen(reply, all);
+  return misshapen(reply, memberReplies);
 }
 
 const rest: ShapeOf<RangeRest> = { id: text, member: text, pieces: count };
@@ -126,4 +126,4 @@ const ofMany: Pick<Shapes, 'StoreManyAre'> = {
   },
 };
 
-const all: Shapes = { ...shapes, ...ofMany };
+export const memberReplies: Shapes = { ...shapes, ...ofMany };

@@ -49,7 +49,7 @@ export function faultCommand(): Command {
     .option('--delay <ms>', 'delay every letter, MIN-MAX milliseconds', millisecondRange)
     .option('--duplicate <probability>', 'deliver letters twice, 0 to 1', probability)
     .option('--reorder <probability>', 'let letters be overtaken within 100 ms, 0 to 1', probability)
-    .option('--kind <kind...>', 'only letters of these kinds, such as RaftAppend')
+    .option('--kind <kind...>', 'only letters of these kinds, such as RaftAppend (docs/faults.md lists them)')
     .action((from: string, to: string, options: Common & LinkOptions) =>
       badLink(openDataDir(options), from, to, options),
     );
@@ -124,6 +124,11 @@ async function partition(
 }
 
 async function badLink(dir: DataDir, from: string, to: string, options: LinkOptions): Promise<void> {
+  if (options.kind) {
+    // Knows all components, which other commands need not load.
+    const { checkKinds } = await import('../letter-kinds.js');
+    checkKinds(options.kind);
+  }
   const spec = dir.readSpec();
   const sides = { from: await resolveGroup(dir, from), to: await resolveGroup(dir, to) };
   const kinds = options.kind && { kinds: options.kind };

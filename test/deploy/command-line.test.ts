@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { checkKinds } from '../../deploy/letter-kinds.js';
 import { isAlive } from '../../deploy/process-table.js';
 import { waitFor } from '../../deploy/wait.js';
 import { freePort, kabukiPath, noneAlive, ProcessCluster } from '../harness/process-cluster.js';
@@ -238,17 +239,35 @@ describe('the command line', function () {
 
     it('a second fault of the same machine is one more, of its own kind or to another machine', async () => {
       const drop = ['fault', 'link', 'master-1', 'worker-1', '--drop', '0', '--kind'];
-      await cluster.kabukiOutput(...drop, 'Some');
-      await cluster.kabukiOutput(...drop, 'Other');
+      await cluster.kabukiOutput(...drop, 'RaftAppend');
+      await cluster.kabukiOutput(...drop, 'ApiRequest', 'ApiCredit');
       await cluster.kabukiOutput('fault', 'partition', 'worker-1', '--for', '3600', '--one-way');
       await cluster.kabukiOutput('fault', 'partition', 'worker-1', 'master-1', '--one-way');
       const list = await cluster.kabukiOutput('fault', 'list');
       await cluster.kabukiOutput('fault', 'heal');
-      for (const id of ['Some', 'Other'].map((kind) => `drop-master-1-worker-1-${kind}`)) {
+      for (const id of ['RaftAppend', 'ApiCredit-ApiRequest'].map(
+        (kind) => `drop-master-1-worker-1-${kind}`,
+      )) {
         assert.match(list, new RegExp(`^master-1 +${id} `, 'm'));
       }
       assert.match(list, /^worker-1 +partition-worker-1 +cut to master-1 /m);
       assert.match(list, /^worker-1 +partition-worker-1-master-1 +cut to master-1 /m);
+    });
+
+    it('--kind takes what goes between machines, and nothing else', async () => {
+      const bad = ['fault', 'link', 'master-1', 'worker-1', '--drop', '0', '--kind', 'RaftApend'];
+      expect(
+        await cluster.kabuki(...bad),
+        1,
+        /no letter between machines is of the kind "RaftApend": near it are RaftAppend;/,
+      );
+      const journals = (await cluster.kabukiOutput('trace', '--format', 'ndjson')).trim().split('\n');
+      const sent = journals
+        .map((line) => JSON.parse(line) as { type: string; from?: string; to?: string; kind?: string })
+        .filter(({ type, from, to }) => type === 'send' && machineAt(from) !== machineAt(to))
+        .map(({ kind }) => kind ?? '');
+      assert(sent.includes('ApiRequest'), 'the journals were read');
+      checkKinds(sent);
     });
 
     it('a fault with a paused machine does not wait for it', async () => {
@@ -371,3 +390,8 @@ describe('the command line', function () {
     await noneAlive(pids, 20_000);
   });
 });
+
+/** Of `kabuki://master-1.store/store`. */
+function machineAt(address = ''): string {
+  return /^kabuki:\/\/([^./]+)/.exec(address)?.[1] ?? address;
+}

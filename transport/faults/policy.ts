@@ -21,6 +21,10 @@ export interface FaultRule {
     | { readonly type: 'reorder'; readonly probability: number; readonly windowMs: number };
 }
 
+/** Frames of the links themselves pass the same faults as letters, by these names. */
+export const linkKinds = ['Handshake', 'Heartbeat'] as const;
+export type LinkKind = (typeof linkKinds)[number];
+
 export type Verdict =
   | { readonly type: 'drop'; readonly rule: string }
   /** Deliver once per entry, each after that many milliseconds (0 = at once). */
