@@ -83,6 +83,7 @@ export {
   ReadOnlyFile,
   RealDisk,
   SimDisk,
+  type SimDiskImage,
   type SimFileState,
   StorageError,
   Wal,

@@ -127,6 +127,14 @@ export class MemoryNetwork {
     });
   }
 
+  /** Both ways, with all that is under way; dialled anew after so long. */
+  breakConnection(a: NodeId, b: NodeId, lengthMs: number): void {
+    const [one, other] = [this.#links.get(a), this.#links.get(b)];
+    if (!one || !other) return;
+    this.#stick(one, other, lengthMs);
+    this.#stick(other, one, lengthMs);
+  }
+
   #reassessAll(): void {
     for (const node of this.nodes()) this.reassessNode(node);
   }
@@ -220,11 +228,14 @@ export class MemoryNetwork {
 
   /** @internal Nothing more is read of what comes over this connection, until it is dialled anew. */
   stick(from: MemoryLink, to: MemoryLink): void {
+    this.#stick(from, to, from.limits.connectionTimeoutMs);
+  }
+
+  #stick(from: MemoryLink, to: MemoryLink, lengthMs: number): void {
     const { paths, clock } = this.medium;
-    const { connectionTimeoutMs } = from.limits;
-    paths?.stick(from.node, to.node, clock.monotonicMs() + connectionTimeoutMs);
+    paths?.stick(from.node, to.node, clock.monotonicMs() + lengthMs);
     this.#reassess(to, from.node);
-    clock.setTimer(connectionTimeoutMs, () => this.reassessNode(from.node));
+    clock.setTimer(lengthMs, () => this.reassessNode(from.node));
   }
 
   /** A frame of a link's own: it arrives, or is damaged on its way and counts for nothing. */

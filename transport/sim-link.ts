@@ -16,6 +16,8 @@ import { type Death, MemoryNetwork } from './memory-network.js';
 export interface LatencyRange {
   readonly minMs: number;
   readonly maxMs: number;
+  /** Given: exponential beyond the minimum, with this mean, cut off at the maximum; absent: uniform. */
+  readonly meanMs?: number;
 }
 
 export interface SimNetworkOptions {
@@ -79,6 +81,11 @@ export class SimNetwork {
     this.#network.kill(node, death);
   }
 
+  /** The connections of the two break, with all that is under way; they are dialled anew after so long. */
+  breakConnection(a: NodeId, b: NodeId, lengthMs: number): void {
+    this.#network.breakConnection(a, b, lengthMs);
+  }
+
   /** Nodes that are started and alive. */
   nodes(): NodeId[] {
     return this.#network.nodes();
@@ -88,11 +95,16 @@ export class SimNetwork {
     const [sender, receiver] = [machineOf(from), machineOf(to)];
     const range =
       sender === receiver ? this.#localLatency : (this.#pairs.get(`${sender}>${receiver}`) ?? this.#latency);
-    return range.minMs + this.#random.next() * (range.maxMs - range.minMs);
+    const { minMs, maxMs, meanMs } = range;
+    const dice = this.#random.next();
+    if (meanMs === undefined) return minMs + dice * (maxMs - minMs);
+    return Math.min(maxMs, minMs - Math.log(1 - dice) * (meanMs - minMs));
   }
 }
 
 function checked(range: LatencyRange): LatencyRange {
   assert(range.minMs >= 0 && range.maxMs >= range.minMs, `latency range ${range.minMs}..${range.maxMs} ms`);
+  const { minMs, maxMs, meanMs = minMs } = range;
+  assert(meanMs >= minMs && meanMs <= maxMs, `a mean latency of ${meanMs} of ${minMs}..${maxMs} ms`);
   return range;
 }

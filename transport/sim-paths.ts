@@ -1,6 +1,7 @@
 /**
  * What paths of the simulated network do to letters beside taking their time. A narrow path passes so many bytes a second, and
- * of the letters that wait for it holds so many; what does not fit is refused, as by the bounded queue of a real link. A noisy
+ * of the letters that wait for it holds so many; what does not fit is refused, as by the bounded queue of a real link. A clogged
+ * path holds every letter until it is free again (TigerBeetle's and FoundationDB's clogging). A noisy
  * path flips or cuts bytes of letters, and of the frames that links exchange to know of each other. Links between machines are
  * sealed (CURVE: encrypted and authenticated), so that whoever gets a letter that was changed takes nothing of it, nor of what
  * comes after it over that connection, until the sender dials anew, as with libzmq. Without a seal, what still decodes is taken.
@@ -25,6 +26,12 @@ export interface NarrowPaths extends PathRule {
   readonly lettersMax: number;
 }
 
+export interface CloggedPaths extends PathRule {
+  readonly type: 'clogged';
+  /** By the network's monotonic clock. */
+  readonly untilMs: number;
+}
+
 export interface NoisyPaths extends PathRule {
   readonly type: 'noisy';
   /** Of each letter, to be damaged. */
@@ -33,6 +40,8 @@ export interface NoisyPaths extends PathRule {
   readonly random: Random;
   readonly isSealed: boolean;
 }
+
+type Rule = NarrowPaths | CloggedPaths | NoisyPaths;
 
 /**
  * What comes out at the other end. `undecodable`: nothing that its receiver takes; `unauthentic`: nor does it take anything more
@@ -49,15 +58,17 @@ export interface PathCounts {
   /** Letters that waited for those before them, and such as found no room. */
   readonly late: number;
   readonly refused: number;
+  /** Letters that a clogged path held. */
+  readonly held: number;
 }
 
 export class SimPaths {
-  readonly #rules = new Map<string, NarrowPaths | NoisyPaths>();
+  readonly #rules = new Map<string, Rule>();
   /** By rule and path: when the letters that were let in have left, in order. */
   readonly #queues = new Map<string, number[]>();
   /** By sender and receiver: until when nothing is read of what comes. */
   readonly #stuck = new Map<string, number>();
-  readonly #counts = { damaged: 0, decodable: 0, frames: 0, late: 0, refused: 0 };
+  readonly #counts = { damaged: 0, decodable: 0, frames: 0, late: 0, refused: 0, held: 0 };
 
   #onNoise: () => void = () => {};
 
@@ -66,7 +77,7 @@ export class SimPaths {
   }
 
   /** Replaces a rule of the same id. */
-  add(rule: NarrowPaths | NoisyPaths): void {
+  add(rule: Rule): void {
     this.remove(rule.id);
     this.#rules.set(rule.id, rule);
     if (rule.type === 'noisy') this.#onNoise();
@@ -111,13 +122,16 @@ export class SimPaths {
 
   /** For how long the letter waits until the narrowest path has passed it; undefined: there is no room for it. */
   admit({ from, to }: Envelope, bytes: number, nowMs: number): number | undefined {
-    const narrow = this.#rulesOf(from, to).filter((rule) => rule.type === 'narrow');
+    const rules = this.#rulesOf(from, to);
+    const narrow = rules.filter((rule) => rule.type === 'narrow');
     const queues = narrow.map((rule) => this.#queueOf(rule, from, to, nowMs));
     if (queues.some((queue, at) => queue.length >= narrow[at]!.lettersMax)) {
       this.#counts.refused += 1;
       return undefined;
     }
-    let leavesMs = nowMs;
+    const clogged = rules.filter((rule) => rule.type === 'clogged').map(({ untilMs }) => untilMs);
+    let leavesMs = Math.max(nowMs, ...clogged);
+    if (leavesMs > nowMs) this.#counts.held += 1;
     for (const [at, queue] of queues.entries()) {
       if (queue.length > 0) this.#counts.late += 1;
       const sentMs = (bytes / narrow[at]!.bytesPerSecond) * 1_000;
@@ -149,7 +163,7 @@ export class SimPaths {
     return 'whole';
   }
 
-  #rulesOf(from: NodeId, to: NodeId): (NarrowPaths | NoisyPaths)[] {
+  #rulesOf(from: NodeId, to: NodeId): Rule[] {
     const [sender, receiver] = [machineOf(from), machineOf(to)];
     if (sender === receiver) return [];
     return [...this.#rules.values()].filter((rule) => names(rule.from, sender) && names(rule.to, receiver));

@@ -9,6 +9,13 @@ export { DISK_LIMITS } from './limits.js';
 export { ReadOnlyDisk } from './read-only-disk.js';
 export { ReadOnlyFile } from './read-only-file.js';
 export { RealDisk } from './real-disk.js';
-export { SimDisk, type DiskDone, type DiskFault, type DiskOperation, type SimFileState } from './sim-disk.js';
+export {
+  SimDisk,
+  type DiskDone,
+  type DiskFault,
+  type DiskOperation,
+  type SimDiskImage,
+  type SimFileState,
+} from './sim-disk.js';
 export { DiskSnapshots, type SnapshotStoreOptions } from './snapshots.js';
 export { Wal, type WalOptions } from './wal.js';

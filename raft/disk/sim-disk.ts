@@ -30,6 +30,8 @@ export interface SimFileState {
   readonly writes: readonly SimWrite[];
 }
 
+export type SimDiskImage = ReadonlyMap<string, SimInode>;
+
 type DirectoryChange =
   | { readonly type: 'create'; readonly name: string; readonly inode: SimInode }
   | { readonly type: 'rename'; readonly from: string; readonly to: string }
@@ -43,6 +45,8 @@ export class SimDisk implements Disk {
   #done: DiskDone | undefined;
   /** Grows with every crash; a handle opened before one is dead after it. */
   #incarnation = 0;
+  /** Of the sectors that are being written when power goes the next time, the share that holds garbage afterwards. */
+  garbledShare = 0;
 
   /** Replaces the hooks; undefined heals the disk. */
   inject(fault: DiskFault | undefined, done?: DiskDone): void {
@@ -58,7 +62,12 @@ export class SimDisk implements Disk {
     for (const change of this.#unsyncedChanges) {
       if (random() < 0.5) applyChange(names, change);
     }
-    for (const inode of inodes) inode.crash(random);
+    const share = this.garbledShare;
+    this.garbledShare = 0;
+    for (const inode of inodes) {
+      if (share > 0) inode.garble(random, share);
+      else inode.crash(random);
+    }
     this.#durableNames = new Map(names);
     this.#names = new Map(names);
     this.#unsyncedChanges = [];
@@ -76,6 +85,25 @@ export class SimDisk implements Disk {
     const inode = this.#names.get(name);
     assert(inode !== undefined && offset + bytes.length <= inode.size, `nothing to overwrite: ${name}`);
     inode.overwrite(offset, bytes);
+  }
+
+  /** The end of a file is gone. */
+  shorten(name: string, length: number): void {
+    const inode = this.#names.get(name);
+    assert(inode !== undefined && length < inode.durableSize, `nothing to cut off: ${name}`);
+    inode.shorten(length);
+  }
+
+  /** What is durable now, to be put back later. */
+  image(): SimDiskImage {
+    return new Map([...this.#durableNames].map(([name, inode]) => [name, inode.durableCopy()]));
+  }
+
+  /** What was there once is there again; whoever has a file open finds it dead. */
+  restore(image: SimDiskImage): void {
+    this.replace();
+    for (const [name, inode] of image) this.#durableNames.set(name, inode.durableCopy());
+    this.#names = new Map(this.#durableNames);
   }
 
   /** An empty disk takes its place; whoever has a file open finds it dead. */

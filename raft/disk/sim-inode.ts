@@ -72,6 +72,41 @@ export class SimInode {
     this.#current.write(offset, bytes);
   }
 
+  /** Cuts off what is durable. */
+  shorten(length: number): void {
+    this.#durable.truncate(length);
+    this.#current.truncate(length);
+    this.#writes = [];
+  }
+
+  /** With what is durable, and nothing under way. */
+  durableCopy(): SimInode {
+    const copy = new SimInode();
+    copy.#durable = this.#durable.copy();
+    copy.#current = this.#durable.copy();
+    return copy;
+  }
+
+  /** Power off while sectors are being written: so many of them hold neither what they held nor what they should. */
+  garble(random: () => number, share: number): void {
+    for (const operation of this.#pending) {
+      if (operation.type === 'truncate') continue;
+      for (const { offset, bytes } of sectorsOf(operation.offset, operation.bytes)) {
+        if (random() >= share) continue;
+        const begin = offset - (offset % DISK_LIMITS.sectorBytes);
+        const end = Math.min(
+          begin + DISK_LIMITS.sectorBytes,
+          Math.max(this.#durable.size, offset + bytes.length),
+        );
+        this.#durable.write(
+          begin,
+          Uint8Array.from({ length: end - begin }, () => 1 + Math.floor(random() * 255)),
+        );
+      }
+    }
+    this.#forget();
+  }
+
   crash(random: () => number): void {
     const fate = random();
     for (const operation of this.#pending) {
@@ -84,6 +119,10 @@ export class SimInode {
         }
       }
     }
+    this.#forget();
+  }
+
+  #forget(): void {
     this.#pending = [];
     this.#issued = 0;
     this.#writes = [];

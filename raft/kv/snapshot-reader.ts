@@ -89,7 +89,7 @@ export class KvSnapshotReader {
       slab = Slab.of(this.#options.files!.found(number));
       this.#slabs.set(number, slab);
     }
-    if (offset + valueBytes > slab.used) throw damagedSnapshot(`${slab.file!.name} is too short`);
+    if (offset + valueBytes > slab.used) throw slab.file!.cutOff(key);
     this.versions.values.attach(slab, valueBytes);
     return { key, createRevision, modRevision, version, lease, valueBytes, sum, slab, offset };
   }

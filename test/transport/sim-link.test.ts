@@ -82,6 +82,45 @@ describe('simulated network', () => {
     assert(world.clock.monotonicMs() - sentMs >= 50);
   });
 
+  it('takes the latency that chance has by itself: half of the letters well below the mean, a few far beyond', async () => {
+    const { world, network, a, b } = await pair(1);
+    network.setLatency('a', 'b', { minMs: 10, meanMs: 50, maxMs: 300 });
+    const tookMs: number[] = [];
+    for (let n = 1; n <= 400; n++) {
+      const sentMs = world.clock.monotonicMs();
+      a.send(b, 'one');
+      await world.until('it arrives', () => b.got.length === n);
+      tookMs.push(world.clock.monotonicMs() - sentMs);
+    }
+    tookMs.sort((x, y) => x - y);
+    const mean = tookMs.reduce((sum, ms) => sum + ms, 0) / tookMs.length;
+    assert(
+      tookMs[0]! >= 10 && tookMs.at(-1)! <= 301 && tookMs.at(-1)! > 150,
+      `${tookMs[0]} to ${tookMs.at(-1)}`,
+    );
+    assert(mean > 40 && mean < 60 && tookMs[200]! < 45, `${mean}, ${tookMs[200]}`);
+  });
+
+  it('loses what is under way, both ways, when a connection breaks, and goes on when it is made anew', async () => {
+    const { world, network, a, b } = await pair(1);
+    for (const [from, to] of [
+      ['a', 'b'],
+      ['b', 'a'],
+    ] as const) {
+      network.setLatency(from, to, { minMs: 20, maxMs: 20 });
+    }
+    a.send(b, 'lost');
+    b.send(a, 'lost, too');
+    network.breakConnection(a.link.node, b.link.node, 50);
+    await world.pass(60);
+    assert.deepEqual([a.kinds(), b.kinds()], [[], []]);
+    a.send(b, 'again');
+    b.send(a, 'again');
+    await world.pass(5_000);
+    assert.deepEqual([a.kinds(), b.kinds()], [['again'], ['again']]);
+    assert.deepEqual([a.downs, b.downs], [[], []]);
+  });
+
   it('cuts by a rule of the network as by one of the sender', async () => {
     const { world, network, a, b } = await pair(1);
     network.faults.add({ id: 'c', from: ['a'], to: ['b'], action: { type: 'cut' } });

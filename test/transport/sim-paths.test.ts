@@ -51,7 +51,14 @@ describe('a narrow path', () => {
     assert.deepEqual(b.kinds(), ['m0', 'm1', 'm2']);
     a.send(b, 'there is room again', body);
     await world.until('it arrives', () => b.got.length === 4);
-    assert.deepEqual(network.paths.counts, { damaged: 0, decodable: 0, frames: 0, late: 2, refused: 2 });
+    assert.deepEqual(network.paths.counts, {
+      damaged: 0,
+      decodable: 0,
+      frames: 0,
+      late: 2,
+      refused: 2,
+      held: 0,
+    });
   });
 
   it('is as wide as ever when that is over', async () => {
@@ -62,6 +69,24 @@ describe('a narrow path', () => {
     for (let n = 1; n < 4; n++) a.send(b, `m${n}`, body);
     await world.until('all arrive', () => b.got.length === 4);
     assert.deepEqual([b.kinds(), a.dropped], [['m0', 'm1', 'm2', 'm3'], []]);
+  });
+});
+
+describe('a clogged path', () => {
+  it('holds what is sent, and passes all of it in its order when it is free', async () => {
+    const { world, network, a, b } = await pair();
+    const untilMs = world.clock.monotonicMs() + 300;
+    network.paths.add({ id: 'c', type: 'clogged', from: ['a'], to: ['b'], untilMs });
+    for (let n = 0; n < 3; n++) a.send(b, `m${n}`);
+    b.send(a, 'back');
+    await world.pass(250);
+    assert.deepEqual([a.kinds(), b.kinds()], [['back'], []]);
+    await world.pass(100);
+    assert.deepEqual([a.dropped, b.kinds()], [[], ['m0', 'm1', 'm2']]);
+    assert.equal(network.paths.counts.held, 3);
+    a.send(b, 'm3');
+    await world.pass(5);
+    assert.equal(b.got.length, 4);
   });
 });
 

@@ -237,6 +237,12 @@ export class SlabFile {
     }
   }
 
+  /** That it ends before the value of that key does. */
+  cutOff(key: string): StorageError {
+    const what = `it is cut off before the end of the value of ${JSON.stringify(key)}`;
+    return new StorageError('ValueCorrupt', what, { file: this.name });
+  }
+
   /** Waits for those who are reading. */
   async close(): Promise<void> {
     if (this.#reading > 0) await new Promise<void>((resolve) => (this.#onIdle = resolve));

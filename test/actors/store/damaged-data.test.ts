@@ -34,6 +34,25 @@ describe('a member whose data no longer read back', () => {
     assert(error instanceof RaftError && error.code === 'Corrupt', String(error));
     await group.put('k', 'goes on');
   });
+
+  // npm run sim -- --seed 60110: the error was that of a malformed snapshot, and it was started over.
+  it('ends so, too, when a file of values that its snapshot refers to is cut off', async () => {
+    const group = new SmallGroup('values cut off', {
+      raft: { snapshotEveryEntries: 10, trailingEntriesMax: 0 },
+      store: { valuesUnfiledBytesMax: 10, valuesResidentBytesMax: 0, valueSlabBytesMin: 1 },
+    });
+    let damaged = '';
+    const error = await startedAfter(group, async (disk) => {
+      const files = disk.files.filter(({ name }) => name.startsWith('values-'));
+      assert(files.length > 0);
+      // Whichever of them the snapshot needs.
+      for (const { name, bytes } of files) disk.shorten(name, bytes - 1);
+      damaged = files.map(({ name }) => name).join();
+    });
+    assert(error instanceof StorageError && error.code === 'ValueCorrupt', String(error));
+    assert(error.file && damaged.includes(error.file), `${error.file}`);
+    await group.put('k', 'goes on');
+  });
 });
 
 /** What a follower ends with when something was done to its disk; it must not have been started a second time. */

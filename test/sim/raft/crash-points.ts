@@ -1,7 +1,8 @@
 /**
  * Points with names at which a member can crash: before and after each operation on each kind of file, when it sends a letter,
- * when its state machine applies an entry or takes a snapshot in. After etcd's failpoints (raftBeforeSave, raftAfterSave,
- * raftBeforeFollowerSend, raftAfterSaveSnap, raftAfterApplySnap ...).
+ * when its state machine applies an entry or takes a snapshot in, at each step of compaction, when a change of the members takes
+ * effect. After etcd's failpoints (raftBeforeSave, raftAfterSave, raftBeforeFollowerSend, raftAfterSaveSnap, raftAfterApplySnap,
+ * compactBeforeCommitBatch, beforeApplyOneConfChange ...).
  */
 import type { DiskOperation } from 'raft-consensus';
 
@@ -41,6 +42,7 @@ export const crashPoints: Readonly<Record<string, readonly CrashPoint[]>> = {
     'restore',
   ],
   letters: [...letters.map((letter) => `send ${letter}`), 'apply'],
+  steps: [...both('compaction step'), 'configure'],
 };
 
 export function diskPoint(when: 'before' | 'after', operation: DiskOperation, file: string): CrashPoint {

@@ -25,6 +25,12 @@ export class DurabilityCheck {
     this.#fail = fail;
   }
 
+  /** Its disk is one of before: what that has, the next start says. */
+  forget(): void {
+    this.#confirmed = nothing;
+    this.#underWay = undefined;
+  }
+
   follow(storage: MemberStorage): MemberStorage {
     const { log } = storage;
     return {

@@ -11,6 +11,8 @@ export class MemberDisk {
   stalledUntilMs = 0;
   /** Its reads take so long on average, until then. */
   slowReads = { untilMs: 0, meanMs: 0 };
+  /** Its fsyncs take so much longer on average, until then. */
+  slowSyncs = { untilMs: 0, meanMs: 0 };
   /** A read is under way that cannot wait. */
   isBlocking = false;
   /** Since the member was last started. */
@@ -45,6 +47,7 @@ export class MemberDisk {
     this.failsReadsUntilMs = 0;
     this.fullUntilMs = 0;
     this.slowReads.untilMs = 0;
+    this.slowSyncs.untilMs = 0;
   }
 }
 

@@ -6,7 +6,9 @@
 import { seededRandom } from '../../../actors/runtime/index.js';
 import type { Random } from '../../../transport/index.js';
 import { diskFaults } from './disk-faults.js';
+import { exponential } from './exponential.js';
 import { impostorFaults } from './impostor-faults.js';
+import { loadFaults } from './load-faults.js';
 import { memberFaults } from './member-faults.js';
 import { pathFaults } from './path-faults.js';
 import { NetworkFaults } from './network-faults.js';
@@ -93,8 +95,11 @@ export class Nemesis {
       member.disk.heal();
       world.simulation.setWallOffset(member.node, 0);
       world.simulation.resume(member.node);
+      const disk = this.#group.diskOf(member);
+      if (disk) disk.garbledShare = 0;
       if (member.starts > 0) this.#group.start(member);
     }
+    for (const client of this.#group.clients) world.simulation.resume(client);
     this.#group.note('heal');
   }
 
@@ -157,10 +162,7 @@ const faultsByKind: Readonly<Record<FaultKind, Fault>> = {
   ...impostorFaults,
   ...processFaults,
   ...diskFaults,
+  ...loadFaults,
   ...memberFaults,
   ...stagedFaults,
 };
-
-function exponential(random: Random, mean: number): number {
-  return -Math.log(1 - random.next()) * mean;
-}

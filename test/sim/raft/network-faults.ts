@@ -1,6 +1,6 @@
 /** Faults between members: what the network is like all the time, cuts of every shape with their ends, and clogged paths. */
 import { seededRandom } from '../../../actors/runtime/index.js';
-import type { Random } from '../../../transport/index.js';
+import type { LatencyRange, Random } from '../../../transport/index.js';
 import type { Fault } from './nemesis.js';
 import type { StoreGroup } from './store-group.js';
 
@@ -13,7 +13,9 @@ type NetworkKind =
   | 'ring'
   | 'flap'
   | 'clog'
-  | 'fading-leader';
+  | 'fading-leader'
+  | 'scatter'
+  | 'swizzle';
 
 export class NetworkFaults {
   readonly #group: StoreGroup;
@@ -50,7 +52,8 @@ export class NetworkFaults {
       // The long tail: few letters, far too late.
       rule('tail', { type: 'reorder', probability: 0.01, windowMs: windowMs * 20 });
     }
-    this.#latency({ minMs: network.latencyMinMs, maxMs: network.latencyMaxMs });
+    const { latencyMinMs: minMs, latencyMaxMs: maxMs, latencyMeanMs: meanMs } = network;
+    this.#latency({ minMs, maxMs, ...(meanMs !== undefined && { meanMs }) });
   }
 
   heal(): void {
@@ -106,7 +109,27 @@ export class NetworkFaults {
     return () => paths.remove(id);
   }
 
-  #latency(range: { readonly minMs: number; readonly maxMs: number }): void {
+  /** Letters from and to it wait until then. */
+  holdUp(name: string, untilMs: number): () => void {
+    const { paths } = this.#group.world.network;
+    const id = `held-${++this.#cuts}`;
+    paths.add({ id: `${id}-from`, type: 'clogged', from: [name], to: ['*'], untilMs });
+    paths.add({ id: `${id}-to`, type: 'clogged', from: ['*'], to: [name], untilMs });
+    return () => {
+      paths.remove(`${id}-from`);
+      paths.remove(`${id}-to`);
+    };
+  }
+
+  /** Of each letter, beside what the weather loses. */
+  lose(from: readonly string[], to: readonly string[], probability: number): () => void {
+    const { faults } = this.#group.world.network;
+    const id = `lost-${++this.#cuts}`;
+    faults.add({ id, from, to, action: { type: 'drop', probability } });
+    return () => void faults.remove(id);
+  }
+
+  #latency(range: LatencyRange): void {
     for (const from of this.names) {
       for (const to of this.names) {
         if (from !== to) this.#group.world.network.setLatency(from, to, range);
@@ -119,6 +142,34 @@ export class NetworkFaults {
       const some = someOf(network.names, random);
       note({ members: some.join(), lengthMs });
       after(lengthMs, network.cut(some, network.but(some), 'both'));
+    },
+    // Each falls on a side of its own accord, of two or three; often for long (VOPR: 100 to 200 ticks), sometimes one way.
+    scatter: ({ group, network, random, lengthMs: usualMs, after, note }) => {
+      const sides = 2 + random.integer(2);
+      const [first, ...others] = shuffled(network.names, random);
+      const sideOf = new Map([[first!, 0], ...others.map((name) => [name, random.integer(sides)] as const)]);
+      const isLong = random.next() < 0.3;
+      const lengthMs = isLong ? (100 + 100 * random.next()) * group.swarm.raft.tickMs! : usualMs;
+      const ways = random.next() < 0.25 ? 'one' : 'both';
+      note({ sides: [...sideOf].map(([name, side]) => `${name}:${side}`).join(), ways, lengthMs });
+      for (let side = 0; side < sides; side++) {
+        const inside = network.names.filter((name) => sideOf.get(name) === side);
+        const beyond = network.names.filter((name) => sideOf.get(name)! > side);
+        after(lengthMs, network.cut(inside, beyond, ways));
+      }
+    },
+    // One after the other is clogged, and they come free in another order (FoundationDB's swizzle-clogging).
+    swizzle: ({ group, network, random, lengthMs, after, note }) => {
+      const names = shuffled(network.names, random).slice(0, 2 + random.integer(network.names.length - 1));
+      const freed = shuffled(names, random);
+      const stepMs = lengthMs / names.length;
+      note({ clogged: names.join(), freed: freed.join(), lengthMs });
+      for (const [at, name] of names.entries()) {
+        const freeMs = lengthMs + freed.indexOf(name) * stepMs;
+        after(at * stepMs, () => {
+          after(freeMs - at * stepMs, network.holdUp(name, group.nowMs + freeMs - at * stepMs));
+        });
+      }
     },
     'isolate-leader': ({ network, leader, victim, lengthMs, after, note }) => {
       const { name } = leader ?? victim;

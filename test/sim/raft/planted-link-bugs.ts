@@ -11,7 +11,7 @@ export const linkBugs: readonly PlantedBug[] = [
     faults: ['noise', 'crash-leader'],
     what: 'links have neither encryption nor a checksum, and what still decodes of a damaged letter is taken',
     after: 'corruption on the way must be rejected',
-    seed: 3,
+    seed: 12,
     seedsMax: 40,
     finds: /log matching|was read at|written twice|state machine safety|leader completeness/,
     linksUnsealed: true,

@@ -41,7 +41,7 @@ export const snapshotBugs: readonly PlantedBug[] = [
     name: 'snapshot-view-leaks',
     what: 'what is written while a snapshot is taken leaks into it',
     after: 'hashicorp/raft: FSM.Snapshot must return a point-in-time view',
-    seed: 62,
+    seed: 71,
     seedsMax: 40,
     finds: /state machine safety|snapshot|applied already|skipped/,
     member: ({ store }) => {
@@ -63,7 +63,7 @@ export const snapshotBugs: readonly PlantedBug[] = [
     faults: ['crash-at', 'crash-all', 'isolate-one'],
     what: 'the log begins anew behind an installed snapshot that is not durable yet',
     after: 'etcd #14370; Raft figure 13',
-    seed: 29,
+    seed: 50,
     seedsMax: 40,
     finds: /"error":"RaftError"|which is missing|state machine safety/,
     storage: (storage) => {
@@ -127,7 +127,7 @@ function pieceAnywhere(): PlantedBug {
     name: 'piece-anywhere',
     what: 'a piece of a snapshot is taken for the next one, whatever its offset',
     after: 'Raft figure 13: write data into snapshot file at given offset',
-    seed: 8,
+    seed: 17,
     seedsMax: 40,
     finds: /the snapshot is damaged/,
     storage: (storage) => withSink(storage, (sink) => passing(sink, { checksum: () => announced })),

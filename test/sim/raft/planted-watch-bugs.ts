@@ -27,6 +27,7 @@ export const watchBugs: readonly PlantedBug[] = [
   },
   {
     name: 'tombstone-compacted',
+    faults: ['pause-client', 'fall-behind', 'client-loss'],
     what: 'a watch from the compact revision misses a delete at exactly that revision',
     after: 'etcd #18089, #19179',
     seed: 4,

@@ -1,6 +1,7 @@
 /** How long reads of members' disks take: seldom at once on some seeds, and long while a fault says so. From a stream of its own. */
 import { seededRandom } from '../../../actors/runtime/index.js';
 import type { Random } from '../../../transport/index.js';
+import { exponential } from './exponential.js';
 import type { MemberDisk } from './member-disk.js';
 import type { Swarm } from './swarm.js';
 
@@ -22,7 +23,7 @@ export class ReadTimes {
     const meanMs = nowMs < slowReads.untilMs ? slowReads.meanMs : this.#usualMeanMs;
     if (meanMs === 0) return 0;
     this.slow++;
-    return -Math.log(1 - this.#random.next()) * meanMs;
+    return exponential(this.#random, meanMs);
   }
 
   /** Of a read for which everything else waits. */

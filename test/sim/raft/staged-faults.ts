@@ -4,10 +4,11 @@
  */
 import { isJoint, memberId, type MemberStep, type RaftCore } from 'raft-consensus';
 import type { Fault, Strike } from './nemesis.js';
+import { OlderCopy } from './older-copy.js';
 import { crash } from './process-faults.js';
 import type { Member } from './store-group.js';
 
-type StagedKind = 'coup' | 'split-change' | 'figure-8';
+type StagedKind = 'coup' | 'split-change' | 'figure-8' | 'older-copy' | 'fall-behind';
 
 export interface Stage {
   /** After an event; false: it is over. */
@@ -45,6 +46,39 @@ export const stagedFaults: Readonly<Record<StagedKind, Fault>> = {
   },
   'figure-8': (strike) => {
     if (strike.leader) strike.stage(new FigureEight(strike, strike.leader));
+  },
+  'older-copy': (strike) => {
+    const { group, victim, stage } = strike;
+    const disk = group.diskOf(victim);
+    if (disk && victim.hasRun) stage(new OlderCopy(strike, victim, disk));
+  },
+  /** Cut off until the log of the leader does not reach back to it: it needs a snapshot (VOPR's longest partitions). */
+  'fall-behind': (strike) => {
+    const { group, network, leader, random, after, note, stage } = strike;
+    const followers = group.living.filter((member) => member !== leader && member.parts);
+    const member = followers[random.integer(followers.length)];
+    if (!leader || !member) return;
+    const { tickMs } = group.swarm.raft;
+    const lastIndex = member.parts!.raft.core.log.lastIndex;
+    const deadlineMs = group.nowMs + (100 + 100 * random.next()) * tickMs!;
+    note({ member: member.name, lengthMs: deadlineMs - group.nowMs });
+    group.burstUntilMs = Math.max(group.burstUntilMs, group.nowMs + 500);
+    const heal = network.isolate(member.name);
+    after(deadlineMs - group.nowMs, heal);
+    stage({
+      look: () => {
+        if (group.nowMs > deadlineMs) return false;
+        const core = group.leader()?.parts?.raft.core;
+        if (!core || core.id === member.name || core.log.firstIndex <= lastIndex + 1) return true;
+        heal();
+        // While it comes, or before.
+        if (random.next() < 0.5) {
+          const fallen = random.next() < 0.5 ? member : (group.leader() ?? leader);
+          after(random.next() * 6 * tickMs!, () => crash(strike, [fallen]));
+        }
+        return false;
+      },
+    });
   },
 };
 
@@ -98,7 +132,8 @@ function splitChange(strike: Strike): void {
         return true;
       }
       const heal = network.cut([leader.name, ...learners], others, 'one');
-      const forthMs = 4 * group.swarm.network.latencyMaxMs;
+      const { latencyMaxMs, latencyMeanMs } = group.swarm.network;
+      const forthMs = 4 * (latencyMeanMs ?? latencyMaxMs);
       after(forthMs, () => {
         const healBack = network.cut(others, [leader.name, ...learners], 'one');
         after((30 + random.integer(40)) * tickMs!, () => {

@@ -24,6 +24,7 @@ import { checkBounds } from './bounds-check.js';
 import { tellingBlockingReads } from './blocking-reads.js';
 import { type CrashPoint, diskPoint, letterPoint } from './crash-points.js';
 import { DurabilityCheck } from './durability-check.js';
+import { exponential } from './exponential.js';
 import { configurationsKnownTo, FaultAtlas, isDamage } from './fault-atlas.js';
 import { FlightRecorder } from './flight-recorder.js';
 import { isDiskFailure, MemberDisk } from './member-disk.js';
@@ -76,6 +77,7 @@ export class StoreGroup {
   readonly #clockRandom: Random;
   readonly #pauseRandom: Random;
   readonly #valueRandom: Random;
+  readonly #slowSyncRandom: Random;
   readonly #reads: ReadTimes;
   readonly #endRandom: Random;
   readonly #ends = { ends: 0, endsSeen: 0, leaderEndsSeen: 0 };
@@ -87,6 +89,10 @@ export class StoreGroup {
   #boundsDueMs = 0;
   /** Clients ask ten times as fast as usual. */
   burstUntilMs = 0;
+  /** Machines of clients. */
+  readonly clients: NodeId[] = [];
+  /** Lets a client write so many values of so many bytes, and read them; set by who has such a client. */
+  writeLarge: ((count: number, bytes: number) => void) | undefined;
 
   constructor(swarm: Swarm, options: { readonly journalMax: number; readonly bug?: PlantedBug | undefined }) {
     this.swarm = swarm;
@@ -95,6 +101,7 @@ export class StoreGroup {
     this.#clockRandom = seededRandom(swarm.seed, 'clocks');
     this.#pauseRandom = seededRandom(swarm.seed, 'snapshot pauses');
     this.#valueRandom = seededRandom(swarm.seed, 'value disks');
+    this.#slowSyncRandom = seededRandom(swarm.seed, 'slow syncs');
     this.#reads = new ReadTimes(swarm);
     this.#endRandom = seededRandom(swarm.seed, 'ends');
     this.recorder = new FlightRecorder(options.journalMax, (event) => this.#onEvent(event));
@@ -173,7 +180,8 @@ export class StoreGroup {
 
   /** Kept as well as thrown: an error inside a listener is the member's to handle. */
   readonly fail = (message: string): never => {
-    this.violation ??= new Violation(message);
+    const text = message.length > messageLengthMax ? `${message.slice(0, messageLengthMax)} ...` : message;
+    this.violation ??= new Violation(text);
     throw this.violation;
   };
 
@@ -296,6 +304,21 @@ export class StoreGroup {
       onRestore: () => this.#reached(member.node, 'restore'),
     });
     this.invariants.started(parts.raft.core);
+    this.#followSteps(member, parts);
+  }
+
+  /** Points between those of disk, letters and state. */
+  #followSteps(member: Member, { raft, store }: MemberParts): void {
+    const compactStep = store.compactStep.bind(store);
+    store.compactStep = (recordsMax) => {
+      this.#reached(member.node, 'before compaction step');
+      const isMore = compactStep(recordsMax);
+      this.#reached(member.node, 'after compaction step');
+      return isMore;
+    };
+    raft.observe(({ type }) => {
+      if (type === 'configuration-changed') this.#reached(member.node, 'configure');
+    });
   }
 
   /** The process ends, as `deploy` would have it, and is started again. */
@@ -360,7 +383,9 @@ export class StoreGroup {
     const { syncMinMs, syncMeanMs } = this.isHealed ? healedDisk : this.swarm.disk;
     // A stream of their own: files of values move nothing else.
     const random = file.startsWith('values-') ? this.#valueRandom : this.#diskRandom;
-    const usual = syncMinMs - Math.log(1 - random.next()) * syncMeanMs;
+    const { slowSyncs } = disk;
+    const slowMs = this.nowMs < slowSyncs.untilMs ? exponential(this.#slowSyncRandom, slowSyncs.meanMs) : 0;
+    const usual = syncMinMs + exponential(random, syncMeanMs) + slowMs;
     return Math.max(usual, disk.stalledUntilMs - this.nowMs);
   }
 
@@ -372,6 +397,8 @@ export class StoreGroup {
 }
 
 const boundsEveryMs = 500;
+/** Values may be long. */
+const messageLengthMax = 4_000;
 const healedDisk = { syncMinMs: 0.2, syncMeanMs: 0.5 };
 
 function storeRef(name: string) {

@@ -1,8 +1,8 @@
 /**
  * What a seed stands for: the shape of the group, how hard it is used, and which faults befall it how often. Swarm testing:
  * each seed leaves some kinds of fault out altogether and draws its own rates for the others, within the ranges of
- * TigerBeetle's VOPR: one-way delays of 0 to 30 ms and more, loss up to 30%, duplicates up to 50%, disks up to a second slow.
- * Some seeds have one fault in focus, which then comes as often as all others together.
+ * TigerBeetle's VOPR: one-way delays of 0 to 30 ms and more, exponential ones among them, loss up to 30%, duplicates up to 50%,
+ * disks up to a second slow. Some seeds have one fault in focus, which then comes as often as all others together.
  */
 import type { RaftLimits } from 'raft-consensus';
 import { seededRandom } from '../../../actors/runtime/index.js';
@@ -43,6 +43,24 @@ export const faultKinds = [
   'narrow',
   'slow-reads',
   'impostor',
+  'scatter',
+  'swizzle',
+  'burst-loss',
+  'client-loss',
+  'reconnect',
+  'crash-loop',
+  'reformat',
+  'stutter',
+  'clock-sway',
+  'pause-client',
+  'garble',
+  'lose-write',
+  'cut-file',
+  'older-copy',
+  'slow-follower',
+  'fall-behind',
+  'snapshot-storm',
+  'large-values',
 ] as const;
 
 export type FaultKind = (typeof faultKinds)[number];
@@ -68,6 +86,8 @@ export interface Swarm {
   readonly network: {
     readonly latencyMinMs: number;
     readonly latencyMaxMs: number;
+    /** Of exponential delays; absent: they are uniform. */
+    readonly latencyMeanMs?: number;
     readonly loss: number;
     readonly duplicate: number;
     readonly reorder: number;
@@ -120,9 +140,10 @@ export function swarmOf(seed: number, overrides: SwarmOverrides = {}): Swarm {
   const tickMs = pick([50, 100, 200]);
   const slow = chance(0.25);
   const latencyMinMs = slow ? between(0, Math.min(30, tickMs / 4)) : between(0.1, 1);
+  const latencyMaxMs = latencyMinMs + (slow ? tickMs : between(0.5, 5));
+  const exponential = exponentialDelays(seededRandom(seed, 'delays'), tickMs);
   const network = {
-    latencyMinMs,
-    latencyMaxMs: latencyMinMs + (slow ? tickMs : between(0.5, 5)),
+    ...(exponential ?? { latencyMinMs, latencyMaxMs }),
     // Mostly none, seldom much.
     loss: chance(0.6) ? 0.3 * random.next() ** 2 : 0,
     duplicate: chance(0.5) ? 0.5 * random.next() ** 2 : 0,
@@ -130,6 +151,7 @@ export function swarmOf(seed: number, overrides: SwarmOverrides = {}): Swarm {
     reorderWindowMs: between(5, 5 * tickMs),
     clients: chance(0.4),
   };
+  const isSlow = slow || exponential !== undefined;
   const faults = drawFaults(seed, overrides.faults);
   const changesMembers = faults.has('change-members') || faults.has('split-change');
   const losesDisks = damaging.some((kind) => faults.has(kind));
@@ -141,7 +163,7 @@ export function swarmOf(seed: number, overrides: SwarmOverrides = {}): Swarm {
   return {
     seed,
     members,
-    spares: changesMembers ? 2 : losesDisks ? 1 : 0,
+    spares: faults.has('reformat') ? 3 : changesMembers ? 2 : losesDisks ? 1 : 0,
     writers: overrides.writers ?? writers,
     watchers: overrides.watchers ?? watchers,
     keys: 2 + random.integer(4),
@@ -170,12 +192,20 @@ export function swarmOf(seed: number, overrides: SwarmOverrides = {}): Swarm {
     snapshotChunkPauseMs: pick([0, 1, 10]),
     raft: {
       tickMs,
-      ...raftKnobs(random, slow),
+      ...raftKnobs(random, isSlow),
       // The old entries and the first of the new term must not come in one letter.
-      ...(faults.has('figure-8') && !slow && { messageBytesMax: 64 }),
+      ...(faults.has('figure-8') && !isSlow && { messageBytesMax: 64 }),
     },
     store: { ...storeKnobs(random), ...valueKnobs(seededRandom(seed, 'values'), overrides.valuesInFiles) },
   };
+}
+
+/** Of a quarter of the seeds: as long as VOPR has them, and no longer than lets anybody be elected. */
+function exponentialDelays(random: Random, tickMs: number) {
+  if (random.next() >= 0.25) return undefined;
+  const latencyMinMs = 30 * random.next() ** 2;
+  const meanMs = 30 + random.next() * (Math.min(100, tickMs) - 30);
+  return { latencyMinMs, latencyMeanMs: latencyMinMs + meanMs, latencyMaxMs: latencyMinMs + 10 * meanMs };
 }
 
 /** 0 with that probability, else anything up to 1. */
@@ -203,7 +233,15 @@ function drawFaults(seed: number, only: readonly FaultKind[] | undefined): Reado
 }
 
 /** After these a member may have to be replaced. */
-const damaging: readonly FaultKind[] = ['rot', 'misdirect', 'lose-disk'];
+const damaging: readonly FaultKind[] = [
+  'rot',
+  'misdirect',
+  'lose-disk',
+  'garble',
+  'lose-write',
+  'cut-file',
+  'older-copy',
+];
 
 const weights: Readonly<Record<FaultKind, number>> = {
   split: 1,
@@ -239,6 +277,24 @@ const weights: Readonly<Record<FaultKind, number>> = {
   narrow: 1,
   'slow-reads': 0.7,
   impostor: 0.7,
+  scatter: 1,
+  swizzle: 0.7,
+  'burst-loss': 0.7,
+  'client-loss': 0.7,
+  reconnect: 0.7,
+  'crash-loop': 0.7,
+  reformat: 0.7,
+  stutter: 0.5,
+  'clock-sway': 0.5,
+  'pause-client': 0.5,
+  garble: 0.7,
+  'lose-write': 0.7,
+  'cut-file': 0.5,
+  'older-copy': 0.7,
+  'slow-follower': 0.7,
+  'fall-behind': 1,
+  'snapshot-storm': 0.5,
+  'large-values': 0.5,
 };
 
 /** Small limits, so that what is rare with the defaults happens all the time. */
@@ -299,6 +355,7 @@ export function describeSwarm(swarm: Swarm): string {
   return [
     `seed ${swarm.seed}: ${swarm.members} members, ${swarm.writers} writers, ${swarm.watchers} watchers,`,
     `${swarm.keys} keys, ${(swarm.safetyMs / 1000).toFixed(1)} s of faults, tick ${raft.tickMs} ms,`,
+    ...(network.latencyMeanMs ? [`delays of ${network.latencyMeanMs.toFixed(0)} ms on average,`] : []),
     `loss ${percent(network.loss)}, duplicates ${percent(network.duplicate)}, reorder ${percent(network.reorder)},`,
     `snapshot every ${raft.snapshotEveryEntries}+${raft.trailingEntriesMax},`,
     `faults: ${[...swarm.faults.keys()].join(' ') || 'none'}`,

@@ -19,6 +19,7 @@ export function sumOf(tolls: readonly Toll[]): Toll {
     frames: sum('frames'),
     late: sum('late'),
     refused: sum('refused'),
+    held: sum('held'),
     slowReads: sum('slowReads'),
     blockingReads: sum('blockingReads'),
     ends: sum('ends'),
@@ -32,7 +33,7 @@ export function describeToll(tolls: readonly Toll[]): string {
   const of = sumOf(tolls);
   return [
     `on their way ${of.damaged} letters (the codec alone would have taken ${of.decodable}) and ${of.frames} frames of links were damaged,`,
-    `${of.late} waited for room and ${of.refused} found none;`,
+    `${of.late} waited for room and ${of.refused} found none, ${of.held} were held on clogged paths;`,
     `${of.slowReads} reads were slow, and ${of.blockingReads} held up their member;`,
     `of ${of.ends} ends peers saw ${of.endsSeen}, ${of.leaderEndsSeen} of leaders`,
   ].join(' ');

@@ -8,6 +8,7 @@ import { createStoreClient, type StoreClient, type StoreWatch } from '../../../a
 import { nodeId, type Random } from '../../../transport/index.js';
 import { LeaseHolder } from './lease-holder.js';
 import { History } from './history.js';
+import { LargeValues } from './large-values.js';
 import type { StoreGroup } from './store-group.js';
 import { WatchLog } from './watch-check.js';
 import { Writer } from './writer.js';
@@ -23,6 +24,8 @@ export class Workload {
     this.writers = Array.from({ length: writers }, (_, at) => writerOf(group, this.history, at));
     this.watchers = Array.from({ length: watchers }, (_, at) => new Watching(group, `w${at + 1}`, at));
     this.leases = leaseHolderOf(group, 'l1');
+    if (group.swarm.faults.has('large-values'))
+      new LargeValues(group, writerNamed(group, this.history, 'big', 0));
   }
 
   start(): void {
@@ -44,9 +47,13 @@ export class Workload {
 
 /** Its own member is asked first. */
 function writerOf(group: StoreGroup, history: History, at: number): Writer {
+  return writerNamed(group, history, `c${at + 1}`, at);
+}
+
+function writerNamed(group: StoreGroup, history: History, name: string, at: number): Writer {
   const { swarm, refs, world, bug } = group;
-  const name = `c${at + 1}`;
   const system = world.system(nodeId(name));
+  group.clients.push(nodeId(name));
   const from = at % refs.length;
   const client = createStoreClient({ system, members: [...refs.slice(from), ...refs.slice(0, from)] });
   return new Writer({
@@ -64,6 +71,7 @@ function writerOf(group: StoreGroup, history: History, at: number): Writer {
 function leaseHolderOf(group: StoreGroup, name: string): LeaseHolder {
   const { swarm, refs, world } = group;
   const system = world.system(nodeId(name));
+  group.clients.push(nodeId(name));
   return new LeaseHolder({
     name,
     client: createStoreClient({ system, members: refs }),
@@ -96,6 +104,7 @@ export class Watching {
     this.#random = seededRandom(group.swarm.seed, `watcher ${name}`);
     this.#late = seededRandom(group.swarm.seed, `watcher ${name}, later`);
     this.#system = group.world.system(nodeId(name));
+    group.clients.push(nodeId(name));
     const from = nearest % group.refs.length;
     const members = [...group.refs.slice(from), ...group.refs.slice(0, from)];
     this.#client = createStoreClient({ system: this.#system, members });

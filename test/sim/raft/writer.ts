@@ -75,6 +75,19 @@ export class Writer {
     return (await this.#request({ type: 'put', entries })).type === 'ok';
   }
 
+  async putLong(key: string, bytes: number): Promise<void> {
+    const value = `${this.#history.newValue(this.name)}:`.padEnd(bytes, 'kabuki');
+    await this.#request({ type: 'put', entries: [[key, value]] });
+  }
+
+  async delete(key: string): Promise<void> {
+    await this.#request({ type: 'delete', key });
+  }
+
+  async read(keys: readonly string[]): Promise<void> {
+    await this.#request({ type: 'read', keys, serializable: false });
+  }
+
   #nextIntent(): Intent {
     const random = this.#random;
     const key = this.#pick(this.#keys);
@@ -164,7 +177,7 @@ export class Writer {
       const { revision: at, result } = await this.client.txn(txn(ops), options);
       return { type: 'ok', revision: at, wrote: false, seen: seenOf(keys, result.results) };
     }
-    const range = keys.length > 1 ? { key: '/k', rangeEnd: '/l' } : { key: keys[0]! };
+    const range = { key: keys[0]!, ...(keys.length > 1 && { rangeEnd: `${keys.at(-1)}\0` }) };
     const reply = await this.client.range({ type: 'range', ...range, ...of }, { ...options, serializable });
     return { type: 'ok', revision: reply.revision, wrote: false, seen: seenOf(keys, [reply.result]) };
   }
