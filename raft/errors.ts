@@ -35,6 +35,7 @@ export type MembershipRefusal =
   | 'too-many-learners'
   /** The voters that live would be no quorum. */
   | 'quorum-at-risk'
+  | 'no-voter-left'
   /** Another change is under way. */
   | 'pending'
   /** The configuration is not that of `prevIndex`. */

@@ -3,7 +3,14 @@
  * The core sees to safety; this is about not losing the quorum by a slip of an operator (etcd's strict
  * reconfiguration check, and its texts).
  */
-import { afterSteps, isMember, type MemberStep, type Transition } from './core/configuration.js';
+import {
+  afterSteps,
+  isMember,
+  type MemberStep,
+  noVoterLeft,
+  tooManyMembers,
+  type Transition,
+} from './core/configuration.js';
 import type { RaftCore } from './core/core.js';
 import type { Configuration, LogIndex, MemberId } from './core/types.js';
 import { RaftError, type MembershipRefusal } from './errors.js';
@@ -27,6 +34,11 @@ export interface ChangeManyOptions extends ChangeOptions {
 
 export type Lives = (peer: MemberId) => boolean;
 
+const reasons: Readonly<Record<string, MembershipRefusal>> = {
+  [noVoterLeft]: 'no-voter-left',
+  [tooManyMembers]: 'too-many-members',
+};
+
 /** Null: nothing speaks against the steps. */
 export function refusalOf(
   core: RaftCore,
@@ -40,7 +52,7 @@ export function refusalOf(
     if (refused !== null) return refused;
   }
   const next = afterSteps(configuration, steps, transition);
-  if (typeof next === 'string') return refused('invalid', next);
+  if (typeof next === 'string') return refused(reasons[next] ?? 'invalid', next);
   const learners = next.learners.length + (next.learnersNext?.length ?? 0);
   if (learners > limits.learnersMax && learners > configuration.learners.length) {
     return refused('too-many-learners', 'too many learner members in cluster');

@@ -58,6 +58,9 @@ export function afterChange(current: Configuration, change: ConfigurationChange)
   }
 }
 
+export const noVoterLeft = 'no voter would be left';
+export const tooManyMembers = `more than ${limits.membersMax} members`;
+
 /** The configuration after `steps`; a string says why there is none. */
 export function afterSteps(
   current: Configuration,
@@ -72,8 +75,8 @@ export function afterSteps(
     const wrong = takeStep(step, voters, learners, addresses);
     if (wrong !== null) return wrong;
   }
-  if (voters.size === 0) return 'no voter would be left';
-  if (voters.size + learners.size > limits.membersMax) return `more than ${limits.membersMax} members`;
+  if (voters.size === 0) return noVoterLeft;
+  if (voters.size + learners.size > limits.membersMax) return tooManyMembers;
   const changed = [...new Set([...current.voters, ...voters])].filter(
     (id) => voters.has(id) !== current.voters.includes(id),
   );

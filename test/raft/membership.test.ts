@@ -208,6 +208,18 @@ describe('raft members that come and go', () => {
     await assert.rejects(follower.removeServer(d), { code: 'NotLeader', leader: leader.id });
   });
 
+  it('leaves a group neither without a voter nor with more members than it can have', async () => {
+    const group = await Group.started(['a']);
+    const leader = await ready(group);
+    await assert.rejects(leader.removeServer(a), refusedFor('no-voter-left'));
+    const steps = Array.from({ length: 64 }, (_, i) => ({
+      type: 'add-learner' as const,
+      id: memberId(`x${i}`),
+    }));
+    await assert.rejects(leader.changeMembers(steps), refusedFor('too-many-members'));
+    await assert.rejects(leader.changeMembers(steps.slice(0, 9)), refusedFor('too-many-learners'));
+  });
+
   it('refuses a change after which the living voters were no majority', async () => {
     const group = await Group.started(['a', 'b', 'c']);
     const leader = await ready(group);

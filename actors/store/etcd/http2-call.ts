@@ -2,6 +2,7 @@
  * One gRPC call on one stream of node:http2, an edge (grpc.io, "gRPC over HTTP2"): request messages in, response messages and
  * trailers out, deadlines and cancellation. Listeners are shared by all calls, which hang on their streams.
  */
+import { isUtf8 } from 'node:buffer';
 import type { IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import type { Clock, Timer } from '../../../transport/index.js';
 import type { CallerStores, Credentials } from './callers.js';
@@ -119,6 +120,7 @@ class Http2Call implements StreamCall<object> {
     }
     const timeout = headers['grpc-timeout'];
     if (timeout !== undefined && !this.#setDeadline(String(timeout), method)) return;
+    if (!isText(headers['client-api-version'])) return this.end(errors.invalidClientApiVersion());
     const needsLeader = headers['hasleader'] === 'true';
     if (needsLeader && !this.#host.hasLeader()) return this.end(errors.noLeader());
     if (method.type === 'stream' || method.waits === true) {
@@ -285,6 +287,11 @@ class Http2Call implements StreamCall<object> {
     });
     return true;
   }
+}
+
+/** Headers come as one code unit for each byte; as text they are UTF-8, or none. */
+function isText(header: string | readonly string[] | undefined): boolean {
+  return header === undefined || isUtf8(Buffer.from(String(header), 'latin1'));
 }
 
 const noCredentials: Credentials = { token: undefined, commonName: undefined };

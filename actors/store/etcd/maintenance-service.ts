@@ -58,7 +58,7 @@ export function maintenanceService(view: ClusterView, backups: BackupDesk, note:
       const { leader, member } = await view.status();
       if (leader !== member) throw errors.notLeader();
       const target = view.named(targetId);
-      if (!target) throw errors.badTransferee();
+      if (!target || target.isLearner) throw errors.badTransferee();
       const { client } = await call.stores();
       await client.transfer(target.name, { timeoutMs: call.timeoutMs() });
       return { header: view.header() };

@@ -48,10 +48,10 @@ export const errors = {
   valueProvided: make(code.invalidArgument, 'etcdserver: value is provided'),
   leaseProvided: make(code.invalidArgument, 'etcdserver: lease is provided'),
   tooManyOps: make(code.invalidArgument, 'etcdserver: too many operations in txn request'),
+  invalidClientApiVersion: make(code.invalidArgument, 'etcdserver: invalid client api version'),
   invalidSortOption: make(code.invalidArgument, 'etcdserver: invalid sort option'),
   requestTooLarge: make(code.invalidArgument, 'etcdserver: request is too large'),
   compacted: make(code.outOfRange, 'etcdserver: mvcc: required revision has been compacted'),
-  leaseNotFound: make(code.notFound, 'etcdserver: requested lease not found'),
   leaseTtlTooLarge: make(code.outOfRange, 'etcdserver: too large lease TTL'),
   tooManyRequests: make(code.resourceExhausted, 'etcdserver: too many requests'),
   noLeader: make(code.unavailable, 'etcdserver: no leader'),
@@ -119,7 +119,9 @@ const ofRefusal: Readonly<Record<MembershipRefusal, (cause: unknown) => GrpcErro
   'too-many-learners': errors.tooManyLearners,
   'too-many-members': (cause) =>
     new GrpcError(code.failedPrecondition, 'etcdserver: too many members in cluster', { cause }),
-  'quorum-at-risk': errors.notEnoughStarted,
+  // Of members that have started and are down; voters that have not started there are none (membership-requests.ts).
+  'quorum-at-risk': errors.unhealthy,
+  'no-voter-left': errors.notEnoughStarted,
   pending: errors.unhealthy,
   'prev-index': errors.unhealthy,
   invalid: errors.badMemberUrls,

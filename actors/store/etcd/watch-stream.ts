@@ -249,10 +249,14 @@ export class WatchStream implements StreamHandler<WatchRequest> {
     const wanted = this.#progressAt[0];
     if (wanted === undefined) return;
     let reached: Revision | undefined;
-    for (const { delivered } of this.#watchers.values()) {
+    let begins = 0;
+    for (const { delivered, request } of this.#watchers.values()) {
       if (delivered < wanted) return;
       if (reached === undefined || delivered < reached) reached = delivered;
+      begins = Math.max(begins, request.startRevision);
     }
+    // Of one that began in the future no progress is older than that (#20221): the others are told soon how far they are.
+    if (reached !== undefined && reached < begins) return;
     // One answer for all who asked up to here.
     while (this.#progressAt[0] !== undefined && this.#progressAt[0] <= (reached ?? wanted))
       this.#progressAt.shift();

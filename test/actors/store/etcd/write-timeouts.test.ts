@@ -1,6 +1,8 @@
 /** In which words a write of unknown outcome is answered: what is decided, and what clients of a store of three processes read. */
 import { strict as assert } from 'node:assert';
 import { AskError, type AskErrorCode } from '../../../../actors/runtime/index.js';
+import { MemberIdRequest, MembersResponse } from '../../../../actors/store/etcd/cluster-messages.js';
+import { HeaderOnly, MoveLeaderRequest } from '../../../../actors/store/etcd/rpc-messages.js';
 import { code } from '../../../../actors/store/etcd/status.js';
 import { WriteTimeouts } from '../../../../actors/store/etcd/write-timeouts.js';
 import { StoreError, type StoreErrorCode, type StoreStatus } from '../../../../actors/store/index.js';
@@ -118,7 +120,14 @@ describe('a write that nobody answers, by gRPC', function () {
     const statuses = await Promise.all(clients.map((client) => client.unary(...rpc.status, {})));
     const at = statuses.findIndex(({ leader, header }) => leader === header?.memberId);
     const other = (at + 1) % clients.length;
-    return { leader: `store-${at + 1}`, follower: `store-${other + 1}`, client: clients[other]! };
+    const ids = statuses.map(({ header }) => header?.memberId ?? 0);
+    return {
+      leader: `store-${at + 1}`,
+      follower: `store-${other + 1}`,
+      client: clients[other]!,
+      clientId: ids[other]!,
+      otherId: ids[3 - at - other]!,
+    };
   };
 
   before(async () => {
@@ -163,5 +172,27 @@ describe('a write that nobody answers, by gRPC', function () {
     for (const outcome of await Promise.all(writes)) {
       assert.deepEqual(outcome, [code.unavailable, leaderFailed]);
     }
+  });
+
+  it('and what else only some of three members refuse: a change that the rest may not outlive, another leader’s work', async () => {
+    const { leader, follower, client, clientId, otherId } = await parts();
+    const moved = client.unary('/etcdserverpb.Maintenance/MoveLeader', [MoveLeaderRequest, HeaderOnly], {
+      targetId: clientId,
+    });
+    assert.deepEqual(await failure(moved), [code.failedPrecondition, 'etcdserver: not leader']);
+    await fault('kill', leader);
+    const remove = (id: number) =>
+      client.unary('/etcdserverpb.Cluster/MemberRemove', [MemberIdRequest, MembersResponse], { id });
+    await waitFor('the others to go on', 20_000, async () => (await put(client)) !== undefined);
+    assert.deepEqual(await failure(remove(otherId)), [code.unavailable, 'etcdserver: unhealthy cluster']);
+    // Which of the two leads now is no matter.
+    const rest = ['store-1', 'store-2', 'store-3'].find((name) => name !== leader && name !== follower)!;
+    await fault('kill', rest);
+    const read = () => client.unary(...rpc.range, { key: 'k', serializable: true }, { hasleader: 'true' });
+    await waitFor('nobody to lead', 20_000, async () => {
+      const outcome = await failure(read());
+      assert.deepEqual(outcome, [code.unavailable, 'etcdserver: no leader']);
+      return true;
+    });
   });
 });
