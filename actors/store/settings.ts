@@ -65,6 +65,13 @@ export function tune(
   settings: StoreSettings,
 ): Required<StoreSettings> {
   const changed = limitsOf(settings);
+  const { heartbeatTicks, electionTicks } = { ...raft.limits(), ...changed.raft };
+  if (heartbeatTicks >= electionTicks) {
+    const [heartbeatMs, electionMs] = [heartbeatTicks * tickMs, electionTicks * tickMs];
+    throw invalid(
+      `the heartbeat interval (${heartbeatMs} ms) must be below the election timeout (${electionMs} ms)`,
+    );
+  }
   raft.reload(changed.raft);
   // In place: whoever was made with them looks at them each time.
   Object.assign(limits, changed.store);

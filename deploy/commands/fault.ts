@@ -112,6 +112,8 @@ async function partition(
       : await resolveGroup(dir, second);
   const shared = left.filter((name) => right.includes(name));
   if (shared.length > 0) throw new Error(`${shared.join(', ')} cannot be on both sides of a partition`);
+  if (right.length === 0)
+    throw new Error(`there is no machine besides ${left.join(', ')} to be cut off from`);
   // A second partition of the same group is one more: what has the same id takes the place of what was there.
   const id = ['partition', left.join('+'), ...(second === undefined ? [] : [right.join('+')])].join('-');
   const rules: FaultRule[] = [{ id, from: left, to: right, action: { type: 'cut' } }];
@@ -131,6 +133,11 @@ async function badLink(dir: DataDir, from: string, to: string, options: LinkOpti
   }
   const spec = dir.readSpec();
   const sides = { from: await resolveGroup(dir, from), to: await resolveGroup(dir, to) };
+  const [one] = sides.from;
+  // What a machine says to itself goes over no link.
+  if ([...sides.from, ...sides.to].every((name) => name === one)) {
+    throw new Error(`no fault is between ${one} and itself: name two machines`);
+  }
   const kinds = options.kind && { kinds: options.kind };
   const id = (what: string) => [what, from, to, ...(options.kind ?? []).toSorted()].join('-');
   const rules: FaultRule[] = [];

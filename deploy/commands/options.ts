@@ -12,9 +12,10 @@ export function dataDirOption(): Option {
 export function newStoreOptions(): readonly [members: Option, etcdListen: Option] {
   return [
     new Option('--members <n>', '1, 3 or 5 (default 3)').argParser(wholeNumber),
-    new Option('--etcd-listen <addresses>', 'host:port for each member, separated by commas')
-      .argParser(commaSeparated)
-      .default(undefined, '127.0.0.1:2379, 127.0.0.1:12379 ...'),
+    new Option(
+      '--etcd-listen <addresses>',
+      'host:port for each member, separated by commas (default: 127.0.0.1:2379,127.0.0.1:12379,...)',
+    ).argParser(commaSeparated),
   ];
 }
 
@@ -45,13 +46,15 @@ export async function control<T>(
   params: unknown = {},
   timeoutMs = 10_000,
 ): Promise<T> {
-  dir.readSpec();
+  const { store } = dir.readSpec();
   try {
     return (await controlCall(dir.socketPath(socket), method, params, timeoutMs)) as T;
   } catch (error) {
     if (!isUnreachable(error)) throw error;
-    const what = socket === 'launcher' ? `the cluster in ${dir.path}` : socket;
-    throw new Error(`${what} is not running`, { cause: error });
+    if (socket !== 'launcher') throw new Error(`${socket} is not running`, { cause: error });
+    const [what, command] = store ? ['store', 'kabuki store run'] : ['cluster', 'kabuki up'];
+    const start = `"${command} --data-dir ${dir.path}" starts it`;
+    throw new Error(`the ${what} in ${dir.path} is not running: ${start}`, { cause: error });
   }
 }
 

@@ -14,19 +14,31 @@ export function storeSubcommand(name: string, description: string): Command {
   return new Command(name)
     .description(description)
     .addOption(storeDirOption())
-    .addOption(new Option('-o, --output <format>', 'json').choices(['json']));
+    .addOption(new Option('-o, --output <format>', 'for programs').choices(['json']));
 }
 
 /** Of a store that is there already, of either kind. */
 export function storeDirOption(): Option {
-  const option = new Option('--data-dir <dir>', 'folder of the store or the cluster');
-  return option.default(undefined, '.kabuki-store if there is one, or .kabuki');
+  return new Option(
+    '--data-dir <dir>',
+    'folder of the store or the cluster (default: .kabuki-store if there is one, or .kabuki)',
+  );
 }
 
 export function storeDir({ dataDir }: Pick<StoreOptions, 'dataDir'>): DataDir {
-  if (dataDir !== undefined) return new DataDir(dataDir);
-  const alone = new DataDir(process.env['KABUKI_STORE_DATA_DIR'] ?? '.kabuki-store');
-  return alone.exists ? alone : new DataDir(process.env['KABUKI_DATA_DIR'] ?? '.kabuki');
+  const places = dataDir === undefined ? defaultPlaces() : [dataDir];
+  const dirs = places.map((place) => new DataDir(place));
+  const dir = dirs.find(({ exists }) => exists);
+  if (dir) return dir;
+  throw new Error(
+    `there is no store in ${dirs.map(({ path }) => path).join(' or ')}: ` +
+      'start one with "kabuki store run" or "kabuki up", or name its folder with --data-dir',
+  );
+}
+
+function defaultPlaces(): readonly string[] {
+  const { KABUKI_STORE_DATA_DIR: alone, KABUKI_DATA_DIR: cluster } = process.env;
+  return [alone ?? '.kabuki-store', cluster ?? '.kabuki'];
 }
 
 /** Machines of the folder that have a member which was not removed. */

@@ -126,12 +126,12 @@ function removeCommand(): Command {
     .argument('<member>')
     .action(async (member: string, options: StoreOptions) => {
       const answer = await askStore<Members>(storeDir(options), 'store.remove', { member });
-      print(options, answer.members, () => `${member} was removed; ${countOf(answer)} are left`);
+      print(options, answer.members, () => `${member} was removed; ${leftOf(answer)}`);
     });
 }
 
-function countOf({ members }: Members): string {
-  return `${members.length} member${members.length === 1 ? '' : 's'}`;
+function leftOf({ members }: Members): string {
+  return `${countText(members.length, 'member')} ${members.length === 1 ? 'is' : 'are'} left`;
 }
 
 function promoteCommand(): Command {

@@ -14,12 +14,20 @@ export interface SettingOptions {
   readonly autoCompactionRetention?: string;
 }
 
+/** As etcd has it: beyond that nobody would learn of a leader that is gone. */
+const electionTimeoutMsMax = 50_000;
+
 export function settingOptions(): readonly Option[] {
   const number = (flags: string, text: string) => new Option(flags, text).argParser(oneOrMore);
-  const time = (flags: string, text: string) => new Option(flags, text).argParser(wholeTicks);
+  const time = (flags: string, text: string, most?: number) =>
+    new Option(flags, text).argParser((ms) => wholeTicks(ms, most));
   return [
     time('--heartbeat-interval <ms>', 'how often a leader is heard, a multiple of 100 (default 200)'),
-    time('--election-timeout <ms>', 'how long it may be silent, a multiple of 100 (default 800)'),
+    time(
+      '--election-timeout <ms>',
+      'how long it may be silent, a multiple of 100 (default 800, at most 50000)',
+      electionTimeoutMsMax,
+    ),
     number('--snapshot-count <n>', 'entries of the log from one snapshot to the next (default 10000)'),
     number('--quota-backend-bytes <n>', 'size beyond which the alarm NOSPACE is raised (default 8 GiB)'),
     new Option('--auto-compaction-mode <mode>', 'what --auto-compaction-retention counts').choices([
@@ -50,8 +58,9 @@ function oneOrMore(text: string): number {
   return value;
 }
 
-function wholeTicks(text: string): number {
+function wholeTicks(text: string, most = Infinity): number {
   const value = oneOrMore(text);
+  if (value > most) throw new InvalidArgumentError(`it must not be above ${most}`);
   if (value % 100 !== 0) throw new InvalidArgumentError('it must be a multiple of 100');
   return value;
 }

@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import type { Alarm } from 'raft-consensus';
 import type { HashOfMember } from '../../actors/store/index.js';
+import { machineNamed } from '../cluster-spec.js';
 import type { DataDir } from '../data-dir.js';
 import { countText, ProgressLine } from '../progress-line.js';
 import { control, wholeNumber } from './options.js';
@@ -133,7 +134,7 @@ function recoverCommand(): Command {
     .option('--lose-the-others', 'needed: what only the others had is gone, and they must never run again')
     .action(async (member: string, options: StoreOptions & { readonly loseTheOthers?: true }) => {
       const dir = storeDir(options);
-      dir.readSpec();
+      machineNamed(dir.readSpec(), member);
       await refuseSecondLauncher(dir);
       if (options.loseTheOthers !== true) {
         throw new Error(

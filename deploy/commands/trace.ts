@@ -44,6 +44,8 @@ export function traceCommand(): Command {
       if (options.follow) await follow(dir, select, options.format);
       else {
         const events = select(await allEvents(dir));
+        if (events.length === 0 && dir.journalPaths(dir.readSpec()).length === 0)
+          throw new Error(`there are no journals in ${dir.path}: "kabuki store run --trace" writes them`);
         if (events.length === 0)
           throw new Error('the journals hold nothing of that (old journals are rotated away)');
         console.log(formats[options.format](events));

@@ -225,7 +225,8 @@ export async function refuseSecondLauncher(dir: DataDir): Promise<void> {
     return;
   }
   throw new Error(
-    `the cluster in ${dir.path} is already running (process ${status.pid}): "kabuki down" stops it`,
+    `the ${dir.readSpec().store ? 'store' : 'cluster'} in ${dir.path} is already running (process ${status.pid}): ` +
+      `"kabuki down --data-dir ${dir.path}" stops it`,
   );
 }
 

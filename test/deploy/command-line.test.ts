@@ -135,11 +135,13 @@ describe('the command line', function () {
     assert.equal(existsSync(place), false);
   });
 
-  it('kubectl on the folder of a store alone says that there is no apiserver', async () => {
+  it('kubectl on the folder of a store alone says that there is no apiserver, and trace how to get journals', async () => {
     const dataDir = mkdtempSync(join(folder, 'store-alone-'));
     writeFileSync(join(dataDir, 'cluster.json'), '{"id":"a","machines":[],"store":{}}');
     const outcome = await kabuki('kubectl', '--data-dir', dataDir, 'get', 'nodes');
     expect(outcome, 1, /holds a store that runs alone: there is no apiserver, ask it with etcdctl/);
+    const trace = await kabuki('trace', '--data-dir', dataDir);
+    expect(trace, 1, /there are no journals in \/.*: "kabuki store run --trace" writes them/);
   });
 
   it('kubectl --help needs no cluster', async () => {
@@ -205,7 +207,11 @@ describe('the command line', function () {
     after(() => cluster?.stop());
 
     it('a second up is refused', async () => {
-      expect(await cluster.kabuki('up'), 1, /is already running \(process \d+\): "kabuki down" stops it/);
+      expect(
+        await cluster.kabuki('up'),
+        1,
+        /is already running \(process \d+\): "kabuki down --data-dir \/.*" stops it/,
+      );
     });
 
     it('unknown machines, actors and faults are named', async () => {
@@ -221,6 +227,13 @@ describe('the command line', function () {
         /cannot be on both sides/,
       );
       expect(await cluster.kabuki('fault', 'link', 'master-1', 'worker-1'), 1, /say what is to go wrong/);
+      const itself = ['fault', 'link', 'leader', 'master-1', '--drop', '1'];
+      expect(await cluster.kabuki(...itself), 1, /no fault is between master-1 and itself/);
+      expect(
+        await cluster.kabuki('fault', 'partition', '*'),
+        1,
+        /there is no machine besides master-1, worker-1/,
+      );
       expect(await cluster.kabuki('fault', 'crash', 'master-1', '/nobody'), 1, /no actor \/nobody/);
       expect(await cluster.kabuki('fault', 'resume', 'master-1'), 1, /not paused/);
       expect(await cluster.kabuki('tree', 'master-9'), 1, /has no machine master-9/);
@@ -327,7 +340,7 @@ describe('the command line', function () {
       assert.match(await cluster.kabukiOutput('down'), /^stopped; "kabuki up --data-dir .*" starts it again/);
       await noneAlive(pids);
       assert.equal(existsSync(sockets), false, `${sockets} is still there`);
-      expect(await cluster.kabuki('down'), 1, /is not running/);
+      expect(await cluster.kabuki('down'), 1, /is not running: "kabuki up --data-dir \/.*" starts it/);
       expect(await cluster.kabuki('status'), 1, /is not running/);
       expect(
         await cluster.kabuki('up', '--masters', '3'),

@@ -186,7 +186,7 @@ describe('kabuki store check', function () {
   it('says what it needs', async () => {
     const outcome = await kabuki('check', '--data-dir', join(folder, 'nowhere'));
     assert.equal(outcome.code, 1);
-    assert.match(outcome.stderr, /there is no cluster in/);
+    assert.match(outcome.stderr, /there is no store in .*: start one with "kabuki store run" or "kabuki up"/);
   });
 });
 

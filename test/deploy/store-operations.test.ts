@@ -137,7 +137,7 @@ describe('kabuki store: its operators', function () {
       let program: Program;
       try {
         const args = [kabukiPath, 'store', 'hash', '--data-dir', store.dataDir];
-        program = start(process.execPath, args, { timeoutMs: 30_000 });
+        program = start(process.execPath, args, { timeoutMs: 60_000 });
         const said = `2 of 3 members answered, waiting for ${slow}\n`;
         await waitFor('progress', 20_000, async () => program.stderr.includes(said));
       } finally {
@@ -185,6 +185,7 @@ describe('kabuki store: its operators', function () {
       assert.match(await well('tune'), /store-1 +200ms +1200ms +10000 entries +95 MiB +90s/);
       for (const [wrong, why] of [
         [['--election-timeout', '150'], /--election-timeout <ms>' .* must be a multiple of 100/],
+        [['--election-timeout', '50100'], /must not be above 50000/],
         [['--auto-compaction-mode', 'revision'], /belongs to --auto-compaction-retention/],
         [
           ['--auto-compaction-mode', 'revision', '--auto-compaction-retention', '5m'],
@@ -223,7 +224,10 @@ describe('kabuki store: its operators', function () {
         assert.doesNotMatch(outcome.stderr, /\n {4}at /, 'a stack trace is no message');
       }
       const nothing = await kabuki('store', 'members', '--data-dir', join(folder, 'nothing'));
-      assert.match(nothing.stderr, /there is no cluster in/);
+      assert.match(
+        nothing.stderr,
+        /there is no store in .*: start one with "kabuki store run" or "kabuki up"/,
+      );
     });
 
     it('adds a member of another folder, and takes it out again: its process ends', async () => {

@@ -117,7 +117,13 @@ describe('kabuki store snapshot', function () {
       '--data-dir',
       path('again'),
     );
-    await refused(/there is no cluster in/, 'save', path('x.db'), '--data-dir', path('nowhere'));
+    await refused(
+      /there is no store in .*: start one with "kabuki store run" or "kabuki up"/,
+      'save',
+      path('x.db'),
+      '--data-dir',
+      path('nowhere'),
+    );
     await refused(
       /there is no member nobody in .*; it has store-1/,
       'save',
