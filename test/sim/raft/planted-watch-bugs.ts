@@ -30,7 +30,7 @@ export const watchBugs: readonly PlantedBug[] = [
     faults: ['pause-client', 'fall-behind', 'client-loss'],
     what: 'a watch from the compact revision misses a delete at exactly that revision',
     after: 'etcd #18089, #19179',
-    seed: 4,
+    seed: 11,
     seedsMax: 40,
     finds: /instead of|without delete/,
     member: ({ watches, store }) =>

@@ -65,6 +65,15 @@ export const stagedFaults: Readonly<Record<StagedKind, Fault>> = {
     group.burstUntilMs = Math.max(group.burstUntilMs, group.nowMs + 500);
     const heal = network.isolate(member.name);
     after(deadlineMs - group.nowMs, heal);
+    // Where snapshots are few or logs long, it would need none; a member that starts has its own limits again.
+    if (random.next() < 0.7) {
+      for (const { parts } of group.living) {
+        parts?.raft.reload({
+          snapshotEveryEntries: 5 + random.integer(30),
+          trailingEntriesMax: random.integer(5),
+        });
+      }
+    }
     stage({
       look: () => {
         if (group.nowMs > deadlineMs) return false;
