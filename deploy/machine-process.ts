@@ -35,7 +35,7 @@ export class MachineProcess {
   #child: ChildProcess | undefined;
   #state: MachineState = 'exited';
   #exit: Promise<void> = Promise.resolve();
-  /** Called when the process ends without having been told to. */
+  /** Called when the process ends without having been told to, or only by force. */
   onUnexpectedExit: (what: string) => void = () => {};
   #left: string | undefined;
   #failure: string | undefined;
@@ -157,13 +157,16 @@ export class MachineProcess {
     this.#state = 'running';
   }
 
-  /** SIGTERM, and SIGKILL when it does not end in time. */
+  /** SIGTERM, and SIGKILL when it does not end in time, which is said. */
   async stop(): Promise<void> {
     if (this.#state === 'exited') return;
     if (this.#state === 'paused') this.#child?.kill('SIGCONT');
     this.#state = 'exited';
     this.#child?.kill('SIGTERM');
-    const timer = setTimeout(() => this.#child?.kill('SIGKILL'), stopTimeoutMs);
+    const timer = setTimeout(() => {
+      this.#child?.kill('SIGKILL');
+      this.onUnexpectedExit(`${this.name} did not stop within ${stopTimeoutMs / 1000} s: it was killed`);
+    }, stopTimeoutMs);
     await this.#exit;
     clearTimeout(timer);
     this.#endContainers();

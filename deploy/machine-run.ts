@@ -38,13 +38,14 @@ export async function runMachine({ dir, spec, machine, store: starting, fail }: 
   const { name } = machine;
   const master = machine.role === 'master' ? await loadMaster() : undefined;
   const member = await starting;
-  const { system, follow } = createNodeSystem(
+  const node = createNodeSystem(
     dir,
     spec,
     machine,
     mainNode(machine),
     member && { to: storeNode(machine), end: member.shortWay },
   );
+  const { system, follow } = node;
   await system.started;
   void system.whenFailed.then(fail);
   if (member && master) {
@@ -88,8 +89,7 @@ export async function runMachine({ dir, spec, machine, store: starting, fail }: 
     await door?.close(1_000);
     running.stop();
     external?.close();
-    await system.stop();
-    await system.journal.close();
+    await node.stop();
     await member?.stop();
     await control.close();
     process.exit(0);

@@ -23,12 +23,15 @@ import type { StoreMemberInfo } from '../actors/store/index.js';
 import type { ClusterSpec, MachineSpec } from './cluster-spec.js';
 import type { DataDir } from './data-dir.js';
 import { doors } from './doors.js';
+import { MortalClock } from './mortal-clock.js';
 import { PeerBook } from './peer-book.js';
 
 export interface NodeSystem {
   readonly system: RunningActorSystem;
   /** The store's members are these now: the link knows where they are and who they are. */
   follow(members: readonly StoreMemberInfo[]): void;
+  /** Then nothing of the node keeps its thread alive, whatever it still waited for. */
+  stop(): Promise<void>;
 }
 
 export function createNodeSystem(
@@ -50,12 +53,13 @@ export function createNodeSystem(
     spec.store?.trace === false
       ? silentJournal
       : new FileJournal(dir.journalPath(machine.name, node), { clock: realClock, node });
-  const env = createRealEnv({
+  const clock = new MortalClock(realClock);
+  const real = createRealEnv({
     disk: (folder) => RealDisk.open(`${dir.machineDir(machine.name)}/${folder}`),
     link: (request) =>
       new ZmqLink(request.node, request.incarnation, request.policy, {
         clusterId: spec.id,
-        clock: request.clock,
+        clock,
         random: request.random,
         journal,
         bind,
@@ -67,6 +71,7 @@ export function createNodeSystem(
         },
       }),
   });
+  const env = { ...real, clock };
   const cluster = new Map([...addresses].filter(([name]) => name !== node));
   const link = env.link(node, incarnation, faults);
   const system = createActorSystem({
@@ -82,5 +87,13 @@ export function createNodeSystem(
   });
   const refused = (peer: NodeId, error: unknown) =>
     system.note('/', 'store member not linked', { peer, error: String(error) });
-  return { system, follow: (members) => peers.follow(members, link, env.clock, refused) };
+  return {
+    system,
+    follow: (members) => peers.follow(members, link, clock, refused),
+    stop: async () => {
+      await system.stop();
+      await system.journal.close();
+      clock.end();
+    },
+  };
 }

@@ -28,13 +28,14 @@ export async function runStoreMachine({
   fail,
 }: MachineRun): Promise<void> {
   const store = await starting;
-  const { system, follow } = createNodeSystem(
+  const node = createNodeSystem(
     dir,
     spec,
     machine,
     mainNode(machine),
     store && { to: storeNode(machine), end: store.shortWay },
   );
+  const { system, follow } = node;
   await system.started;
   void system.whenFailed.then(fail);
   const members = askedMembers(spec, machine);
@@ -81,8 +82,7 @@ export async function runStoreMachine({
     announcement.stop();
     follower?.stop();
     await front.close();
-    await system.stop();
-    await system.journal.close();
+    await node.stop();
     await store?.stop();
     await control.close();
     process.exit(0);

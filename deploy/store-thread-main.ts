@@ -41,7 +41,7 @@ process.on('unhandledRejection', fail);
 const dir = new DataDir(dataDir);
 const spec = dir.readSpec();
 const machine = machineNamed(spec, name);
-const { system, follow } = createNodeSystem(dir, spec, machine, storeNode({ name }), {
+const { system, follow, stop } = createNodeSystem(dir, spec, machine, storeNode({ name }), {
   to: mainNode(machine),
   end,
 });
@@ -95,8 +95,7 @@ const handlers = {
     return parts.tune(settings as StoreSettings);
   },
   stop: async () => {
-    await system.stop();
-    await system.journal.close();
+    await stop();
     return {};
   },
 } as Record<string, (params: unknown) => Promise<unknown>>;

@@ -118,20 +118,11 @@ async function runForeground(options: RunOptions): Promise<void> {
   let interrupt: () => void = () => {};
   const interrupted = new Promise<void>((resolvePromise) => (interrupt = resolvePromise));
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, interrupt);
-  let stopping = false;
-  const launcher = await launchStore(
-    dir,
-    spec,
-    (line) => {
-      if (!stopping) console.log(line);
-    },
-    interrupted,
-  );
+  const launcher = await launchStore(dir, spec, (line) => console.log(line), interrupted);
   try {
     await Promise.race([announceReady(dir, spec, launcher), launcher.stopRequested, interrupted]);
     await Promise.race([launcher.stopRequested, interrupted]);
   } finally {
-    stopping = true;
     console.log('stopping');
     await launcher.stop();
   }

@@ -82,7 +82,7 @@ async function runForeground(dir: DataDir, options: UpOptions): Promise<void> {
   const report = (line: string) => {
     if (!stopping) say(line);
   };
-  const launcher = await launch(dir, spec, report, interrupted);
+  const launcher = await launch(dir, spec, say, interrupted);
   try {
     const ready = announceReady(dir, spec, report, () => stopping);
     await Promise.race([ready, launcher.stopRequested, interrupted]);
