@@ -1,16 +1,23 @@
 /**
  * One address in front of all apiservers: forwards TCP connections, round robin over the backends that are well. One that
- * refuses a connection is dropped at once; a health probe drops those that have lost the store's quorum, and those that
- * hang: at the first silence they get no new connection, at the second the ones they have end too. It takes them back
- * in. Until then one that does not answer a client's first bytes is passed over, unseen by the client,
- * whose bytes are kept for the next one. TLS passes through untouched.
+ * refuses a connection gets no more until a health probe finds it well; the probe also finds those that have lost the store's
+ * quorum, and those that hang: at its first word of that they get no new connection, at the second the ones they have end
+ * too, so that clients go elsewhere. A backend that does not answer a client's first bytes soon is passed over, unseen by the
+ * client, whose bytes are kept for the next one; a client is given up when it leaves, or when all backends refuse it.
+ * TLS passes through untouched.
  */
 import { createServer, connect, type Server, type Socket } from 'node:net';
 
 const connectTimeoutMs = 500;
-const probeIntervalMs = 2_000;
-/** A living apiserver answers a TLS ClientHello much sooner, even on a machine that is busy. */
-const firstByteTimeoutMs = 2_000;
+
+export interface BalancerPace {
+  readonly probeIntervalMs: number;
+  /** A living apiserver answers a ClientHello sooner, but on a machine that is very busy: each round gives twice the time. */
+  readonly firstByteTimeoutMs: number;
+}
+
+const usualPace: BalancerPace = { probeIntervalMs: 2_000, firstByteTimeoutMs: 2_000 };
+
 /** What a client says before the server's first byte: a ClientHello. */
 const openingBytesMax = 64 * 1024;
 
@@ -21,17 +28,12 @@ export interface Backend {
 
 interface BackendState extends Backend {
   up: boolean;
-  /** The last probe got no answer in time. */
-  silent: boolean;
   readonly sockets: Set<Socket>;
 }
 
-/** `silent`: it took the question and did not answer in time; it may only be busy. */
-export type Health = 'ready' | 'unready' | 'silent';
-
-/** Asks a backend whether it is well; never rejects. */
 export interface HealthProbe {
-  ask(backend: Backend): Promise<Health>;
+  /** Whether a backend is well; never rejects. */
+  ask(backend: Backend): Promise<boolean>;
   close(): void;
 }
 
@@ -45,11 +47,11 @@ export async function startLoadBalancer(
   listen: readonly Backend[],
   backends: readonly Backend[],
   probe: HealthProbe,
+  { probeIntervalMs, firstByteTimeoutMs }: BalancerPace = usualPace,
 ): Promise<LoadBalancer> {
   const states: BackendState[] = backends.map((backend) => ({
     ...backend,
     up: true,
-    silent: false,
     sockets: new Set(),
   }));
   let turn = 0;
@@ -62,11 +64,13 @@ export async function startLoadBalancer(
     turn += 1;
     const order = rotate(states, turn);
     // Those believed down come last: when all are believed down, one of them may be back.
-    void forward(client, [...order.filter((s) => s.up), ...order.filter((s) => !s.up)]);
+    const candidates = [...order.filter((s) => s.up), ...order.filter((s) => !s.up)];
+    void forward(client, candidates, firstByteTimeoutMs);
   };
   const servers = await openAll(listen, serve);
   const timer = setInterval(() => void probeAll(states, probe), probeIntervalMs);
   timer.unref();
+  void probeAll(states, probe);
 
   return {
     get backends() {
@@ -84,7 +88,11 @@ export async function startLoadBalancer(
 }
 
 /** Finds a backend that answers, then joins the two. */
-async function forward(client: Socket, candidates: readonly BackendState[]): Promise<void> {
+async function forward(
+  client: Socket,
+  candidates: readonly BackendState[],
+  firstByteTimeoutMs: number,
+): Promise<void> {
   const said: Buffer[] = [];
   let bytes = 0;
   let hear = (_chunk: Buffer): void => {};
@@ -94,55 +102,66 @@ async function forward(client: Socket, candidates: readonly BackendState[]): Pro
     if (bytes > openingBytesMax) client.pause();
     hear(chunk);
   });
-  for (const backend of candidates) {
-    const upstream = await dial(backend);
-    if (!upstream) {
-      markDown(backend);
-      continue;
+  let isAnyBusy = true;
+  for (let timeoutMs = firstByteTimeoutMs; isAnyBusy && !client.destroyed; timeoutMs *= 2) {
+    isAnyBusy = false;
+    for (const backend of candidates) {
+      const upstream = await dial(backend);
+      if (!upstream) {
+        backend.up = false;
+        continue;
+      }
+      for (const chunk of said) upstream.write(chunk);
+      hear = (chunk) => upstream.write(chunk);
+      const first = await firstBytes(upstream, client, timeoutMs);
+      hear = () => {};
+      if (typeof first !== 'string' && !client.destroyed) {
+        client.removeAllListeners('data');
+        return join(client, upstream, first, backend);
+      }
+      upstream.destroy();
+      if (client.destroyed) return;
+      isAnyBusy ||= first === 'late';
     }
-    for (const chunk of said) upstream.write(chunk);
-    hear = (chunk) => upstream.write(chunk);
-    const first = await firstBytes(upstream, client);
-    hear = () => {};
-    if (first !== undefined && !client.destroyed) {
-      client.removeAllListeners('data');
-      return join(client, upstream, first, backend);
-    }
-    upstream.destroy();
-    if (client.destroyed) return;
   }
   client.destroy();
 }
 
-/** Undefined: none came in time, or the connection ended. Waits as long as the client itself says nothing. */
-function firstBytes(upstream: Socket, client: Socket): Promise<Buffer | undefined> {
+/** What comes first. It is waited for as long as the client itself says nothing, and then for `timeoutMs`. */
+function firstBytes(
+  upstream: Socket,
+  client: Socket,
+  timeoutMs: number,
+): Promise<Buffer | 'late' | 'closed'> {
   return new Promise((resolve) => {
     let timer: NodeJS.Timeout | undefined;
-    const settle = (bytes: Buffer | undefined) => {
+    let isSettled = false;
+    const settle = (first: Buffer | 'late' | 'closed') => {
+      if (isSettled) return;
+      isSettled = true;
       upstream.pause();
       upstream.off('data', settle);
-      upstream.off('close', gone);
-      client.off('close', gone);
+      upstream.off('close', closed);
+      client.off('close', closed);
       client.off('data', spoken);
       clearTimeout(timer);
-      resolve(bytes);
+      resolve(first);
     };
-    const gone = () => settle(undefined);
+    const closed = () => settle('closed');
     const spoken = () => {
-      timer ??= setTimeout(gone, firstByteTimeoutMs);
+      timer ??= unlessItCame(timeoutMs, () => settle('late'));
     };
     upstream.once('data', settle);
     upstream.on('error', () => upstream.destroy());
-    upstream.once('close', gone);
-    client.once('close', gone);
+    upstream.once('close', closed);
+    client.once('close', closed);
     client.on('data', spoken);
     if (client.bytesRead > 0) spoken();
-    if (client.destroyed) gone();
+    if (client.destroyed) closed();
   });
 }
 
 function join(client: Socket, upstream: Socket, first: Buffer, backend: BackendState): void {
-  backend.up = true;
   backend.sockets.add(upstream);
   upstream.setNoDelay(true);
   client.setNoDelay(true);
@@ -156,35 +175,37 @@ function join(client: Socket, upstream: Socket, first: Buffer, backend: BackendS
   upstream.pipe(client);
 }
 
-/** Its connections are ended too, so that clients go elsewhere at once. */
-function markDown(backend: BackendState): void {
-  backend.up = false;
-  for (const socket of backend.sockets) socket.destroy();
-}
-
 async function probeAll(states: readonly BackendState[], probe: HealthProbe): Promise<void> {
   const answers = await Promise.all(states.map((backend) => probe.ask(backend)));
   // When none is well, each may still answer something, and cutting everybody off would help nobody.
-  if (!answers.includes('ready')) return;
+  if (!answers.includes(true)) return;
   states.forEach((backend, i) => {
-    const answer = answers[i];
-    if (answer === 'unready' || (answer === 'silent' && backend.silent)) markDown(backend);
-    else backend.up = answer === 'ready';
-    backend.silent = answer === 'silent';
+    const isWell = answers[i] === true;
+    // Not at the first word: it may only be busy, or hear a little later than others who leads the store.
+    if (!isWell && !backend.up) for (const socket of backend.sockets) socket.destroy();
+    backend.up = isWell;
   });
+}
+
+/** After a process stood still, timers fire before what came meanwhile is read: that gets another turn. */
+function unlessItCame(timeoutMs: number, late: () => void): NodeJS.Timeout {
+  return setTimeout(() => void setImmediate(late), timeoutMs);
 }
 
 function dial(backend: Backend): Promise<Socket | undefined> {
   return new Promise((resolve) => {
     const socket = connect({ host: backend.host, port: backend.port });
+    let isOpen = false;
     const failed = () => {
+      if (isOpen) return;
       socket.destroy();
       resolve(undefined);
     };
-    socket.setTimeout(connectTimeoutMs, failed);
+    const timer = unlessItCame(connectTimeoutMs, failed);
     socket.once('error', failed);
     socket.once('connect', () => {
-      socket.setTimeout(0);
+      isOpen = true;
+      clearTimeout(timer);
       socket.removeListener('error', failed);
       resolve(socket);
     });
