@@ -225,6 +225,7 @@ const started: readonly string[] = [
   'test/bench/bench.ts',
   'test/conformance/etcd-diff/main.ts',
   'test/faults/store/main.ts',
+  'test/harness/root-hooks.ts',
   'test/reporter.ts',
   'test/sim/raft/main.ts',
   'test/soak/soak.ts',
