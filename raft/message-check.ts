@@ -20,9 +20,9 @@ const FIELDS: { readonly [type in Letter['type']]: { readonly [field: string]: K
   append: { prevIndex: 'count', prevTerm: 'count', commit: 'count', entries: 'entries' },
   'append-accepted': { index: 'count' },
   'append-rejected': { index: 'count', hintIndex: 'count', hintTerm: 'count' },
-  heartbeat: { commit: 'count', readRound: 'count' },
+  heartbeat: { commit: 'count', commitTerm: 'count', readRound: 'count' },
   'heartbeat-reply': { readRound: 'count' },
-  commit: { commit: 'count' },
+  commit: { commit: 'count', commitTerm: 'count' },
   'snapshot-piece': {
     meta: 'meta',
     offset: 'count',

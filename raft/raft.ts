@@ -369,7 +369,7 @@ export class Raft<Result> {
     if (this.#core.leaderId === letter.from) this.#heartbeats.heard(letter.from, this.#core.term, nowMs);
     if (letter.type === 'heartbeat-reply') this.#heartbeats.answered(letter.from, nowMs);
     if (letter.type !== 'heartbeat') return;
-    this.#forgotten.hear(letter, { term: this.#core.term, lastIndex: this.#core.log.lastIndex });
+    this.#forgotten.hear(letter, this.#core);
   }
 
   /** The transport knows that this peer has ended: nobody waits for it, and nobody hands over to it. */

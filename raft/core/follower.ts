@@ -46,13 +46,14 @@ export class Follower {
     this.#accept(from, last);
   }
 
-  onHeartbeat({ from, commit, readRound }: Heartbeat): void {
-    this.#commitWhatIsHere(commit);
+  onHeartbeat(message: Heartbeat): void {
+    this.#commitWhatIsHere(message);
+    const { from, readRound } = message;
     this.#outbox.send({ type: 'heartbeat-reply', ...this.#to(from), readRound });
   }
 
-  onCommitNotice({ commit }: CommitNotice): void {
-    this.#commitWhatIsHere(commit);
+  onCommitNotice(message: CommitNotice): void {
+    this.#commitWhatIsHere(message);
   }
 
   onSnapshot(message: SnapshotMessage): void {
@@ -65,8 +66,9 @@ export class Follower {
     this.#accept(from, meta.index);
   }
 
-  #commitWhatIsHere(commit: LogIndex): void {
-    this.#context.commitTo(logIndex(Math.min(commit, this.#context.log.lastIndex)));
+  /** Not by the index alone: a log that forgot what it had acknowledged may hold another entry there (forgotten.ts). */
+  #commitWhatIsHere({ commit, commitTerm }: Heartbeat | CommitNotice): void {
+    if (this.#context.log.matches(commit, commitTerm)) this.#context.commitTo(commit);
   }
 
   /** Raft §5.3: a conflicting entry and everything behind it goes; an equal one stays. */

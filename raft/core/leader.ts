@@ -7,7 +7,7 @@ import { membersOf } from './configuration.js';
 import { Progress } from './progress.js';
 import { ReadQueue } from './reads.js';
 import { entryBytes } from './log.js';
-import { logIndex } from './types.js';
+import { logIndex, term } from './types.js';
 import type { AppendAccepted, AppendRejected, HeartbeatReply, Message } from './messages.js';
 import type { CoreOptions } from './options.js';
 import type { MemoryLog } from './log.js';
@@ -169,8 +169,13 @@ export class Leader {
   }
 
   #sendHeartbeat(to: MemberId, peer: Progress, readRound: number): void {
+    this.#send({ type: 'heartbeat', ...this.#to(to), ...this.#commitOf(peer), readRound });
+  }
+
+  /** How far the peer may commit: what it has acknowledged is equal to what is here. */
+  #commitOf(peer: Progress): { readonly commit: LogIndex; readonly commitTerm: Term } {
     const commit = logIndex(Math.min(peer.match, this.#context.commit));
-    this.#send({ type: 'heartbeat', ...this.#to(to), commit, readRound });
+    return { commit, commitTerm: this.#context.log.term(commit) ?? term(0) };
   }
 
   tickSnapshots(): void {
@@ -245,10 +250,10 @@ export class Leader {
 
   /** What the peer has not acknowledged yet it hears of when it has, so that each entry costs one notice at most. */
   #tellCommit(to: MemberId, peer: Progress): void {
-    const commit = logIndex(Math.min(peer.match, this.#context.commit));
+    const { commit, commitTerm } = this.#commitOf(peer);
     if (commit <= peer.commitSent) return;
     peer.commitSent = commit;
-    this.#send({ type: 'commit', ...this.#to(to), commit });
+    this.#send({ type: 'commit', ...this.#to(to), commit, commitTerm });
   }
 
   #sendSnapshot(to: MemberId, peer: Progress): void {

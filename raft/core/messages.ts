@@ -57,6 +57,8 @@ export interface Heartbeat extends Letter {
   readonly type: 'heartbeat';
   /** Never beyond what the receiver is known to have. */
   readonly commit: LogIndex;
+  /** Of the entry at `commit`; 0: the leader does not know it any more. */
+  readonly commitTerm: Term;
   /** The read round that a reply confirms; rounds of one term count up from 1. 0: none. */
   readonly readRound: number;
 }
@@ -72,8 +74,9 @@ export interface HeartbeatReply extends Letter {
  */
 export interface CommitNotice extends Letter {
   readonly type: 'commit';
-  /** Never beyond what the receiver is known to have. */
+  /** As in a heartbeat. */
   readonly commit: LogIndex;
+  readonly commitTerm: Term;
 }
 
 /**

@@ -366,7 +366,7 @@ describe('raft member', () => {
     const group = await Group.started(names);
     const leader = await group.leader();
     const from = [a, b, c].find((id) => id !== leader.id)!;
-    const good = { type: 'heartbeat', from, to: leader.id, term: 1, commit: 0, readRound: 0 };
+    const good = { type: 'heartbeat', from, to: leader.id, term: 1, commit: 0, commitTerm: 0, readRound: 0 };
     const entry = { term: 1, index: 1, data: Buffer.from('{') };
     const meta = { index: 1, term: 1 };
     const twice = { voters: ['a', 'a'], learners: [] };
@@ -417,10 +417,10 @@ describe('raft member', () => {
     const letter = { from, to: leader.id, term };
     const entries = [2, 1].map((n, i) => ({ term: n, index: i + 1, type: 'noop', data: bytes(0) }));
     const impossible: unknown[] = [
-      { ...letter, type: 'heartbeat', commit: 0, readRound: 0 },
+      { ...letter, type: 'heartbeat', commit: 0, commitTerm: 0, readRound: 0 },
       { ...letter, type: 'append', prevIndex: 0, prevTerm: 0, entries: [], commit: 0 },
       { ...letter, type: 'append', prevIndex: 0, prevTerm: 0, entries, commit: 0, term: term + 2 },
-      { ...letter, type: 'commit', commit: 1 },
+      { ...letter, type: 'commit', commit: 1, commitTerm: 1 },
       { ...letter, type: 'append-accepted', index: lastIndex + 1 },
       { ...letter, type: 'heartbeat-reply', readRound: 1_000 },
       { ...letter, type: 'timeout-now', term: term + 2 ** 40 },

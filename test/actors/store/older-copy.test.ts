@@ -30,6 +30,54 @@ describe('a member whose folder was replaced by an older copy of it', () => {
     assert.deepEqual([...group.ended.keys()], [follower]);
   });
 
+  // npm run sim -- --seed 60694: it committed its own entries when the leader said how far commits had come.
+  it('commits none of its entries that the group has replaced since, and ends, and says why', async () => {
+    const group = new SmallGroup('a longer older copy');
+    const first = await group.leader();
+    await group.put('k', 'everybody');
+    group.world.isolate(first);
+    for (let i = 0; i < 40; i++)
+      group.parts
+        .get(first)!
+        .raft.barrier()
+        .catch(() => undefined);
+    await group.wait(50);
+    const disk = group.world.diskOf(nodeId(first), 'raft')!;
+    const copy = disk.image();
+    const { commitIndex, lastIndex } = group.parts.get(first)!.raft.stats();
+    assert(lastIndex >= commitIndex + 40);
+    const second = () => group.names.find((name) => name !== first && group.parts.get(name)?.raft.isLeader());
+    await group.world.run(() => second() !== undefined);
+    group.world.heal();
+    await group.put('k', 'the others');
+    const leader = group.parts.get(second()!)!;
+    await group.world.run(() => group.parts.get(first)!.store.digest === leader.store.digest);
+    group.kill(first);
+    disk.restore(copy);
+    // Only the news of commits comes through: an append would be refused, and the entries be replaced once more.
+    group.world.network.faults.add({
+      id: 'no appends',
+      from: ['*'],
+      to: [first],
+      kinds: ['RaftAppend'],
+      action: { type: 'cut' },
+    });
+    group.start(first);
+    let committed = 0;
+    await group.world.run(() => {
+      committed = Math.max(committed, group.parts.get(first)?.raft.stats().commitIndex ?? 0);
+      return group.ended.has(first);
+    });
+    assert(committed <= commitIndex, `${committed}, of which ${commitIndex} were`);
+    const error = group.ended.get(first);
+    assert(error instanceof RaftError && error.code === 'Corrupt', String(error));
+    assert.match(
+      error.message,
+      /^m\d: its log has an entry \d+ of term \d+, and it has acknowledged all up to \d+, of term \d+, to m\d/,
+    );
+    await group.put('k', 'goes on');
+  });
+
   it('a member that was merely away catches up', async () => {
     const group = new SmallGroup('merely away');
     const leader = await group.leader();

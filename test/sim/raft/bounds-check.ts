@@ -12,8 +12,11 @@ export interface Bounded {
   readonly limits: RaftLimits;
 }
 
-/** Beside the snapshots that are kept: one being written, one being received, damaged ones that wait for the next to be whole. */
-const snapshotFilesMax = DISK_LIMITS.snapshotsKept + 4;
+/**
+ * With the snapshots that are kept: one being written, one being received, damaged ones that wait for the next to be whole. Where
+ * values are in files, each peer that is sent one has a form of it that it can restore, too.
+ */
+const snapshotFilesMax = DISK_LIMITS.snapshotsKept + 3;
 
 export function checkBounds({ name, parts, disk, limits }: Bounded, fail: (message: string) => never): void {
   const { core } = parts.raft;
@@ -30,15 +33,15 @@ export function checkBounds({ name, parts, disk, limits }: Bounded, fail: (messa
   }
   const { trailingEntriesMax, snapshotEveryEntries } = limits;
   const snapshots = disk.files.filter((file) => file.name.startsWith('snapshot-'));
-  const peerTakesSnapshot = stats.peers.some(({ state }) => state === 'snapshot');
-  if (!peerTakesSnapshot) {
+  const takers = stats.peers.filter(({ state }) => state === 'snapshot').length;
+  if (takers === 0) {
     const held = core.appliedIndex - core.log.firstIndex + 1;
     // The next snapshot is also put off until the log has grown by as many bytes as the last one has.
     const asLongAsSnapshot = Math.max(0, ...snapshots.map(({ bytes }) => bytes)) / entryBytesMin;
     const usual = trailingEntriesMax + 4 * snapshotEveryEntries;
     atMost('applied entries in memory', held, Math.ceil(usual + asLongAsSnapshot + entriesSlack));
   }
-  atMost('snapshot files', snapshots.length, snapshotFilesMax);
+  atMost('snapshot files', snapshots.length, snapshotFilesMax + Math.max(1, takers));
 }
 
 /** A snapshot takes its time, and what is applied meanwhile is kept. */

@@ -18,14 +18,15 @@ export class Workload {
   readonly writers: readonly Writer[];
   readonly watchers: readonly Watching[];
   readonly leases: LeaseHolder;
+  readonly #large: LargeValues | undefined;
 
   constructor(group: StoreGroup) {
     const { writers, watchers } = group.swarm;
     this.writers = Array.from({ length: writers }, (_, at) => writerOf(group, this.history, at));
     this.watchers = Array.from({ length: watchers }, (_, at) => new Watching(group, `w${at + 1}`, at));
     this.leases = leaseHolderOf(group, 'l1');
-    if (group.swarm.faults.has('large-values'))
-      new LargeValues(group, writerNamed(group, this.history, 'big', 0));
+    const isLarge = group.swarm.faults.has('large-values');
+    this.#large = isLarge ? new LargeValues(group, writerNamed(group, this.history, 'big', 0)) : undefined;
   }
 
   start(): void {
@@ -41,6 +42,7 @@ export class Workload {
   }
 
   get isIdle(): boolean {
+    if (this.#large?.isIdle === false) return false;
     return this.leases.isIdle && this.writers.every((writer) => writer.isIdle);
   }
 }
