@@ -8,12 +8,7 @@ import { join } from 'node:path';
 import { curveKeyPair } from 'zeromq';
 import { realClock } from '../actors/runtime/index.js';
 import type { MemberClaim } from '../actors/store/index.js';
-import {
-  ConnectionError,
-  etcdClientLimits,
-  http2Connect,
-  joinStore,
-} from '../actors/store/etcd-client/index.js';
+import { etcdClientLimits, http2Connect, joinStore, NotJoined } from '../actors/store/etcd-client/index.js';
 import { nodeId } from '../transport/index.js';
 import { ShapeError } from './cluster-shape.js';
 import type { ClusterSpec, JoinedMember, StoreAlone } from './cluster-spec.js';
@@ -90,11 +85,20 @@ export interface JoinIdentity {
   readonly user?: string;
 }
 
-/** Asks at the etcd API of members of the store: `host:port`, or URLs; `https` with the files. Goes on until time is up. */
+export interface JoinPatience {
+  readonly timeoutMs?: number;
+  /** Hears once whom it asks and what they answered, when that takes its time. */
+  report(line: string): void;
+}
+
+/**
+ * Asks at the etcd API of members of the store: `host:port`, or URLs; `https` with the files. Goes on until time is up, or none
+ * of them will ever say anything else.
+ */
 export function joinAtApi(
   endpoints: readonly string[],
   identity: JoinIdentity,
-  timeoutMs = joinTimeoutMs,
+  { timeoutMs = joinTimeoutMs, report }: JoinPatience,
 ): JoinShape['ask'] {
   const { user } = identity;
   const [, name, password] = /^([^:]+):(.*)$/s.exec(user ?? '') ?? [];
@@ -111,8 +115,12 @@ export function joinAtApi(
   });
   return async (request) => {
     const options = { connect, endpoints: parsed, clock: realClock, timeoutMs, ...who };
-    const asked = joinStore({ ...options, request }).catch((error: unknown) => {
-      throw error instanceof ConnectionError ? nobodyThere(error, timeoutMs) : error;
+    const onWaiting = (answers: string, leftMs: number) =>
+      report(
+        `no member of the store has taken this one in yet, asking on for ${seconds(leftMs)}: ${answers}`,
+      );
+    const asked = joinStore({ ...options, request, onWaiting }).catch((error: unknown) => {
+      throw error instanceof NotJoined ? nobodyThere(error, timeoutMs, clientTls !== undefined) : error;
     });
     const { clusterId, name: named, members } = await asked;
     const others = members.map((one) => ({
@@ -124,11 +132,16 @@ export function joinAtApi(
   };
 }
 
-function nobodyThere(cause: ConnectionError, timeoutMs: number): Error {
-  const tried = `no member of a store took this one in within ${timeoutMs / 1_000} s at ${cause.message}`;
+function nobodyThere(cause: NotJoined, timeoutMs: number, isTls: boolean): Error {
+  const when = cause.isFinal ? 'takes this one in' : `took this one in within ${timeoutMs / 1_000} s`;
   const advice =
     'give with --join where running members serve clients (CLIENT URL in "kabuki store members"), or their folder on this machine';
-  return new Error(`${tried}: ${advice}`, { cause });
+  const proof = isTls ? '; --join-cacert says whom to trust, --join-cert and --join-key who this is' : '';
+  return new Error(`no member of a store ${when} at ${cause.message}: ${advice}${proof}`, { cause });
+}
+
+function seconds(ms: number): string {
+  return `${Math.ceil(ms / 1_000)} s`;
 }
 
 function clientTlsOf(endpoints: readonly string[], { caFile, certFile, keyFile }: JoinIdentity) {

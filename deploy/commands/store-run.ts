@@ -168,8 +168,11 @@ async function joined(dir: DataDir, options: RunOptions): Promise<ClusterSpec> {
   const alone = aloneOf(options);
   const folder = folderOf(join);
   if (folder) refuseIdentity(options, 'is for --join with addresses, not with a folder');
+  const report = (line: string) => console.error(line);
   return joinRunningStore(dir, {
-    ask: folder ? (claim) => askStore(folder, 'store.join', claim) : joinAtApi(join, identityOf(options)),
+    ask: folder
+      ? (claim) => askStore(folder, 'store.join', claim)
+      : joinAtApi(join, identityOf(options), { report }),
     title: member,
     peerListen: peerListen[0] as string,
     listen: etcdListen?.[0] ?? '127.0.0.1:2379',

@@ -326,6 +326,7 @@ describe('kabuki store: its operators', function () {
       const trusting = ['--join-cacert', ca];
       const stranger = await kabuki('store', 'run', '--data-dir', dir, ...join2, ...trusting);
       assert.equal(stranger.code, 1, 'without a certificate nobody is served');
+      assert.match(stranger.stderr, /takes this one in at https:\S+ \(TLS: .*certificate required\)/);
       const [cert, certKey] = [file('alice.crt', alice.cert), file('alice.key', alice.key)];
       const shown = ['--join-cert', cert, '--join-key', certKey];
       const program = await storeRun(dir, ...join2, ...trusting, ...shown);

@@ -21,6 +21,17 @@ export class ConnectionError extends Error {
   }
 }
 
+/**
+ * The other side let the handshake of TLS end and hung up, before it said anything. Node's servers, ours too, do that to whom they
+ * do not trust (others send an alert).
+ */
+export class HungUpAfterHandshake extends ConnectionError {
+  constructor(options?: ErrorOptions) {
+    super('TLS: it hung up after the handshake, it may not take our certificate', false, options);
+    this.name = 'HungUpAfterHandshake';
+  }
+}
+
 export interface StreamHandler {
   /** One message, a view of what arrived. */
   message(bytes: Buffer): void;

@@ -21,6 +21,7 @@ import {
   type Connection,
   ConnectionError,
   type Endpoint,
+  HungUpAfterHandshake,
   type StreamHandler,
 } from './connection.js';
 import type { EtcdClientLimits } from './limits.js';
@@ -55,20 +56,32 @@ function open(endpoint: Endpoint, options: Http2Options): Promise<Connection> {
       settings: { enablePush: false, initialWindowSize: limits.http2WindowBytes },
     });
     let settled = false;
-    const fail = (why: string, cause?: Error) => {
+    const isProven = provenTo(socket, tls);
+    const fail = (error: ConnectionError) => {
       if (settled) return;
       settled = true;
       timer.cancel();
       session.destroy();
-      reject(new ConnectionError(why, false, cause && { cause }));
+      reject(error);
     };
     const timer = clock.setTimer(limits.connectTimeoutMs, () =>
-      fail(`no connection within ${limits.connectTimeoutMs} ms`),
+      fail(new ConnectionError(`no connection within ${limits.connectTimeoutMs} ms`, false)),
     );
-    session.on('error', (error: Error) => fail(reasonOf(error), error));
+    const failed = (cause: Error) => {
+      const isReset = (cause as NodeJS.ErrnoException).code === 'ECONNRESET';
+      const hasHungUp = isReset && isProven();
+      fail(
+        hasHungUp
+          ? new HungUpAfterHandshake({ cause })
+          : new ConnectionError(reasonOf(cause), false, { cause }),
+      );
+    };
+    session.on('error', failed);
     // In TLS 1.3 a server refuses our certificate after the handshake; the session says nothing about that (Node 20).
-    socket.on('error', (error: Error) => fail(reasonOf(error), error));
-    session.once('close', () => fail('closed while connecting'));
+    socket.on('error', failed);
+    session.once('close', () =>
+      fail(isProven() ? new HungUpAfterHandshake() : new ConnectionError('closed while connecting', false)),
+    );
     // Only an HTTP/2 server sends settings; a TCP connection alone proves nothing.
     session.once('remoteSettings', () => {
       if (settled) return;
@@ -91,6 +104,13 @@ function socketTo({ host, port }: Endpoint, tls: ClientTls | undefined): Socket 
     ...(tls.certificate !== undefined && { cert: tls.certificate }),
     ...(tls.key !== undefined && { key: tls.key }),
   });
+}
+
+/** Whether the handshake has ended in which we showed a certificate. */
+function provenTo(socket: Socket, tls: ClientTls | undefined): () => boolean {
+  let isOver = false;
+  if (tls?.certificate !== undefined) socket.once('secureConnect', () => (isOver = true));
+  return () => isOver;
 }
 
 function reasonOf(error: Error): string {
