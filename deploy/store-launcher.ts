@@ -18,14 +18,18 @@ export function launchStore(
     backends: () => [],
     close: () => Promise.resolve(),
   };
-  return launchMachines(dir, spec, face, report, interrupted, (machines) => startMajority(machines, report));
+  return launchMachines(dir, spec, face, report, interrupted, (machines) =>
+    startMajority(dir, machines, report),
+  );
 }
 
 /**
- * One whose data are damaged cannot start, and is to be removed and added anew; for that the others must run. Rejects as soon as
- * they are too few, or one does not start for another reason.
+ * One whose data are damaged cannot start, and is to be removed and added anew; for that the others must run. They can do without
+ * one whose disk refuses to be read or written, too, until somebody has seen to it. Rejects as soon as they are too few, or one
+ * does not start for another reason.
  */
 async function startMajority(
+  dir: DataDir,
   machines: readonly MachineProcess[],
   report: (line: string) => void,
 ): Promise<void> {
@@ -36,13 +40,15 @@ async function startMajority(
         await machine.start();
       } catch (error) {
         const { name, failure, failureCode = '' } = machine;
-        damaged.push(`${name} does not run: ${failure}`);
+        const start = `when its disk is mended: kabuki fault start ${name} --data-dir ${dir.path}`;
+        const remedy = failureCode === 'DiskFailed' ? start : 'remove it and add another';
+        damaged.push(`${name} does not run: ${failure}\nthe others go on without it; ${remedy}`);
         const isMajorityLeft = 2 * (machines.length - damaged.length) > machines.length;
         if (!Object.hasOwn(damages, failureCode) || !isMajorityLeft) throw error;
       }
     }),
   );
-  for (const line of damaged) report(`${line}\nthe others go on without it: remove it and add another`);
+  for (const line of damaged) report(line);
 }
 
 /** The codes of what a member says of its disk: of Raft's, a log whose snapshot is gone. */

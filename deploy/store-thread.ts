@@ -104,8 +104,15 @@ export function stackOf(error: unknown): string {
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
 
-/** What kind of failure it is, of errors that say so: for who decides by it. */
+/** What kind of failure it is, of errors that say so, or of what they came from: for who decides by it. */
 export function codeOf(error: unknown): { readonly code?: string } {
-  const code = error instanceof Error ? (error as { readonly code?: unknown }).code : undefined;
-  return typeof code === 'string' ? { code } : {};
+  // A supervisor that gives up says so, and names the last failure as its cause.
+  for (let one = error, depth = 0; one instanceof Error && depth < causesMax; one = one.cause, depth += 1) {
+    const { code } = one as { readonly code?: unknown };
+    if (typeof code === 'string') return { code };
+  }
+  return {};
 }
+
+/** Causes of causes; a circle ends there. */
+const causesMax = 10;

@@ -7,6 +7,8 @@ import { masters } from '../../deploy/cluster-spec.js';
 import { DataDir } from '../../deploy/data-dir.js';
 import { MachineProcess } from '../../deploy/machine-process.js';
 import { prepareStore } from '../../deploy/store-spec.js';
+import { codeOf } from '../../deploy/store-thread.js';
+import { waitFor } from '../../deploy/wait.js';
 
 describe('why a machine ended', function () {
   this.timeout(60_000);
@@ -31,10 +33,30 @@ describe('why a machine ended', function () {
     await assert.rejects(machine.start(), /ended while starting/);
     assert.equal(machine.failureCode, 'WalCorrupt');
 
+    // A supervisor tries that again, in case it passes, and gives up; this may be after the rest of the machine runs.
     rmSync(dir.storePath(name), { recursive: true });
+    writeFileSync(dir.storePath(name), 'no folder');
+    await machine.start().catch(() => undefined);
+    await waitFor('it to end', 20_000, async () => machine.state === 'exited');
+    assert.match(machine.failure ?? '', /gives up: .* cannot create the folder: EEXIST/);
+    assert.equal(machine.failureCode, 'DiskFailed');
+
+    rmSync(dir.storePath(name));
     rmSync(join(dir.machineDir(name), 'store.has-run'));
     await machine.start();
     assert.equal(machine.failureCode, undefined);
     await machine.stop();
+  });
+
+  it('is the code of the error, or of the nearest cause that has one', () => {
+    const coded = (code: unknown, cause?: unknown) => Object.assign(new Error('x', { cause }), { code });
+    assert.deepEqual(codeOf(coded('A', coded('B'))), { code: 'A' });
+    assert.deepEqual(codeOf(new Error('x', { cause: new Error('y', { cause: coded('B') }) })), { code: 'B' });
+    assert.deepEqual(codeOf(coded(7, coded('B'))), { code: 'B' });
+    assert.deepEqual(codeOf(new Error('x', { cause: 'y' })), {});
+    assert.deepEqual(codeOf('x'), {});
+    const circle = new Error('x');
+    circle.cause = circle;
+    assert.deepEqual(codeOf(circle), {});
   });
 });

@@ -1,5 +1,13 @@
 import { strict as assert } from 'node:assert';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { request } from 'node:https';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -141,6 +149,36 @@ describe('kabuki store run', function () {
       const third = await op('run');
       assert.equal(third.code, 1);
       assert.match(third.stderr, /store-3 ended while starting.*StorageError: wal-\S+ at byte/);
+    } finally {
+      await store.remove();
+    }
+  });
+
+  it('starts without a member whose disk refuses, which joins the others when that is mended', async () => {
+    let store = await startStoreAlone();
+    const folder = join(store.dataDir, 'machines', 'store-2', 'store');
+    const aside = `${folder}-kept`;
+    const op = (...args: string[]) =>
+      run(process.execPath, [kabukiPath, ...args, '--data-dir', store.dataDir]);
+    try {
+      await store.stop();
+      renameSync(folder, aside);
+      writeFileSync(folder, 'no folder');
+      store = await startStoreAlone({ dataDir: store.dataDir, ports: store.ports });
+      const { program } = store;
+      // Its supervisor gives up before its machine has started, or after.
+      await waitFor('it to be said', 20_000, async () =>
+        /store-2 (does not run|ended unexpectedly).* cannot create the folder: EEXIST/.test(program.stdout),
+      );
+      if (program.stdout.includes('does not run')) {
+        assert.match(program.stdout, /go on without it; when its disk is mended: kabuki fault start store-2/);
+      }
+      await putTimes(1, store.ports[0]!);
+      rmSync(folder);
+      renameSync(aside, folder);
+      const started = await op('fault', 'start', 'store-2');
+      assert.equal(started.code, 0, started.stderr);
+      await waitFor('all to answer', 20_000, async () => (await op('store', 'status')).code === 0);
     } finally {
       await store.remove();
     }
