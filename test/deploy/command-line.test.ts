@@ -53,6 +53,12 @@ describe('the command line', function () {
     [['help', 'stor'], /unknown command 'stor' \(Did you mean store\?\)/],
     [['store', 'nonsense', '--help'], /unknown command 'nonsense'/],
     [['store', 'snapshot', 'nonsense', '-h'], /unknown command 'nonsense'/],
+    [['up', 'nonsense'], /too many arguments for 'up'\. Expected 0 arguments but got 1\./],
+    [['up', 'nonsense', '--help'], /too many arguments for 'up'\. Expected 0 arguments but got 1\./],
+    [
+      ['store', 'compact', '1', '2', '-h'],
+      /too many arguments for 'compact'\. Expected 1 argument but got 2\./,
+    ],
     [['up', '--nonsense'], /unknown option '--nonsense'/],
     [['up', '--masters', 'three'], /must be a whole number/],
     [['fault', 'nonsense'], /unknown command 'nonsense'/],
