@@ -9,15 +9,10 @@ import {
   type Observation,
   type Raft,
 } from 'raft-consensus';
+import { fiveMembers } from './five-members.js';
 import { bytes, Group } from './group.js';
 
-const [a, b, c, d, e] = ['a', 'b', 'c', 'd', 'e'].map(memberId) as [
-  MemberId,
-  MemberId,
-  MemberId,
-  MemberId,
-  MemberId,
-];
+const [a, b, c, d, e] = fiveMembers;
 
 const refusedFor = (reason: MembershipRefusal) => (error: unknown) =>
   error instanceof RaftError && error.code === 'Membership' && error.definite && error.reason === reason;

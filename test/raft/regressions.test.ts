@@ -57,8 +57,7 @@ describe('regressions of other Raft stores, of whole members', () => {
         await group.settled(Promise.all(writes));
         assert.notEqual((await group.leader()).id, leader.id);
       }
-      await group.converged();
-      for (const seat of group.seats.values()) assert.equal(seat.fsm.total, sum);
+      await everySeatHas(group, sum);
       assert.equal(sum, 200);
     },
     // Told to campaign before it has all that the leader has.
@@ -97,8 +96,7 @@ describe('regressions of other Raft stores, of whole members', () => {
         await group.settled(Promise.all(writes));
         assert.equal((await group.leader()).id, to!.id);
       }
-      await group.converged();
-      for (const seat of group.seats.values()) assert.equal(seat.fsm.total, sum);
+      await everySeatHas(group, sum);
       assert(sum > 100, `${sum} writes`);
     },
     ({ running }) => {
@@ -192,6 +190,12 @@ function keepBeginning({ snapshots, configuration }: Seat): void {
   const voters = configuration === noMembers ? { voters: [a], learners: [b] } : configuration;
   snapshots.create = (meta: SnapshotMeta) =>
     create({ ...meta, configuration: { ...meta.configuration, ...voters } });
+}
+
+/** What was acknowledged, once and no more. */
+async function everySeatHas(group: Group, total: number): Promise<void> {
+  await group.converged();
+  for (const seat of group.seats.values()) assert.equal(seat.fsm.total, total);
 }
 
 /** Counts it when it is acknowledged; what is not was definitely not done. */

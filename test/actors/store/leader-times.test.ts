@@ -1,16 +1,11 @@
 import { strict as assert } from 'node:assert';
-import { type Configuration, type MemberId, memberId } from 'raft-consensus';
+import { type Configuration, type MemberId } from 'raft-consensus';
 import { LeaderTimes } from '../../../actors/store/leader-times.js';
+import { fiveMembers } from '../../raft/five-members.js';
 import { ManualClock } from '../client/manual-env.js';
 import { SmallGroup } from './small-group.js';
 
-const [a, b, c, d, e] = ['a', 'b', 'c', 'd', 'e'].map(memberId) as [
-  MemberId,
-  MemberId,
-  MemberId,
-  MemberId,
-  MemberId,
-];
+const [a, b, c, d, e] = fiveMembers;
 
 describe('for how long a member', () => {
   let clock: ManualClock;
