@@ -103,10 +103,14 @@ export class Snapshotter<Result> {
   applied(entries: number, bytes: number): void {
     this.#entriesSince += entries;
     this.#bytesSince += bytes;
+    this.#takeWhenDue();
+  }
+
+  #takeWhenDue(): void {
     const { snapshotEveryEntries, snapshotEveryBytes, snapshotAtBytesMax } = this.#options.limits;
     const isLong = this.#entriesSince >= snapshotEveryEntries || this.#bytesSince >= snapshotEveryBytes;
     if (!isLong || this.#bytesSince < Math.min(this.#bytesOfLast, snapshotAtBytesMax)) return;
-    if (this.#taking || this.#installing > 0) return;
+    if (this.#taking || this.#installing > 0 || this.#stopped) return;
     this.take().catch((error: unknown) => {
       // One from the leader came in between, or the member ended.
       if (!(error instanceof RaftError && error.code === 'Dropped')) this.#options.fail(error);
@@ -140,7 +144,6 @@ export class Snapshotter<Result> {
       const info = await this.#keep(meta, sink);
       captured.kept?.();
       observe({ type: 'snapshot-taken', index: meta.index, bytes: info.bytes });
-      return meta.index;
     } catch (error) {
       if (error === this.#overtaken) await sink?.abort();
       throw error;
@@ -148,6 +151,9 @@ export class Snapshotter<Result> {
       captured.release?.();
       this.#taking = false;
     }
+    // Much may have been applied meanwhile, and nothing for a long time from now on.
+    this.#takeWhenDue();
+    return meta.index;
   }
 
   async #write(chunks: Iterable<Uint8Array>, sink: SnapshotSink): Promise<void> {

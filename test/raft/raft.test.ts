@@ -228,6 +228,25 @@ describe('raft member', () => {
     assert.equal(group.seat(away).fsm.total, 101);
   });
 
+  // npm run sim -- --seed 62033, with split-change: it waited for the next write.
+  it('takes the next snapshot at once when much was applied while one was written', async () => {
+    const group = await Group.started([a], 1, { snapshotEveryEntries: 20, trailingEntriesMax: 0 });
+    const leader = await group.leader();
+    const { snapshots } = group.seat(a);
+    const create = snapshots.create.bind(snapshots);
+    let open = () => {};
+    const gate = new Promise<void>((resolve) => (open = resolve));
+    snapshots.create = async (meta) => {
+      await gate;
+      return create(meta);
+    };
+    for (let i = 0; i < 100; i++) await group.settled(leader.apply(bytes(1)));
+    assert.equal(leader.stats().snapshotIndex, 0);
+    open();
+    await group.clock.until(() => leader.stats().snapshotIndex > 0);
+    await group.clock.until(() => leader.stats().snapshotIndex === leader.stats().appliedIndex);
+  });
+
   it('keeps its log short by snapshots after many bytes, but none smaller than the last snapshot', async () => {
     const snapshotEveryBytes = 1_000;
     const limits = { snapshotEveryBytes, snapshotAtBytesMax: 10_000, trailingEntriesMax: 0 };
