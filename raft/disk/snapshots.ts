@@ -52,6 +52,7 @@ export class DiskSnapshots implements SnapshotStore {
     const name = snapshotName(meta);
     const temporary = `${name}.${++this.#created}.tmp`;
     this.#unfinished.add(temporary);
+    if (this.#created === 1) await this.#dropLeftovers();
     const file = await disk.open(temporary, 'create');
     await file.truncate(0);
     const header = encodeSnapshotHeader(this.#options, meta);
@@ -125,6 +126,14 @@ export class DiskSnapshots implements SnapshotStore {
   /** Oldest first. Names sort as their indexes do. */
   async #names(): Promise<string[]> {
     return (await this.#options.disk.list()).filter((name) => NAME.test(name)).sort();
+  }
+
+  /** Of processes that ended before they had finished: one that ends so again and again must not fill the disk. */
+  async #dropLeftovers(): Promise<void> {
+    const { disk } = this.#options;
+    const left = (await disk.list()).filter((name) => TEMPORARY.test(name) && !this.#unfinished.has(name));
+    for (const name of left) await disk.remove(name);
+    if (left.length > 0) await disk.syncDirectory();
   }
 
   async #tidy(): Promise<void> {

@@ -93,7 +93,7 @@ export const faults: readonly Fault[] = [
     what: 'an fsync of a member fails: it ends itself and says why',
     holdMs: 0,
     strike: async (group, random) => {
-      const name = random.next() < 0.5 ? await group.leader() : await follower(group, random);
+      const name = random.next() < 0.5 ? await group.leader() : await hearingFollower(group, random);
       group.order(name, { broken: true });
       await endsItself(group, name, /the test broke this disk/);
     },
@@ -266,6 +266,20 @@ function others(group: ProcessGroup, name: string): readonly string[] {
 
 async function follower(group: ProcessGroup, random: Random): Promise<string> {
   return pick(others(group, await group.leader()), random);
+}
+
+/** What another fault has cut off writes nothing, and so never finds out that its disk is broken. */
+async function hearingFollower(group: ProcessGroup, random: Random): Promise<string> {
+  const leader = await group.leader();
+  const { commitIndex } = await group.status(leader);
+  const hearing: string[] = [];
+  await waitFor('a follower to hear of what is written from now on', 15_000, async () => {
+    const names = others(group, leader).filter((name) => group.isUp(name));
+    const statuses = await Promise.all(names.map((name) => group.status(name)));
+    hearing.push(...names.filter((_, at) => statuses[at]!.commitIndex > commitIndex));
+    return hearing.length > 0;
+  });
+  return pick(hearing, random);
 }
 
 function pick<T>(items: readonly T[], random: Random): T {

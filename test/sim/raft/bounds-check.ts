@@ -34,14 +34,38 @@ export function checkBounds({ name, parts, disk, limits }: Bounded, fail: (messa
   const { trailingEntriesMax, snapshotEveryEntries } = limits;
   const snapshots = disk.files.filter((file) => file.name.startsWith('snapshot-'));
   const takers = stats.peers.filter(({ state }) => state === 'snapshot').length;
-  if (takers === 0) {
+  const sent = transferOf(disk, stats.snapshotIndex, takers);
+  if (takers === 0 && sent.snapshotsSince >= 2) {
     const held = core.appliedIndex - core.log.firstIndex + 1;
     // The next snapshot is also put off until the log has grown by as many bytes as the last one has.
     const asLongAsSnapshot = Math.max(0, ...snapshots.map(({ bytes }) => bytes)) / entryBytesMin;
     const usual = trailingEntriesMax + 4 * snapshotEveryEntries;
     atMost('applied entries in memory', held, Math.ceil(usual + asLongAsSnapshot + entriesSlack));
   }
-  atMost('snapshot files', snapshots.length, snapshotFilesMax + Math.max(1, takers));
+  atMost('snapshot files', snapshots.length, snapshotFilesMax + Math.max(1, takers, sent.takers));
+}
+
+interface Transfer {
+  /** That were sent a snapshot, at most, before it was over; their files and log go with the snapshots after that. */
+  readonly takers: number;
+  readonly snapshotIndex: number;
+  readonly snapshotsSince: number;
+}
+
+/** By disk: a member that starts again finds the log that it held for others. */
+const transfers = new WeakMap<SimDisk, Transfer>();
+
+/** The last one that a member has been seen with. */
+function transferOf(disk: SimDisk, snapshotIndex: number, takers: number): Transfer {
+  const last = transfers.get(disk) ?? { takers: 0, snapshotIndex, snapshotsSince: 2 };
+  const isOver = last.snapshotsSince >= 2;
+  const isNext = snapshotIndex !== last.snapshotIndex;
+  const now =
+    takers > 0
+      ? { takers: Math.max(takers, isOver ? 0 : last.takers), snapshotIndex, snapshotsSince: 0 }
+      : { takers: last.takers, snapshotIndex, snapshotsSince: last.snapshotsSince + (isNext ? 1 : 0) };
+  transfers.set(disk, now);
+  return now.snapshotsSince >= 2 ? { ...now, takers: 0 } : now;
 }
 
 /** A snapshot takes its time, and what is applied meanwhile is kept. */
