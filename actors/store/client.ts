@@ -81,6 +81,8 @@ export interface StoreStatus extends StoreHealth {
   readonly commitIndex: number;
   readonly appliedIndex: number;
   readonly compactRevision: Revision;
+  /** Whether room that a compaction gave up is still being freed. */
+  readonly isFreeing: boolean;
   readonly members: readonly StoreMemberInfo[];
   /** The same: nothing is held that is not in use, so there is nothing to defragment. */
   readonly dbSizeInUseBytes: number;

@@ -58,6 +58,7 @@ const status: ShapeOf<StoreStatus> = {
   commitIndex: count,
   appliedIndex: count,
   compactRevision: count,
+  isFreeing: flag,
   members,
   dbSizeInUseBytes: count,
   quotaBytes: count,

@@ -14,6 +14,7 @@ import {
 } from './kv-messages.js';
 import { encodedInTurns, LongRangeResponse } from './long-range.js';
 import { type Call, service, unary } from './method.js';
+import { whenFreed } from './physical-compaction.js';
 import { errors } from './status.js';
 import { deleteOp, putOp, rangeOp, rangeResponse, txnOp, txnResponse } from './txn-request.js';
 
@@ -57,7 +58,9 @@ export function kvService(view: ClusterView) {
       // What never was is gone; commands know no such revision.
       if (request.revision < 0) throw errors.compacted();
       const at = revision(request.revision);
-      return { header: view.header(await client.compact(at, { timeoutMs: call.timeoutMs() })) };
+      const compacted = await client.compact(at, { timeoutMs: call.timeoutMs() });
+      if (request.physical) await whenFreed(view, view.options.clock, at, call.timeoutMs());
+      return { header: view.header(compacted) };
     }),
   });
 }

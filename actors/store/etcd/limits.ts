@@ -54,6 +54,7 @@ export const etcdLimits = {
   /** So long after a front lost the node of the leader its member has noticed that, too, or still hears it. */
   leaderLossNoticedMs: 1_000,
   leaderAskedAgainMs: 25,
+  freedAskedAgainMs: 25,
   /** A plaintext connection must say within this which protocol it speaks. */
   firstBytesTimeoutMs: 10_000,
   /** And any connection within this what it wants, once; a client of gRPC that was cut off idle connects again by itself. */

@@ -213,6 +213,7 @@ export class MemoryStore implements StoreClient {
       appliedIndex,
       revision,
       compactRevision,
+      isFreeing: false,
       members: [{ name: 'memory', voter: true }],
       dbSizeBytes: this.#kv.sizeBytes,
       dbSizeInUseBytes: this.#kv.sizeBytes,

@@ -120,6 +120,8 @@ describe('etcdctl against the store alone: keys', function () {
       'Error: etcdserver: mvcc: required revision has been compacted',
     );
     assert.equal(await etcdctl('get', 'c', `--rev=${now}`), 'c\n3\n');
+    const later = (await json('put', 'c', '4')).header.revision;
+    assert.equal(await etcdctl('compaction', '--physical', String(later)), `compacted revision ${later}\n`);
     assert.equal(
       await refusal('compaction', String(now)),
       'Error: etcdserver: mvcc: required revision has been compacted',
