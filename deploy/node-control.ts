@@ -1,6 +1,6 @@
 /** What can be asked of a running node through a control socket (or, for a store thread, through its port). */
 import type { ActorSystem } from '../actors/runtime/index.js';
-import type { FaultRule } from '../transport/index.js';
+import type { Clock, FaultRule } from '../transport/index.js';
 
 export type ControlHandlers = Record<string, (params: unknown) => Promise<unknown>>;
 
@@ -8,7 +8,11 @@ type NodeMethod =
   'fault.add' | 'fault.remove' | 'fault.clear' | 'fault.list' | 'tree' | 'crash' | 'journal.flush';
 
 /** Faults, tree and crash of one actor system. */
-export function nodeControl(system: ActorSystem): Record<NodeMethod, ControlHandlers[string]> {
+export function nodeControl(
+  system: ActorSystem,
+  /** For faults that end by themselves. */
+  clock: Clock = system.env.clock,
+): Record<NodeMethod, ControlHandlers[string]> {
   const healTimers = new Map<string, { cancel(): void }>();
   const remove = (id: string): boolean => {
     healTimers.get(id)?.cancel();
@@ -29,7 +33,7 @@ export function nodeControl(system: ActorSystem): Record<NodeMethod, ControlHand
       if (typeof forMs === 'number') {
         healTimers.set(
           checked.id,
-          system.env.clock.setTimer(forMs, () => remove(checked.id)),
+          clock.setTimer(forMs, () => remove(checked.id)),
         );
       }
       return {};

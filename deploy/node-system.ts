@@ -11,6 +11,7 @@ import {
   type RunningActorSystem,
 } from '../actors/runtime/index.js';
 import {
+  type Clock,
   FaultPolicy,
   FileJournal,
   type Incarnation,
@@ -30,7 +31,8 @@ export interface NodeSystem {
   readonly system: RunningActorSystem;
   /** The store's members are these now: the link knows where they are and who they are. */
   follow(members: readonly StoreMemberInfo[]): void;
-  /** Then nothing of the node keeps its thread alive, whatever it still waited for. */
+  /** For what may wait for longer than the node lives: what still waits when it stops does not keep its thread alive. */
+  readonly clock: Clock;
   stop(): Promise<void>;
 }
 
@@ -53,13 +55,14 @@ export function createNodeSystem(
     spec.store?.trace === false
       ? silentJournal
       : new FileJournal(dir.journalPath(machine.name, node), { clock: realClock, node });
+  // Not that of the whole system: what each letter costs more shows in the benchmark of the store.
   const clock = new MortalClock(realClock);
-  const real = createRealEnv({
+  const env = createRealEnv({
     disk: (folder) => RealDisk.open(`${dir.machineDir(machine.name)}/${folder}`),
     link: (request) =>
       new ZmqLink(request.node, request.incarnation, request.policy, {
         clusterId: spec.id,
-        clock,
+        clock: request.clock,
         random: request.random,
         journal,
         bind,
@@ -71,7 +74,6 @@ export function createNodeSystem(
         },
       }),
   });
-  const env = { ...real, clock };
   const cluster = new Map([...addresses].filter(([name]) => name !== node));
   const link = env.link(node, incarnation, faults);
   const system = createActorSystem({
@@ -89,6 +91,7 @@ export function createNodeSystem(
     system.note('/', 'store member not linked', { peer, error: String(error) });
   return {
     system,
+    clock,
     follow: (members) => peers.follow(members, link, clock, refused),
     stop: async () => {
       await system.stop();

@@ -41,7 +41,7 @@ process.on('unhandledRejection', fail);
 const dir = new DataDir(dataDir);
 const spec = dir.readSpec();
 const machine = machineNamed(spec, name);
-const { system, follow, stop } = createNodeSystem(dir, spec, machine, storeNode({ name }), {
+const { system, clock, follow, stop } = createNodeSystem(dir, spec, machine, storeNode({ name }), {
   to: mainNode(machine),
   end,
 });
@@ -73,7 +73,7 @@ const ask = (request: (replyTo: ActorRef<StoreReply>) => StoreMessage) =>
   system.ask<StoreMessage, StoreReply>(self, (replyTo) => request(replyTo), { timeoutMs: 5_000 });
 
 const handlers = {
-  ...nodeControl(system),
+  ...nodeControl(system, clock),
   status: async () => {
     const reply = await ask((replyTo) => ({ type: 'StoreStatus', replyTo }));
     if (reply.type !== 'StoreStatusIs') throw new Error(`the member answered ${reply.type}`);
